@@ -1,0 +1,26 @@
+"""From a folder of images to masks and scores.
+
+The public functions are `plan`, `train`, `predict` and `evaluate`, the same as the verbs of the command line. They are
+loaded on first use, so that `import autoseg` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from autoseg.pipeline import evaluate, plan, predict, train
+
+__all__ = ["__version__", "evaluate", "plan", "predict", "train"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        return getattr(import_module("autoseg.pipeline"), name)
+    raise AttributeError(f"module 'autoseg' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

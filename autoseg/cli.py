@@ -1,0 +1,327 @@
+"""The command line: each verb reads its arguments, calls one function, prints what came back, and returns an exit code.
+
+Exit codes: 0 done; 1 some cases failed, each named; 2 input that cannot be used; 70 a fault in autoseg itself; 75 out of
+memory; 130 interrupted. Nothing heavy is imported until a verb runs, so that `autoseg --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+
+import typer
+
+from autoseg import __version__
+from autoseg.cli_values import parse_memory, parse_number_or_file, parse_seconds, parse_subjects
+from autoseg.errors import EXIT_OUT_OF_MEMORY, EXIT_SOME_FAILED, EXIT_UNUSABLE, AutosegError, DataError
+from autoseg.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+EXIT_FAULT_IN_AUTOSEG = 70  # EX_SOFTWARE of sysexits.h, whose 75 (try again) is used for memory
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+CONTINUED = ("train", "predict")  # verbs that go on where they were interrupted
+LINE_WIDTH = 140  # of tables that go to a file or a pipe
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Layout = Literal["auto", "nnunet", "msd", "hc18", "fetal-head", "folders"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+
+class Extra(StrEnum):
+    """What `predict` writes beside the masks."""
+
+    overlay = "overlay"
+    probabilities = "probabilities"
+
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder made by `autoseg plan`.", show_default=False)]
+LayoutOption = Annotated[Layout, typer.Option(help="How the data set lies on disk.")]
+DeviceOption = Annotated[Device, typer.Option(help="Where the network runs.")]
+SpacingOption = Annotated[
+    str | None, typer.Option(metavar="CSV|MM", help="Pixel sizes in mm: a table, or one number for all images.")
+]
+SubjectsOption = Annotated[
+    str | None, typer.Option(metavar="REGEX|CSV", help="Which cases belong to one person: a pattern on case names, or a table.")
+]
+WorkersOption = Annotated[
+    int | None, typer.Option(metavar="N", min=0, help="Processes that prepare data. [default: one per core]")
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"autoseg {__version__}")
+        raise typer.Exit
+
+
+@app.callback(help="From a folder of images to masks and scores. In this order: plan, train, predict, evaluate.")
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Log details, and show the traceback of an error.")] = False,
+) -> None:
+    """Options of all verbs."""
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s: %(message)s", force=True)
+    if debug:
+        for noisy in ("matplotlib", "PIL", "numba"):
+            logging.getLogger(noisy).setLevel(logging.INFO)
+
+
+@app.command()
+def plan(
+    context: typer.Context,
+    dataset: Annotated[
+        Path, typer.Argument(metavar="DATASET", help="Folder (or zip) with images and labels.", show_default=False)
+    ],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="New folder that receives everything.", show_default=False)],
+    layout: LayoutOption = "auto",
+    preset: Annotated[
+        Literal["default", "nnunet"], typer.Option(help="Rules: fitted to this machine, or nnU-Net v2's.")
+    ] = "default",
+    device: DeviceOption = "auto",
+    memory: Annotated[str | None, typer.Option(metavar="8GB", help="Memory to plan for. [default: what the device has]")] = None,
+    time_budget: Annotated[str | None, typer.Option(metavar="20m", help="Wall time of one fold: 90s, 20m, 1h30m.")] = None,
+    epochs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Fix the length, instead of a time budget.")] = None,
+    subjects: SubjectsOption = None,
+    spacing: SpacingOption = None,
+    splits: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Folds to use: our splits.json or splits_final.json.")
+    ] = None,
+    hold_out: Annotated[str | None, typer.Option(metavar="0.2|FILE", help="Subjects to keep out of every fold.")] = None,
+    folds: Annotated[int, typer.Option(min=1, help="Number of folds.")] = 5,
+    seed: Annotated[int, typer.Option(help="Seed of the folds.")] = 12345,
+    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the plan.")] = None,
+    workers: WorkersOption = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the plan of an existing run.")] = False,
+) -> None:
+    """Look at a data set, measure it, and decide how to train on it."""
+    if epochs is not None and time_budget is not None:
+        raise typer.BadParameter("--epochs fixes the length and --time-budget derives it; give one of them")
+    memory_bytes = None if memory is None else parse_memory(memory)
+    budget = None if time_budget is None else parse_seconds(time_budget)
+    held_out = None if hold_out is None else parse_number_or_file(hold_out, "--hold-out")
+    with _reported(context) as (console, progress):
+        from autoseg import cli_tables, pipeline
+
+        outcome = pipeline.plan(
+            dataset,
+            run,
+            layout=layout,
+            preset=preset,
+            device=device,
+            memory_bytes=memory_bytes,
+            time_budget_seconds=budget,
+            epochs=epochs,
+            subjects=parse_subjects(subjects),
+            spacing=None if spacing is None else parse_number_or_file(spacing, "--spacing"),
+            splits=splits,
+            hold_out=held_out,
+            folds=folds,
+            seed=seed,
+            overrides=tuple(overrides or ()),
+            workers=workers,
+            overwrite=overwrite,
+            progress=progress,
+        )
+        _print(console, cli_tables.plan_report(outcome, run))
+
+
+@app.command()
+def train(
+    context: typer.Context,
+    run: RunArgument,
+    fold: Annotated[str, typer.Option(metavar="K|all|full", help="A fold, all of them, or one model on every case.")],
+    configuration: Annotated[str | None, typer.Option(metavar="NAME", help="Of the plan. [default: the plan's]")] = None,
+    device: DeviceOption = "auto",
+    workers: WorkersOption = None,
+) -> None:
+    """Train a fold, or go on where it was interrupted."""
+    with _reported(context) as (console, progress):
+        from autoseg import cli_tables, pipeline
+
+        outcomes = pipeline.train(run, fold=fold, configuration=configuration, device=device, workers=workers, progress=progress)
+        _print(console, cli_tables.train_report(outcomes, run))
+
+
+@app.command()
+def predict(
+    context: typer.Context,
+    run: RunArgument,
+    images: Annotated[
+        str,
+        typer.Argument(metavar="IMAGES", help="A folder, one file, or `held-out`: what the plan kept aside.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for masks and predictions.json.", show_default=False)],
+    fold: Annotated[list[str] | None, typer.Option(metavar="K|full", help="Repeatable. [default: all trained folds]")] = None,
+    configuration: Annotated[str | None, typer.Option(metavar="NAME", help="Of the plan. [default: the plan's]")] = None,
+    device: DeviceOption = "auto",
+    spacing: SpacingOption = None,
+    assume_spacing: Annotated[
+        float | None, typer.Option(metavar="MM", min=1e-6, help="Pixel size to assume where it is not known.")
+    ] = None,
+    save: Annotated[list[Extra] | None, typer.Option(help="Repeatable: pictures, or class probabilities.")] = None,
+    mirroring: Annotated[bool, typer.Option("--mirroring/--no-mirroring", help="Average over flipped images.")] = True,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict again what is there already.")] = False,
+) -> None:
+    """Write a mask for every image, with all folds that are trained."""
+    with _reported(context) as (console, progress):
+        from autoseg import cli_tables, pipeline
+
+        predictions = pipeline.predict(
+            run,
+            images,
+            out,
+            folds=tuple(fold) if fold else None,
+            configuration=configuration,
+            device=device,
+            spacing=None if spacing is None else parse_number_or_file(spacing, "--spacing"),
+            assume_spacing=assume_spacing,
+            overlay=Extra.overlay in (save or ()),
+            probabilities=Extra.probabilities in (save or ()),
+            overwrite=overwrite,
+            mirroring=mirroring,
+            progress=progress,
+        )
+        _print(console, cli_tables.predict_report(predictions, out))
+        failed = any(case.status == "failed" for case in predictions.cases)
+    if failed:
+        raise typer.Exit(EXIT_SOME_FAILED)
+
+
+@app.command()
+def evaluate(
+    context: typer.Context,
+    labels: Annotated[Path, typer.Argument(metavar="LABELS", help="Any data set that `plan` reads.", show_default=False)],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder written by `autoseg predict`.", show_default=False)],
+    layout: LayoutOption = "auto",
+    spacing: SpacingOption = None,
+    subjects: SubjectsOption = None,
+    workers: WorkersOption = None,
+) -> None:
+    """Compare predicted masks with labels.
+
+    Writes OUT/scores.json and OUT/scores.csv.
+    """
+    with _reported(context) as (console, progress):
+        from autoseg import cli_tables, pipeline
+
+        scores = pipeline.evaluate(
+            labels,
+            out,
+            layout=layout,
+            spacing=None if spacing is None else parse_number_or_file(spacing, "--spacing"),
+            subjects=parse_subjects(subjects),
+            workers=workers,
+            progress=progress,
+        )
+        _print(console, cli_tables.scores_report(scores))
+
+
+@app.command()
+def demo(
+    context: typer.Context,
+    folder: Annotated[Path | None, typer.Argument(metavar="[FOLDER]", help="Keep everything here.", show_default=False)] = None,
+    rank: Annotated[Literal["2", "3"], typer.Option(help="Ultrasound pictures (2) or volumes (3).")] = "2",
+    epochs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Length of the training.")] = None,
+) -> None:
+    """All of the above on a small synthetic data set."""
+    with _reported(context) as (console, progress):
+        from autoseg import cli_tables, pipeline
+
+        with nullcontext(folder) if folder else tempfile.TemporaryDirectory(prefix="autoseg-demo-") as place:
+            scores = pipeline.demo(Path(place), rank=int(rank), epochs=epochs, progress=progress)
+        _print(console, cli_tables.scores_report(scores))
+        kept = (
+            f"Everything is in {folder}." if folder else "Nothing was kept; `autoseg demo FOLDER` keeps data, run and pictures."
+        )
+        _print(console, [kept])
+
+
+@app.command()
+def phantom(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="New folder for the data set.", show_default=False)],
+    rank: Annotated[Literal["2", "3"], typer.Option(help="Ultrasound pictures (2) or volumes (3).")] = "2",
+    subjects: Annotated[int, typer.Option(metavar="N", min=1, help="Number of subjects.")] = 12,
+    seed: Annotated[int, typer.Option(help="Another seed gives other images.")] = 0,
+) -> None:
+    """Write a small synthetic data set."""
+    with _reported(context) as (console, _):
+        from autoseg.phantom import write_fetal_head, write_volumes
+
+        if folder.exists() and any(folder.iterdir()):
+            raise typer.BadParameter(f"{folder} is not empty; give a new folder")
+        if rank == "2":
+            write_fetal_head(folder, subjects=subjects, seed=seed)
+        else:
+            write_volumes(folder, cases=subjects, seed=seed)
+        _print(console, [f"Wrote {subjects} subjects to {folder}. Next: autoseg plan {folder} RUN"])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit; `--debug` may stand anywhere."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    rest = [word for word in words if word != "--debug"]
+    app(args=["--debug", *rest] if len(rest) < len(words) else rest, prog_name="autoseg")
+
+
+def _print(console: Console, parts: list[RenderableType]) -> None:
+    for part in parts:
+        console.print(part, markup=False, highlight=False, soft_wrap=isinstance(part, str))
+
+
+@contextmanager
+def _reported(context: typer.Context) -> Iterator[tuple[Console, Progress]]:
+    """Results go to standard output, progress and errors to standard error; an error becomes a sentence and an exit code."""
+    from rich.console import Console
+
+    from autoseg.cli_progress import shown_progress
+
+    debug = bool(context.parent and context.parent.params.get("debug"))
+    results = Console(width=None if sys.stdout.isatty() else LINE_WIDTH)
+    try:
+        with shown_progress(Console(stderr=True)) as progress:
+            yield results, progress
+    except (typer.Exit, typer.BadParameter):
+        raise
+    except KeyboardInterrupt:
+        again = "the same command goes on where it was" if context.info_name in CONTINUED else "give the same command again"
+        _stop(f"interrupted; {again}", EXIT_INTERRUPTED, debug)
+    except AutosegError as error:
+        _stop(_sentences(error), error.exit_code, debug)
+    except MemoryError as error:
+        _stop(f"out of memory: {str(error) or 'this process got no more of it'}", EXIT_OUT_OF_MEMORY, debug)
+    except OSError as error:
+        _stop(str(error), EXIT_UNUSABLE, debug)
+    except Exception as error:
+        fault = f"{type(error).__name__}: {error} (a fault in autoseg, not in the data; --debug shows where)"
+        _stop(fault, EXIT_FAULT_IN_AUTOSEG, debug)
+
+
+def _sentences(error: AutosegError) -> str:
+    if isinstance(error, DataError) and len(error.faults) > 1:
+        return "\n  ".join([f"{len(error.faults)} faults:", *str(error).splitlines()])
+    return str(error)
+
+
+def _stop(message: str, code: int, debug: bool) -> NoReturn:
+    if debug:
+        logging.getLogger("autoseg").exception("stopped")
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(code)

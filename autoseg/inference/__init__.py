@@ -1,0 +1,1 @@
+"""From a prepared image to scores, and from masks to what people look at."""

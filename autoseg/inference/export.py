@@ -1,0 +1,74 @@
+"""From the winning output per pixel to what is written: mask values, and how many pixels each structure got.
+
+`winners` holds, per pixel, the network output that won: for exclusive labels 0 (background) or the internal value
+1..K; for regions 0 or i + 1 where `targets[i]` was painted last.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from autoseg.processing.prepare import Placement
+from autoseg.processing.resample import resample
+from autoseg.records import Structure
+
+
+def mask_from_winners(winners: np.ndarray, targets: Sequence[Structure], regions: bool) -> np.ndarray:
+    """The mask as it is written, each pixel with the `output_value` of its target, 0 for background. uint16, same shape."""
+    table = np.zeros(_n_winners(targets, regions), np.uint16)
+    for winner, target in _painted(targets, regions):
+        table[winner] = target.output_value
+    return table[winners]
+
+
+def count_pixels(
+    winners: np.ndarray, targets: Sequence[Structure], derived: Sequence[Structure], regions: bool
+) -> dict[str, int]:
+    """Pixels (or voxels) of every target and derived structure by name, zero included.
+
+    A painted region stands for its internal values that no later region covers (whole tumour = 1, 2, 3 and core = 2, 3:
+    what stays painted as whole tumour is value 1); a structure counts the pixels whose values all belong to it.
+    """
+    counts = np.bincount(winners.ravel(), minlength=_n_winners(targets, regions))
+    painted = _painted(targets, regions)
+    meaning: dict[int, set[int]] = {}
+    for position, (winner, target) in enumerate(painted):
+        later = {value for _, other in painted[position + 1 :] for value in other.values} if regions else set()
+        meaning[winner] = set(target.values) - later or set(target.values)
+    return {
+        structure.name: sum(int(counts[winner]) for winner, values in meaning.items() if values <= set(structure.values))
+        for structure in (*targets, *derived)
+    }
+
+
+def save_probabilities(path: Path, scores: np.ndarray, placement: Placement, regions: bool) -> None:
+    """Write probabilities on the original grid: float16 (K, *original) named `probabilities` in a compressed NPZ, atomically.
+
+    `scores` is (K, *prepared). Outside the crop the background is certain. Classes are restored one at a time, so memory is
+    that of the float16 block.
+    """
+    restored = np.empty((len(scores), *placement.shape), np.float16)
+    for index, channel in enumerate(scores):
+        cropped = resample(channel[None], placement.cropped_shape, 1, separate_axis=placement.axis_back())[0]
+        outside = 1.0 if index == 0 and not regions else 0.0
+        full = np.full(placement.turned_shape, outside, np.float16)
+        full[placement.box] = cropped
+        restored[index] = placement.turn_back(full)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with temporary.open("wb") as file:
+        np.savez_compressed(file, probabilities=restored)
+    os.replace(temporary, path)
+
+
+def _painted(targets: Sequence[Structure], regions: bool) -> list[tuple[int, Structure]]:
+    """Winner number and target, in painting order."""
+    return [(index + 1 if regions else target.values[0], target) for index, target in enumerate(targets)]
+
+
+def _n_winners(targets: Sequence[Structure], regions: bool) -> int:
+    return 1 + max(winner for winner, _ in _painted(targets, regions))

@@ -1,0 +1,132 @@
+"""Which images a folder (or a file) asks to be predicted, and under which name each result is written."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoseg.errors import DataError, Fault
+from autoseg.volume.files import READABLE_SUFFIXES, split_suffix
+
+CHANNEL_SUFFIX = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")  # nnU-Net's file names: CASE_0000.nii.gz
+HC18_ANNOTATION = "_Annotation"
+LOSSY_SUFFIXES = (".jpg", ".jpeg")  # a mask must not be stored with loss, so it becomes PNG
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PredictionInput:
+    """One case: its result is `<id><suffix>`; `files` holds one file per channel, or one with all channels."""
+
+    id: str
+    files: tuple[Path, ...]
+    suffix: str
+
+    @property
+    def mask(self) -> str:
+        """Name of the mask that will be written."""
+        return self.id + self.suffix
+
+    @classmethod
+    def of(cls, id: str, files: Iterable[Path]) -> PredictionInput:
+        """With the mask's format taken from the first file (JPEG becomes PNG, its letter case is kept)."""
+        files = tuple(files)
+        stem, suffix = split_suffix(files[0])
+        return cls(id, files, ".png" if suffix in LOSSY_SUFFIXES else files[0].name[len(stem) :])
+
+
+def find_inputs(path: Path, channels: Sequence[str]) -> tuple[PredictionInput, ...]:
+    """The images of a folder (not of folders in it), or one file, sorted by name.
+
+    Hidden files are passed over, and so are HC18 outlines (`X_Annotation.png` beside `X.png`) and files that are no images
+    (a log line says which). nnU-Net's channel ending `_0000` is dropped, and files of one case are joined, where every image
+    has such an ending and its number is one of the model's channels; `frame_0123.png` keeps its name.
+
+    Raises:
+        DataError: nothing there, no readable image, or two inputs that would be written under one name (each pair is named).
+    """
+    if not path.exists():
+        raise DataError(f"{path} does not exist; give a folder of images or one image")
+    images = _images_of(path) if path.is_dir() else _file_and_siblings(path, len(channels))
+    if not images:
+        raise DataError(f"{path} holds no image; readable are {', '.join(READABLE_SUFFIXES)}")
+    inputs = _joined(images) if _have_channel_endings(images, len(channels)) else _one_each(images)
+    check_distinct(inputs)
+    return tuple(inputs)
+
+
+def check_distinct(inputs: Sequence[PredictionInput]) -> None:
+    """Refuse inputs whose results would bear one name (mask, overlay and record are found by it).
+
+    Raises:
+        DataError: naming the files of every clash.
+    """
+    by_id: dict[str, list[PredictionInput]] = defaultdict(list)
+    for item in inputs:
+        by_id[item.id].append(item)
+    faults = [
+        Fault(name, f"{' and '.join(item.files[0].name for item in items)} would be written under one name; rename or move one")
+        for name, items in by_id.items()
+        if len(items) > 1
+    ]
+    if faults:
+        raise DataError(faults)
+
+
+def _images_of(folder: Path) -> list[Path]:
+    files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
+    readable = [file for file in files if split_suffix(file)[1] in READABLE_SUFFIXES]
+    names = {file.name for file in readable}
+    outlines = [file for file in readable if _is_outline(file, names)]
+    _log_ignored("no images", [file for file in files if file not in readable])
+    _log_ignored("annotations beside their image", outlines)
+    return [file for file in readable if file not in outlines]
+
+
+def _is_outline(file: Path, names: set[str]) -> bool:
+    stem, _ = split_suffix(file)
+    return stem.endswith(HC18_ANNOTATION) and stem.removesuffix(HC18_ANNOTATION) + file.name[len(stem) :] in names
+
+
+def _log_ignored(what: str, files: Sequence[Path]) -> None:
+    if files:
+        names = ", ".join(file.name for file in files[:3]) + (", ..." if len(files) > 3 else "")
+        log.info("%d files are ignored, being %s: %s", len(files), what, names)
+
+
+def _file_and_siblings(file: Path, n_channels: int) -> list[Path]:
+    """One file, with the case's other channels from the same folder when its name has a channel ending."""
+    if split_suffix(file)[1] not in READABLE_SUFFIXES:
+        return []
+    if not _have_channel_endings([file], n_channels):
+        return [file]
+    case, _ = _case_and_channel(file)
+    siblings = [file.with_name(f"{case}_{channel:04d}{file.name[len(split_suffix(file)[0]) :]}") for channel in range(n_channels)]
+    return [sibling for sibling in siblings if sibling.is_file()]
+
+
+def _case_and_channel(file: Path) -> tuple[str, int]:
+    match = CHANNEL_SUFFIX.fullmatch(split_suffix(file)[0])
+    return (match["case"], int(match["channel"])) if match else ("", -1)
+
+
+def _have_channel_endings(files: Sequence[Path], n_channels: int) -> bool:
+    """Whether every name ends in a channel number of this model."""
+    return all(0 <= _case_and_channel(file)[1] < n_channels for file in files)
+
+
+def _joined(files: Sequence[Path]) -> list[PredictionInput]:
+    """Files of one case and format, in the order of their channels."""
+    cases: dict[tuple[str, str], list[Path]] = defaultdict(list)
+    for file in files:
+        cases[_case_and_channel(file)[0], split_suffix(file)[1]].append(file)
+    return [PredictionInput.of(case, sorted(members)) for (case, _), members in cases.items()]
+
+
+def _one_each(files: Sequence[Path]) -> list[PredictionInput]:
+    return [PredictionInput.of(split_suffix(file)[0], [file]) for file in files]

@@ -1,0 +1,166 @@
+"""The output folder of a prediction: what was done there, by which model, and what may be continued."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from autoseg.errors import RunFolderError
+from autoseg.inference.inputs import PredictionInput
+from autoseg.records import PredictedCase, Predictions, Spacing
+
+PREDICTIONS_FILE = "predictions.json"
+OVERLAY_FOLDER = "overlays"
+PROBABILITIES_SUFFIX = ".npz"
+SECONDS_BETWEEN_SAVES = 2.0  # a folder of thousands of small images is not slowed by its own record
+
+log = logging.getLogger(__name__)
+
+
+class Ledger:
+    """Keeps `predictions.json` true while cases are added, by any thread."""
+
+    def __init__(
+        self,
+        out: Path,
+        header: Predictions,
+        kept: Sequence[PredictedCase],
+        on_case: Callable[[PredictedCase], None] | None = None,
+    ):
+        self.out = out
+        self._header = header
+        self._cases = {case.id: case for case in kept}
+        self._on_case = on_case
+        self._lock = threading.Lock()
+        self._saved_at = 0.0
+
+    @classmethod
+    def open(
+        cls,
+        out: Path,
+        header: Predictions,
+        inputs: Sequence[PredictionInput],
+        *,
+        overwrite: bool,
+        on_case: Callable[[PredictedCase], None] | None = None,
+    ) -> Ledger:
+        """Begin in `out`, or go on there: what the same model finished before is kept.
+
+        Where the same folds were trained further since, everything is made anew.
+
+        Args:
+            out: made where it does not exist.
+            header: the predictions to be made, without cases.
+            inputs: the cases to be predicted.
+            overwrite: forget what was there before.
+            on_case: called with every case added.
+
+        Raises:
+            RunFolderError: the folder holds the predictions of another model or masks of unknown origin (unless `overwrite`),
+                or a mask would replace one of the images.
+            RecordError: its `predictions.json` cannot be read (unless `overwrite`).
+        """
+        _refuse_replacing_images(out, inputs)
+        kept: tuple[PredictedCase, ...] = ()
+        if not overwrite and (out / PREDICTIONS_FILE).exists():
+            before = Predictions.load(out / PREDICTIONS_FILE)
+            _refuse_another_model(out, before, header)
+            if before.weights == header.weights:
+                kept = tuple(case for case in before.cases if case.status == "done")
+            else:
+                log.info("%s: the model was trained again since, so its predictions are made anew", out)
+        elif not overwrite:
+            _refuse_unknown_masks(out, inputs)
+        ledger = cls(out, header, kept, on_case)
+        ledger.save()  # from here on the folder is known as ours, also if the run is killed before its first case is done
+        return ledger
+
+    def finished(
+        self, item: PredictionInput, spacing_mm: Spacing | None, *, overlay: bool, probabilities: bool
+    ) -> PredictedCase | None:
+        """The record of a case that need not be predicted again.
+
+        Its images are the same and not changed since, its spacing is `spacing_mm` (None: whatever it was), and all that is
+        wanted was written.
+        """
+        case = self._cases.get(item.id)
+        if case is None or case.status != "done" or case.mask != item.mask or case.images != image_names(item):
+            return None
+        if spacing_mm is not None and case.spacing_mm != spacing_mm:
+            return None
+        if overlay and (case.overlay is None or not (self.out / case.overlay).exists()):
+            return None
+        if probabilities and not (self.out / (item.id + PROBABILITIES_SUFFIX)).exists():
+            return None
+        mask = self.out / item.mask
+        if not mask.exists() or any(file.exists() and file.stat().st_mtime > mask.stat().st_mtime for file in item.files):
+            return None
+        return case
+
+    def add(self, case: PredictedCase) -> None:
+        """Note a case, and save if the last time was a while ago."""
+        with self._lock:
+            self._cases[case.id] = case
+            if time.monotonic() - self._saved_at >= SECONDS_BETWEEN_SAVES:
+                self._save()
+            if self._on_case:
+                self._on_case(case)
+
+    def save(self) -> None:
+        """Write `predictions.json`."""
+        with self._lock:
+            self._save()
+
+    def predictions(self) -> Predictions:
+        """All that is known now."""
+        return self._header.model_copy(update={"cases": tuple(self._cases.values())})
+
+    def _save(self) -> None:
+        self.predictions().save(self.out / PREDICTIONS_FILE)
+        self._saved_at = time.monotonic()
+
+
+def image_names(item: PredictionInput) -> tuple[str, ...]:
+    """The input's files as they are recorded: absolute, so that the record can be read from anywhere."""
+    return tuple(str(file.absolute()) for file in item.files)
+
+
+def _refuse_replacing_images(out: Path, inputs: Sequence[PredictionInput]) -> None:
+    images = {file.resolve() for item in inputs for file in item.files}
+    hit = [item.mask for item in inputs if (out / item.mask).resolve() in images]
+    if hit:
+        raise RunFolderError(f"{out}: {_some(hit)} would replace the image of that name; give another output folder")
+
+
+def _refuse_another_model(out: Path, before: Predictions, now: Predictions) -> None:
+    for field, what in (
+        ("run", "run"),
+        ("configuration", "configuration"),
+        ("folds", "choice of folds"),
+        ("targets", "set of structures"),
+        ("derived", "set of derived structures"),
+        ("regions", "kind of labels"),
+    ):
+        found, expected = getattr(before, field), getattr(now, field)
+        if found != expected:
+            told = f": {_told(found)}, not {_told(expected)}" if field in ("run", "configuration", "folds") else ""
+            message = f"{out} holds predictions made with another {what}{told}"
+            raise RunFolderError(f"{message}; give another output folder, or overwrite it")
+
+
+def _refuse_unknown_masks(out: Path, inputs: Sequence[PredictionInput]) -> None:
+    hit = [item.mask for item in inputs if (out / item.mask).exists()]
+    if hit:
+        message = f"{out} holds {_some(hit)}, but no {PREDICTIONS_FILE} that tells the origin"
+        raise RunFolderError(f"{message}; give another output folder, or overwrite it")
+
+
+def _told(value: str | tuple[str, ...]) -> str:
+    return value if isinstance(value, str) else ", ".join(value)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,126 @@
+"""Unpacking of zips inside a downloaded data set, into `<DATASET>.unpacked` beside it: the download itself stays untouched.
+
+Each archive is extracted into a temporary folder that is renamed when whole, so an interrupted call leaves nothing that
+looks complete, and a second call reuses what is there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+from autoseg.errors import DataError, Fault
+
+JUNK = "__MACOSX"
+MOST_DEPTH = 8  # a published set nests four folders; a wrong path must not walk through a whole disk
+
+
+def store_of(root: Path) -> Path:
+    """Where the archives of a data set are unpacked: `<DATASET>.unpacked` beside the folder (or beside the zip)."""
+    return root.with_name((root.stem if root.suffix.casefold() == ".zip" else root.name) + ".unpacked")
+
+
+def unpack_archives(root: Path, *, wanted: Callable[[str], bool]) -> tuple[list[Path], list[Path]]:
+    """Unpack the zips of a data set, and those inside them, that are not unpacked beside themselves already.
+
+    Args:
+        root: the data set's folder, or one zip that holds it.
+        wanted: whether a path (of an archive, or of a member in it) is of use; others are left packed.
+
+    Returns:
+        the folders to search (the data set and, where something is unpacked, its store), and the archives read.
+
+    Raises:
+        DataError: an archive is damaged, or a member's path leads out of the folder; all such archives are named.
+    """
+    store = store_of(root)
+    places = [root] if root.is_dir() else []
+    faults: list[Fault] = []
+    unpacked: list[Path] = []
+    waiting = [root] if root.is_file() else find_archives(root, wanted)
+    if store.is_dir() and root.is_dir():
+        waiting += find_archives(store, wanted)
+    seen: set[Path] = set()
+    while waiting:
+        archive = waiting.pop(0)
+        if archive in seen or (archive != root and _unpacked_beside(archive)):
+            continue
+        seen.add(archive)
+        target = _target(archive, root, store)
+        try:
+            if not target.is_dir():
+                _extract(archive, target, wanted)
+            unpacked.append(archive)
+            waiting += find_archives(target, wanted)
+        except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+            faults.append(Fault(archive.name, f"cannot be unpacked ({error}); download it again, or unpack it beside itself"))
+        except DataError as error:
+            faults += error.faults
+    if faults:
+        raise DataError(faults)
+    return places + ([store] if unpacked else []), unpacked
+
+
+def find_archives(folder: Path, wanted: Callable[[str], bool]) -> list[Path]:
+    """Zips anywhere in a folder that are wanted, sorted; hidden ones are left out."""
+    zips = (file for file in files_below(folder) if file.suffix.casefold() == ".zip")
+    return sorted(file for file in zips if wanted(file.relative_to(folder).as_posix()))
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Files in a folder and below it, to a bounded depth; hidden ones and what macOS adds are left out."""
+    for place, folders, names in os.walk(folder):
+        here = Path(place)
+        deep = len(here.relative_to(folder).parts) >= MOST_DEPTH
+        folders[:] = [] if deep else sorted(name for name in folders if not name.startswith(".") and name != JUNK)
+        yield from (here / name for name in sorted(names) if not name.startswith("."))
+
+
+def members_of(archive: Path) -> list[str]:
+    """Names inside a zip; none where it is damaged (whoever unpacks it says so)."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            return opened.namelist()
+    except (zipfile.BadZipFile, OSError):
+        return []
+
+
+def _unpacked_beside(archive: Path) -> bool:
+    beside = archive.with_name(archive.stem.strip())
+    return beside.is_dir() and any(beside.iterdir())
+
+
+def _target(archive: Path, root: Path, store: Path) -> Path:
+    """`a/b.zip` of the data set goes to `<store>/a/b/`, one inside the store beside itself, a zipped set to the store."""
+    if archive == root:
+        return store
+    if archive.is_relative_to(store):
+        return archive.with_name(archive.stem.strip())
+    return store / archive.relative_to(root).with_name(archive.stem.strip())
+
+
+def _extract(archive: Path, target: Path, wanted: Callable[[str], bool]) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            for member in opened.infolist():
+                inside = PurePosixPath(member.filename.replace("\\", "/"))
+                if inside.is_absolute() or ".." in inside.parts or ":" in inside.parts[0]:
+                    message = f"holds the path {member.filename}, which leads out of the folder; not unpacked"
+                    raise DataError([Fault(archive.name, message)])
+                hidden = JUNK in inside.parts or inside.name.startswith(".")
+                if member.is_dir() or hidden or not wanted(inside.as_posix()):
+                    continue
+                destination = temporary.joinpath(*inside.parts)
+                destination.parent.mkdir(parents=True, exist_ok=True)
+                with opened.open(member) as source, destination.open("wb") as sink:
+                    shutil.copyfileobj(source, sink)
+        temporary.chmod(0o755)  # mkdtemp makes folders that only their owner may enter
+        os.replace(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

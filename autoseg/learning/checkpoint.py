@@ -1,0 +1,146 @@
+"""Saving and loading a fold's training: immutable state files, and a record that names the valid ones and is replaced last.
+
+Weights and what training needs to go on (momentum, loss scale) lie in separate safetensors files; no pickle anywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from autoseg.errors import RecordError
+from autoseg.records import FoldCheckpoint
+
+log = logging.getLogger(__name__)
+
+RECORD = "checkpoint.json"
+FINAL_WEIGHTS = "weights.safetensors"
+SCALE = "loss_scale"
+
+
+def save_checkpoint(
+    folder: Path,
+    record: FoldCheckpoint,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler | None = None,
+) -> FoldCheckpoint:
+    """Write weights and state, then the record that names them; older state is removed afterwards.
+
+    `record` tells how far training has come; its file names are filled in here.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    weights_file, weights_hash = _write(folder, "weights", weights, FINAL_WEIGHTS if record.finished else None)
+    state_file = None
+    if not record.finished:
+        state_file, _ = _write(folder, "state", _training_state(network, optimizer, scaler), None)
+    record = record.model_copy(update={"weights": weights_file, "weights_sha256": weights_hash, "state": state_file})
+    record.save(folder / RECORD)
+    _remove_others(folder, keep={weights_file, state_file})
+    return record
+
+
+def load_checkpoint(
+    folder: Path,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler | None,
+    digests: dict[str, str],
+) -> FoldCheckpoint | None:
+    """Bring network and optimiser to where the record says; None when there is no checkpoint.
+
+    Raises:
+        RecordError: it belongs to other settings (`digests`, by concern), or a file that it names is missing or damaged.
+    """
+    if not (folder / RECORD).exists():
+        return None
+    record = FoldCheckpoint.load(folder / RECORD)
+    changed = [concern for concern, digest in digests.items() if getattr(record, concern) != digest]
+    if changed:
+        raise RecordError(
+            f"{folder} was trained with other settings ({', '.join(changed)} changed in plan.json since); "
+            "restore plan.json, or delete this folder to train the fold anew"
+        )
+    network.load_state_dict(read_weights(folder / record.weights, record.weights_sha256))
+    if record.state is not None:
+        _restore_training_state(_read(folder / record.state), network, optimizer, scaler)
+    return record
+
+
+def read_weights(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
+    """Weights of a network.
+
+    Raises:
+        RecordError: missing, damaged, or not what its record describes.
+    """
+    weights = _read(path)
+    if sha256 is not None and file_hash(path) != sha256:
+        raise RecordError(f"{path} is not the file that its record describes (another SHA-256); train this fold again or restore the file")
+    return weights
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write(folder: Path, kind: str, tensors: dict[str, Tensor], name: str | None) -> tuple[str, str]:
+    temporary = folder / f".{kind}.{os.getpid()}.part"
+    save_file(tensors, temporary)
+    digest = file_hash(temporary)
+    name = name or f"{kind}-{digest[:12]}.safetensors"
+    os.replace(temporary, folder / name)
+    return name, digest
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except FileNotFoundError as error:
+        raise RecordError(f"{path} is missing; restore it, or delete the fold's folder to train it anew") from error
+    except SafetensorError as error:
+        raise RecordError(f"{path} is damaged ({error}); restore it, or delete the fold's folder to train it anew") from error
+
+
+def _training_state(
+    network: nn.Module, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler | None
+) -> dict[str, Tensor]:
+    state = {
+        f"{name}/{key}": value.detach().cpu().contiguous()
+        for name, parameter in network.named_parameters()
+        for key, value in optimizer.state.get(parameter, {}).items()
+        if isinstance(value, Tensor)
+    }
+    state[SCALE] = torch.tensor(scaler.get_scale() if scaler else 1.0)
+    return state
+
+
+def _restore_training_state(
+    state: dict[str, Tensor], network: nn.Module, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler | None
+) -> None:
+    parameters = dict(network.named_parameters())
+    for key, value in state.items():
+        if key == SCALE:
+            if scaler is not None:
+                scaler.update(float(value))
+            continue
+        name, entry = key.rsplit("/", 1)
+        parameter = parameters[name]
+        # a copy in the parameter's own layout, or the fused arithmetic would differ in its last bits
+        optimizer.state[parameter][entry] = torch.empty_like(parameter).copy_(value)
+
+
+def _remove_others(folder: Path, keep: set[str | None]) -> None:
+    for pattern in ("weights*.safetensors", "state-*.safetensors", ".*.part"):
+        for path in folder.glob(pattern):
+            if path.name not in keep:
+                path.unlink(missing_ok=True)

@@ -1,0 +1,86 @@
+"""Measure, in a few seconds, how fast this machine trains: a few steps of small networks on random patches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import torch
+
+from autoseg.learning.device import Precision, autocast, describe_machine, place
+from autoseg.networks.cost import multiply_adds
+from autoseg.networks.unet import build_network
+from autoseg.records import MachineProfile, NetworkSpec, Throughput
+
+WARM_UP_STEPS = 2
+PROBE_SHAPES = {2: ((128, 128), 4), 3: ((40, 40, 40), 2)}  # patch and batch
+PROBE_WIDTHS = (16, 32)
+LONGEST_SECONDS = 4.0  # for each network
+
+
+def probe_machine(device: torch.device, ranks: Sequence[int] = (2, 3)) -> MachineProfile:
+    """Describe the device and measure seconds per training step and per forward pass; at most 20 s in all."""
+    profile = describe_machine(device)
+    measured = tuple(measure(probe_network(rank, width), *PROBE_SHAPES[rank], device, profile.precision) for rank in ranks for width in PROBE_WIDTHS)
+    return profile.model_copy(update={"throughput": measured})
+
+
+def probe_network(rank: int, width: int, n_stages: int = 4) -> NetworkSpec:
+    """A U-Net with a channel in and two classes out."""
+    return NetworkSpec(
+        rank=2 if rank == 2 else 3,
+        in_channels=1,
+        out_channels=2,
+        features=tuple(width * 2**stage for stage in range(n_stages)),
+        strides=((1,) * rank, *((2,) * rank,) * (n_stages - 1)),
+        kernel_sizes=((3,) * rank,) * n_stages,
+    )
+
+
+def measure(
+    spec: NetworkSpec, patch_size: tuple[int, ...], batch_size: int, device: torch.device, precision: Precision
+) -> Throughput:
+    """Median seconds of a training step (forward, backward, SGD) and of a forward pass, for a network on random numbers."""
+    with torch.random.fork_rng():
+        network = place(build_network(spec), device)
+        images = torch.randn(batch_size, spec.in_channels, *patch_size, device=device)
+    optimizer = torch.optim.SGD(network.parameters(), 1e-3, momentum=0.99, nesterov=True)
+
+    def step() -> None:
+        network.train()
+        with autocast(device, precision):
+            outputs = network(images)
+        loss = sum(output.float().square().mean() for output in outputs)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    def forward() -> None:
+        network.eval()
+        with torch.inference_mode(), autocast(device, precision):
+            network(images)
+
+    return Throughput(
+        rank=spec.rank,
+        base_features=spec.features[0],
+        n_stages=spec.n_stages,
+        patch_size=patch_size,
+        batch_size=batch_size,
+        work=multiply_adds(spec, patch_size, batch_size),
+        step_seconds=_median_seconds(step, device),
+        forward_seconds=_median_seconds(forward, device),
+    )
+
+
+def _median_seconds(work, device: torch.device) -> float:  # type: ignore[no-untyped-def]
+    times: list[float] = []
+    while len(times) < WARM_UP_STEPS + 3 or (len(times) < WARM_UP_STEPS + 8 and sum(times) < LONGEST_SECONDS / 2):
+        start = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        elif device.type == "mps":
+            torch.mps.synchronize()
+        times.append(time.perf_counter() - start)
+    timed = sorted(times[WARM_UP_STEPS:])
+    return timed[len(timed) // 2]

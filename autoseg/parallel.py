@@ -1,0 +1,154 @@
+"""One door to local workers: `map_cases` runs a function over cases, in order, and a failure names its case.
+
+Workers are spawned, never forked (a forked copy of a threaded library can hang), and each computes with one thread.
+`overlap` runs three steps of neighbouring cases at once, in threads of this process.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from autoseg.errors import AutosegError, CaseError, OutOfMemory
+
+T = TypeVar("T")
+R = TypeVar("R")
+A = TypeVar("A")
+B = TypeVar("B")
+
+log = logging.getLogger(__name__)
+
+SMALLEST_POOL_WORK = 8  # starting a worker costs about a second; fewer cases than this run faster in-process
+
+
+def available_cores() -> int:
+    """Processor cores this process may use (respects affinity where the system tells it)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def map_cases(
+    function: Callable[[T], R],
+    cases: Sequence[T],
+    *,
+    name: Callable[[T], str],
+    workers: int = 0,
+    on_done: Callable[[int], None] | None = None,
+) -> Iterator[R]:
+    """Yield `function(case)` for every case, in the cases' order.
+
+    Args:
+        function: a module-level function (or `functools.partial` of one); it must be picklable when `workers > 0`.
+        cases: what it is called with, one at a time.
+        name: a case's name for errors.
+        workers: processes; 0 runs in this one. At most two results per worker wait to be taken, so memory stays bounded.
+        on_done: called with the number of cases done so far.
+
+    Raises:
+        CaseError: a call failed with something other than an `AutosegError`, or its worker died (memory, usually).
+    """
+    workers = min(workers, len(cases)) if len(cases) >= SMALLEST_POOL_WORK else 0
+    if workers <= 1:
+        for done, case in enumerate(cases, start=1):
+            yield _named(function, case, name)
+            if on_done:
+                on_done(done)
+        return
+    yield from _map_in_pool(function, cases, name, workers, on_done)
+
+
+def overlap(
+    cases: Sequence[T],
+    before: Callable[[T], A],
+    during: Callable[[T, A], B],
+    after: Callable[[T, B], None],
+    failed: Callable[[T, Exception], None],
+) -> None:
+    """Run `after(case, during(case, before(case)))` for every case, in order.
+
+    `during` runs in the calling thread (a device wants one owner), meanwhile `before` of the next case and `after` of the
+    previous one in a thread each. At most three cases are in memory.
+
+    A case whose step raises is handed to `failed` and the others go on, except for an `OutOfMemory`, which ends the work:
+    the device would not suffice for the others either.
+    """
+
+    def finish(case: T, result: B) -> None:
+        try:
+            after(case, result)
+        except Exception as error:
+            failed(case, error)
+
+    with ThreadPoolExecutor(1, "before") as preparer, ThreadPoolExecutor(1, "after") as finisher:
+        coming = [preparer.submit(before, case) for case in cases[:1]]
+        finishing: Future[None] | None = None
+        for number, case in enumerate(cases, start=1):
+            ready = coming.pop()
+            coming = [preparer.submit(before, following) for following in cases[number : number + 1]]
+            try:
+                result = during(case, ready.result())
+            except OutOfMemory:
+                raise
+            except Exception as error:
+                failed(case, error)
+                continue
+            finally:
+                del ready  # it holds the prepared case
+            if finishing:
+                finishing.result()  # only one case at a time waits to be finished, so memory stays bounded
+            finishing = finisher.submit(finish, case, result)
+            del result
+        if finishing:
+            finishing.result()
+
+
+def _map_in_pool(function, cases, name, workers, on_done) -> Iterator[R]:  # type: ignore[no-untyped-def]
+    context = multiprocessing.get_context("spawn")
+    waiting: deque[tuple[T, Future[R]]] = deque()
+    remaining = iter(cases)
+    done = 0
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_compute_with_one_thread) as pool:
+        try:
+            while True:
+                while len(waiting) < 3 * workers and (case := next(remaining, None)) is not None:
+                    waiting.append((case, pool.submit(function, case)))
+                if not waiting:
+                    return
+                case, future = waiting.popleft()
+                yield _result(future, name(case))
+                done += 1
+                if on_done:
+                    on_done(done)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _result(future: Future[R], case: str) -> R:
+    try:
+        return future.result()
+    except AutosegError:
+        raise
+    except BrokenProcessPool as error:
+        raise CaseError(case, "a worker process died here or close by, usually for lack of memory; use fewer --workers") from error
+    except Exception as error:
+        raise CaseError(case, f"{type(error).__name__}: {error}") from error
+
+
+def _named(function: Callable[[T], R], case: T, name: Callable[[T], str]) -> R:
+    try:
+        return function(case)
+    except AutosegError:
+        raise
+    except Exception as error:
+        raise CaseError(name(case), f"{type(error).__name__}: {error}") from error
+
+
+def _compute_with_one_thread() -> None:
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)

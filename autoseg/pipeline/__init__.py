@@ -1,0 +1,323 @@
+"""The public Python API: each function opens a run folder, calls stages, and saves records.
+
+All paths may be `str` or `Path`. Nothing is printed; hand in a `Progress` to watch.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autoseg.errors import DataError, Fault, RunFolderError
+from autoseg.parallel import available_cores
+from autoseg.progress import Progress, SilentProgress
+from autoseg.records import Configuration, Dataset, Fingerprint, MachineProfile, Plan, Predictions, Scores, Splits
+from autoseg.run_folder import RunFolder
+
+log = logging.getLogger(__name__)
+
+if TYPE_CHECKING:
+    from autoseg.pipeline.fold import FoldOutcome
+
+FULL = "full"
+ALL = "all"
+HELD_OUT = "held-out"
+DEMO_SUBJECTS = 24
+DEMO_SECONDS = 90.0
+
+
+@dataclass(frozen=True)
+class PlanOutcome:
+    """What `plan` found and decided."""
+
+    dataset: Dataset
+    fingerprint: Fingerprint
+    splits: Splits
+    plan: Plan
+    machine: MachineProfile
+
+
+def plan(
+    dataset: str | Path,
+    run: str | Path,
+    *,
+    layout: str = "auto",
+    preset: str = "default",
+    device: str = "auto",
+    memory_bytes: int | None = None,
+    time_budget_seconds: float | None = None,
+    epochs: int | None = None,
+    subjects: str | Path | None = None,
+    spacing: str | Path | float | None = None,
+    splits: str | Path | None = None,
+    hold_out: float | str | Path | None = None,
+    folds: int = 5,
+    seed: int = 12345,
+    overrides: tuple[str, ...] = (),
+    workers: int | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> PlanOutcome:
+    """Index a data set, measure it and the machine, and decide how to train.
+
+    Args:
+        dataset: folder of the data set.
+        run: new folder for everything that follows from the plan.
+        layout: how the data set lies on disk; `auto` recognises it.
+        preset: `default`, or `nnunet` for nnU-Net v2's own choices.
+        device: to plan for; `auto` takes the best one here.
+        memory_bytes: of the device that may be used.
+        time_budget_seconds: wall time of training one fold, its validation included.
+        epochs: fixes the length instead.
+        subjects: regular expression or CSV that tells the subject of a case.
+        spacing: CSV of pixel sizes, or one number, in mm.
+        splits: file of folds to use.
+        hold_out: fraction of subjects, or file of cases, kept out of every fold.
+        folds: how many; fewer when there are fewer subjects.
+        seed: of the folds.
+        overrides: `key=value` settings that replace what was decided.
+        workers: processes; None takes the cores at hand.
+        overwrite: plan anew in a folder that holds a run.
+        progress: listener.
+
+    Raises:
+        DataError: every fault of the data set, at once.
+        PlanError, RunFolderError: what their names say.
+    """
+    from autoseg.pipeline.machine import machine_for
+    from autoseg.stages.fingerprint import fingerprint_dataset
+    from autoseg.stages.index import index_dataset
+    from autoseg.stages.plan import PlanOptions, make_plan
+    from autoseg.stages.split import make_splits
+
+    progress = progress or SilentProgress()
+    folder = RunFolder.create(Path(run), overwrite=overwrite)
+    options = PlanOptions(
+        preset=preset,
+        time_budget_seconds=time_budget_seconds,
+        epochs=epochs,
+        memory_bytes=memory_bytes,
+        overrides=overrides,
+    )
+    progress.stage("reading the data set")
+    found, faults = index_dataset(Path(dataset), layout=layout, subjects=subjects, spacing=spacing)
+    if found is None:
+        raise DataError(faults)
+    progress.stage("measuring cases", len(found.cases))
+    facts, more = fingerprint_dataset(found, workers=_workers(workers), on_done=progress.advance)
+    if faults or more or facts is None:
+        raise DataError(_ordered([*faults, *more]) or "no case has a label; there is nothing to learn from")
+    chosen = make_splits(
+        found,
+        facts,
+        folds=folds,
+        seed=seed,
+        hold_out=hold_out if hold_out is None or isinstance(hold_out, float) else Path(hold_out),
+        splits_file=None if splits is None else Path(splits),
+    )
+    machine = machine_for(device, options, found.rank, progress)
+    decided = make_plan(found, facts, chosen, machine, options)
+    outcome = PlanOutcome(found, facts, chosen, decided, machine)
+    if overwrite:
+        _refuse_orphans(folder, decided)
+    for record in (found, facts, machine, chosen, decided):  # plan.json last: with it the run is whole
+        folder.save(record)
+    return outcome
+
+
+def preprocess(
+    run: str | Path, *, configuration: str | None = None, workers: int | None = None, progress: Progress | None = None
+) -> tuple[Path, ...]:
+    """Prepare the cases of a configuration (None: of all); training does this by itself when needed. Returns the folders."""
+    folder = RunFolder.open(Path(run))
+    decided = folder.plan()
+    names = [configuration] if configuration else list(decided.configurations)
+    return tuple(_prepare(folder, _configuration(decided, name), workers, progress or SilentProgress()) for name in names)
+
+
+def train(
+    run: str | Path,
+    *,
+    fold: str | int = "0",
+    configuration: str | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[FoldOutcome, ...]:
+    """Train a fold and validate it on whole images; goes on where it was interrupted.
+
+    Args:
+        run: folder made by `plan`.
+        fold: a number, `all` for one after another, or `full` for one network on every case that is not held out. (nnU-Net's
+            `all` is this `full`, except that it also validates on what it was trained on; here there is no score then.)
+        configuration: of the plan; None takes its default.
+        device: `auto` takes the one that was planned for, if it is here.
+        workers: processes that prepare cases; None takes the cores at hand.
+        progress: listener.
+    """
+    from autoseg.pipeline.fold import train_one
+
+    folder = RunFolder.open(Path(run))
+    decided, splits = folder.plan(), folder.splits()
+    chosen = _configuration(decided, configuration or decided.default)
+    folds = _folds_to_train(str(fold), len(splits.folds))
+    progress = progress or SilentProgress()
+    prepared = _prepare(folder, chosen, workers, progress)
+    outcomes = []
+    for name in folds:
+        if len(folds) > 1:
+            progress.message(f"fold {name} of {len(splits.folds)}")
+        outcomes.append(train_one(folder, decided, chosen, splits, name, prepared, device=device, progress=progress))
+    return tuple(outcomes)
+
+
+def predict(
+    run: str | Path,
+    images: str | Path,
+    out: str | Path,
+    *,
+    folds: Sequence[str] | None = None,
+    configuration: str | None = None,
+    device: str = "auto",
+    spacing: str | Path | float | None = None,
+    assume_spacing: float | None = None,
+    overlay: bool = False,
+    probabilities: bool = False,
+    overwrite: bool = False,
+    mirroring: bool = True,
+    progress: Progress | None = None,
+) -> Predictions:
+    """Predict a folder of images, or one file; `images="held-out"` takes the cases that the run kept out of every fold.
+
+    Args:
+        run: folder with trained folds.
+        images: folder or file.
+        out: folder for masks and `predictions.json`; a prediction that was interrupted goes on.
+        folds: to ensemble; None takes all numbered ones that are trained (else `full`).
+        configuration: None takes the plan's default.
+        device: `auto` takes the best one here.
+        spacing: CSV of pixel sizes, or one number, in mm.
+        assume_spacing: pixel size in mm for images whose own is unknown.
+        overlay: also save a picture of each result.
+        probabilities: also save class probabilities.
+        overwrite: predict again what is there already.
+        mirroring: average over flipped images, where the plan wants it.
+        progress: listener.
+
+    Returns:
+        What became of every file; failures are in it and do not stop the others.
+    """
+    from autoseg.pipeline.ensemble import predict_images
+
+    return predict_images(
+        RunFolder.open(Path(run)),
+        images if images == HELD_OUT else Path(images),
+        Path(out),
+        folds=folds,
+        configuration=configuration,
+        device=device,
+        spacing=spacing,
+        assume_spacing=assume_spacing,
+        overlay=overlay,
+        probabilities=probabilities,
+        overwrite=overwrite,
+        mirroring=mirroring,
+        progress=progress or SilentProgress(),
+    )
+
+
+def evaluate(
+    labels: str | Path,
+    out: str | Path,
+    *,
+    layout: str = "auto",
+    spacing: str | Path | float | None = None,
+    subjects: str | Path | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Scores:
+    """Score predicted masks (`out`, a folder written by `predict`) against a data set's labels; writes scores.json and scores.csv."""
+    from autoseg.stages.evaluate import evaluate as evaluate_masks
+    from autoseg.stages.evaluate import save_csv
+    from autoseg.stages.index import index_dataset
+
+    out, progress = Path(out), progress or SilentProgress()
+    if not (out / "predictions.json").is_file():
+        raise RunFolderError(f"{out} has no predictions.json; give the folder that `autoseg predict` wrote")
+    predictions = Predictions.load(out / "predictions.json")
+    dataset, faults = index_dataset(Path(labels), layout=layout, subjects=subjects, spacing=spacing)
+    if dataset is None:
+        raise DataError(faults)
+    wanted = {case.id for case in predictions.cases}
+    if concerned := [fault for fault in faults if fault.case in wanted or fault.case == "data set"]:
+        raise DataError(concerned)
+    progress.stage("scoring", len(wanted))
+    scores = evaluate_masks(
+        dataset, predictions, out, labels_name=str(labels), workers=_workers(workers), on_done=progress.advance
+    )
+    scores.save(out / "scores.json")
+    save_csv(scores, out / "scores.csv")
+    return scores
+
+
+def demo(folder: str | Path, *, rank: int = 2, epochs: int | None = None, progress: Progress | None = None) -> Scores:
+    """Plan, train, predict and evaluate on a small synthetic data set in `folder`; the scores are of subjects kept out of training."""
+    from autoseg.phantom import write_fetal_head, write_volumes
+
+    folder, progress = Path(folder), progress or SilentProgress()
+    data, run, out = folder / "data", folder / "run", folder / "predictions"
+    if data.exists():
+        raise RunFolderError(f"{data} exists already; give a new folder")
+    progress.message(f"writing a synthetic data set to {data}")
+    write = partial(write_fetal_head, subjects=DEMO_SUBJECTS) if rank == 2 else partial(write_volumes, cases=DEMO_SUBJECTS)
+    write(data)
+    plan(data, run, hold_out=0.25, epochs=epochs, time_budget_seconds=None if epochs else DEMO_SECONDS, progress=progress)
+    train(run, fold="0", progress=progress)
+    predict(run, HELD_OUT, out, overlay=True, progress=progress)
+    return evaluate(data, out, progress=progress)
+
+
+def _workers(workers: int | None) -> int:
+    return available_cores() if workers is None else workers
+
+
+def _ordered(faults: Sequence[Fault]) -> tuple[Fault, ...]:
+    return tuple(sorted(set(faults)))
+
+
+def _refuse_orphans(folder: RunFolder, decided: Plan) -> None:
+    """Planning anew must not leave trained folds that no longer fit the plan."""
+    if folder.has_models and decided != folder.plan():
+        raise RunFolderError(
+            f"{folder.root} holds trained folds, and the new plan differs from theirs; choose another folder, or delete {folder.root / 'models'}"
+        )
+
+
+def _configuration(decided: Plan, name: str) -> Configuration:
+    if name not in decided.configurations:
+        raise RunFolderError(f"the plan has no configuration {name}; it has {', '.join(decided.configurations)}")
+    return decided.configurations[name]
+
+
+def _folds_to_train(fold: str, n_folds: int) -> list[str]:
+    if fold == ALL:
+        return [str(index) for index in range(n_folds)]
+    if fold == FULL or (fold.isdecimal() and int(fold) < n_folds):
+        return [fold]
+    raise RunFolderError(f"there is no fold {fold}; this run has folds 0 to {n_folds - 1}, `{ALL}` and `{FULL}`")
+
+
+def _prepare(folder: RunFolder, chosen: Configuration, workers: int | None, progress: Progress) -> Path:
+    """Bring all cases of all folds onto the network's grid; done ones are skipped."""
+    from autoseg.stages.preprocess import preprocess as prepare_cases
+
+    dataset, splits = folder.dataset(), folder.splits()
+    cases = sorted({case for fold in splits.folds for case in (*fold.train, *fold.validation)})
+    target = folder.prepared(chosen)
+    progress.stage(f"preparing cases ({chosen.name})", len(cases))
+    prepare_cases(dataset, cases, chosen, target, workers=_workers(workers), on_done=progress.advance)
+    return target

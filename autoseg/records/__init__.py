@@ -1,0 +1,63 @@
+"""What is written to disk: typed, frozen, strict records, one module per file."""
+
+from autoseg.records.base import Part, Record, Shape, Spacing, write_text
+from autoseg.records.checkpoint import Amendment, FoldCheckpoint
+from autoseg.records.dataset import Case, ColourEncoding, Dataset, LabelEncoding, OutlineEncoding, Structure, ValueEncoding
+from autoseg.records.fingerprint import CaseFacts, Fingerprint, Intensities, StructureSize
+from autoseg.records.machine import MachineProfile, Throughput
+from autoseg.records.model import Model, TrainedConfiguration, TrainedFold
+from autoseg.records.plan import (
+    Configuration,
+    Decision,
+    InferenceSpec,
+    NetworkSpec,
+    Normalization,
+    Plan,
+    Preparation,
+    TrainingSpec,
+)
+from autoseg.records.predictions import PredictedCase, Predictions
+from autoseg.records.scores import CaseScores, Scores, StructureScores, Summary
+from autoseg.records.splits import Fold, Splits
+
+__all__ = [
+    "Amendment",
+    "Case",
+    "CaseFacts",
+    "CaseScores",
+    "ColourEncoding",
+    "Configuration",
+    "Dataset",
+    "Decision",
+    "Fingerprint",
+    "Fold",
+    "FoldCheckpoint",
+    "InferenceSpec",
+    "Intensities",
+    "LabelEncoding",
+    "MachineProfile",
+    "Model",
+    "NetworkSpec",
+    "Normalization",
+    "OutlineEncoding",
+    "Part",
+    "Plan",
+    "PredictedCase",
+    "Predictions",
+    "Preparation",
+    "Record",
+    "Scores",
+    "Shape",
+    "Spacing",
+    "Splits",
+    "Structure",
+    "StructureScores",
+    "StructureSize",
+    "Summary",
+    "Throughput",
+    "TrainedConfiguration",
+    "TrainedFold",
+    "TrainingSpec",
+    "ValueEncoding",
+    "write_text",
+]

@@ -1,0 +1,69 @@
+"""What every record shares: frozen, strict, all faults at once, atomic writing, and a digest.
+
+A record is written to disk as JSON and holds facts: no arrays, and no behaviour beyond load, save and digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from autoseg.errors import RecordError
+
+Shape = tuple[int, ...]
+Spacing = tuple[float, ...]
+
+
+class Part(BaseModel):
+    """A piece of a record."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def digest(self) -> str:
+        """Twelve hex digits of the SHA-256 of the canonical JSON."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+class Record(Part):
+    """A file of its own; subclasses set `FORMAT` and bump it when a field changes its meaning."""
+
+    FORMAT: ClassVar[int] = 1
+    format: int = 1
+
+    def save(self, path: Path) -> None:
+        """Write as JSON, atomically."""
+        write_text(path, self.model_dump_json(indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read and check.
+
+        Raises:
+            RecordError: missing, not JSON, of another format, or with faults (all of them are listed).
+        """
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            raise RecordError(f"{path} does not exist") from error
+        try:
+            record = cls.model_validate_json(text)
+        except ValidationError as error:
+            faults = "\n".join(f"  {'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
+            raise RecordError(f"{path} is not a valid {cls.__name__} record:\n{faults}") from error
+        if record.format != cls.FORMAT:
+            raise RecordError(f"{path} has format {record.format}, this version reads {cls.FORMAT}; use the version that wrote it")
+        return record
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file so that it is either whole or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)

@@ -1,0 +1,32 @@
+"""`checkpoint.json`: how far a fold's training has come, and which state files are valid."""
+
+from __future__ import annotations
+
+from autoseg.records.base import Part, Record
+
+
+class Amendment(Part):
+    """A change made to the plan while training, so that the trained model is fully told by its records."""
+
+    epoch: int
+    name: str
+    before: str
+    after: str
+    reason: str
+
+
+class FoldCheckpoint(Record):
+    """Written last, so that what it names is whole. `state` holds what training needs to go on; `weights` is handed over."""
+
+    preparation: str  # digests by concern
+    network: str
+    training: str
+    epoch: int  # epochs done
+    epochs: int  # epochs the schedule has now
+    progress: float  # fraction of the learning-rate schedule used, 0..1
+    seconds: float  # wall time trained so far, over all sittings
+    state: str | None  # file name; None once training is finished
+    weights: str
+    weights_sha256: str
+    finished: bool
+    amendments: tuple[Amendment, ...] = ()

@@ -1,0 +1,139 @@
+"""`plan.json`: everything that was decided for a run, and why."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from autoseg.records.base import Part, Record, Shape, Spacing
+from autoseg.records.dataset import Structure
+
+NormalizationScheme = Literal["ct", "zscore", "rescale_to_0_1", "rgb_to_0_1", "none"]
+
+
+class Decision(Part):
+    """Why a value was chosen: the rule, its numbers, and what else would have been possible."""
+
+    name: str
+    choice: str
+    reason: str
+    alternative: str = ""
+
+
+class Normalization(Part):
+    """How one channel is normalised; the numbers serve the scheme `ct` (clip to the percentiles, then z-score)."""
+
+    scheme: NormalizationScheme
+    use_mask: bool = False  # statistics inside the non-zero mask only, zeros outside stay zero
+    mean: float = 0.0
+    std: float = 1.0
+    lower: float = 0.0
+    upper: float = 0.0
+
+
+class Preparation(Part):
+    """How a case is brought onto the network's grid.
+
+    `spacing_mm` has the rank of the data; an entry None leaves that axis as it is (the slice axis of a 2D network on
+    3D data). `spacing_mm` None altogether: nothing is resampled. Order: orient, transpose, crop to non-zero,
+    normalise, resample; `spacing_mm` is in the order after `transpose`. `antialias` smooths axes that shrink, which
+    nnU-Net does not.
+    """
+
+    canonical_orientation: bool
+    transpose: tuple[int, ...]
+    crop_to_nonzero: bool
+    spacing_mm: tuple[float | None, ...] | None
+    normalization: tuple[Normalization, ...]
+    image_order: int = 3
+    label_order: int = 1
+    antialias: bool = False
+
+
+class NetworkSpec(Part):
+    """A U-Net: stage i has `features[i]`, is entered with `strides[i]`, convolves with `kernel_sizes[i]`."""
+
+    kind: Literal["plain_unet"] = "plain_unet"
+    rank: Literal[2, 3]
+    in_channels: int
+    out_channels: int
+    features: tuple[int, ...]
+    strides: tuple[Shape, ...]
+    kernel_sizes: tuple[Shape, ...]
+    convs_per_stage: Literal[2] = 2
+    deep_supervision: bool = True
+
+    @property
+    def n_stages(self) -> int:
+        """Resolutions, the bottleneck included."""
+        return len(self.features)
+
+    @property
+    def divisor(self) -> Shape:
+        """Patch sizes must be multiples of this, per axis."""
+        product = [1] * self.rank
+        for stride in self.strides:
+            product = [p * s for p, s in zip(product, stride, strict=True)]
+        return tuple(product)
+
+
+class TrainingSpec(Part):
+    """How a network is trained. One epoch is `steps_per_epoch` optimiser steps."""
+
+    patch_size: Shape
+    batch_size: int
+    epochs: int
+    steps_per_epoch: int
+    validation_steps: int  # batches of validation patches per epoch, for the curve only
+    time_budget_seconds: float | None = None  # wall time of a fold, its validation included
+    initial_lr: float = 1e-2
+    momentum: float = 0.99
+    weight_decay: float = 3e-5
+    lr_exponent: float = 0.9
+    gradient_clip: float = 12.0
+    foreground_fraction: float = 0.33
+    batch_dice: bool
+    augmentation: Literal["nnunet", "none"] = "nnunet"
+    mirror_axes: tuple[int, ...]
+    seed: int = 0
+
+    def identity(self) -> str:
+        """Digest of what a checkpoint must agree on: the length may change, so it is left out."""
+        return self.model_copy(update={"epochs": 0, "time_budget_seconds": None}).digest()
+
+
+class InferenceSpec(Part):
+    """How a trained network is applied."""
+
+    step_fraction: float = 0.5
+    mirror_axes: tuple[int, ...]
+    tile_batch_size: int = 1
+
+
+class Configuration(Part):
+    """One complete way to train on the data; `slice_axis` is set for a 2D network on 3D data (after transposition)."""
+
+    name: str
+    slice_axis: int | None = None
+    preparation: Preparation
+    network: NetworkSpec
+    training: TrainingSpec
+    inference: InferenceSpec
+    median_shape: Shape  # of the prepared cases, at the network's rank
+    decisions: tuple[Decision, ...] = ()
+
+
+class Plan(Record):
+    """All configurations of a run, one of them the default."""
+
+    preset: str
+    device: Literal["cpu", "cuda", "mps"]
+    rank: Literal[2, 3]
+    channels: tuple[str, ...]
+    targets: tuple[Structure, ...]
+    derived: tuple[Structure, ...]
+    regions: bool
+    ignore_value: int | None
+    dataset_digest: str
+    default: str
+    configurations: dict[str, Configuration]
+    decisions: tuple[Decision, ...] = ()

@@ -1,0 +1,36 @@
+"""`predictions.json`: what a prediction did with every file."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from autoseg.records.base import Part, Record, Spacing
+from autoseg.records.dataset import Structure
+
+
+class PredictedCase(Part):
+    """One case: its inputs, what became of it, and (when done) the mask, relative to the output folder."""
+
+    id: str
+    images: tuple[str, ...]
+    status: Literal["done", "skipped", "failed"]
+    mask: str | None = None
+    overlay: str | None = None
+    spacing_mm: Spacing | None = None
+    seconds: float | None = None
+    error: str | None = None
+    pixels: dict[str, int] = {}
+
+
+class Predictions(Record):
+    """All cases of a prediction and the model that made them."""
+
+    run: str
+    configuration: str
+    folds: tuple[str, ...]
+    weights: tuple[str, ...] = ()  # SHA-256 of each fold's weights, so that a prediction is only continued by the same model
+    device: str
+    targets: tuple[Structure, ...]
+    derived: tuple[Structure, ...]
+    regions: bool
+    cases: tuple[PredictedCase, ...]

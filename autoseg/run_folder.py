@@ -1,0 +1,114 @@
+"""The one place that knows file names inside a run folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoseg.errors import RunFolderError
+from autoseg.records import Configuration, Dataset, Fingerprint, MachineProfile, Model, Plan, Splits
+
+PARTS = ("dataset.json", "fingerprint.json", "machine.json", "splits.json", "plan.json", "model.json", "scores.json", "models", "prepared")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths and records of one run; nothing is created before it is written."""
+
+    root: Path
+
+    @classmethod
+    def create(cls, root: Path, *, overwrite: bool) -> RunFolder:
+        """A folder to plan into.
+
+        Raises:
+            RunFolderError: it holds another run (unless `overwrite`) or something else.
+        """
+        if root.exists() and not root.is_dir():
+            raise RunFolderError(f"{root} is a file; give a folder for the run")
+        held = sorted(path.name for path in root.iterdir()) if root.exists() else []
+        if held and not any(name in PARTS for name in held):
+            raise RunFolderError(f"{root} holds other files ({', '.join(held[:3])}); give an empty or new folder for the run")
+        if "plan.json" in held and not overwrite:
+            raise RunFolderError(f"{root} holds a run already; choose another folder, or --overwrite to plan it anew")
+        return cls(root)
+
+    @classmethod
+    def open(cls, root: Path) -> RunFolder:
+        """A folder that has been planned.
+
+        Raises:
+            RunFolderError: there is no plan in it.
+        """
+        if not (root / "plan.json").is_file():
+            raise RunFolderError(f"{root} is not a run: it has no plan.json; make one with `autoseg plan DATASET {root}`")
+        return cls(root)
+
+    def save(self, record: Dataset | Fingerprint | MachineProfile | Splits | Plan | Model) -> None:
+        """Write a record to its file."""
+        names: dict[type, str] = {
+            Dataset: "dataset.json",
+            Fingerprint: "fingerprint.json",
+            MachineProfile: "machine.json",
+            Splits: "splits.json",
+            Plan: "plan.json",
+            Model: "model.json",
+        }
+        record.save(self.root / names[type(record)])
+
+    def dataset(self) -> Dataset:
+        """The data set that was planned for."""
+        return Dataset.load(self.root / "dataset.json")
+
+    def fingerprint(self) -> Fingerprint:
+        """Its facts."""
+        return Fingerprint.load(self.root / "fingerprint.json")
+
+    def splits(self) -> Splits:
+        """The folds."""
+        return Splits.load(self.root / "splits.json")
+
+    def plan(self) -> Plan:
+        """The plan."""
+        return Plan.load(self.root / "plan.json")
+
+    def model(self) -> Model:
+        """What was trained.
+
+        Raises:
+            RunFolderError: nothing yet.
+        """
+        if not (self.root / "model.json").is_file():
+            raise RunFolderError(f"{self.root} has no trained model yet; train one with `autoseg train {self.root} --fold 0`")
+        return Model.load(self.root / "model.json")
+
+    @property
+    def has_models(self) -> bool:
+        """Whether any fold has been begun."""
+        return (self.root / "models").exists()
+
+    def prepared(self, configuration: Configuration) -> Path:
+        """Prepared cases of a configuration; safe to delete."""
+        return self.root / "prepared" / configuration.preparation.digest()
+
+    def fold(self, configuration: str, fold: str) -> Path:
+        """A fold's folder; `fold` is its number or `full`."""
+        return self.root / "models" / configuration / f"fold_{fold}"
+
+    def folds(self, configuration: str) -> tuple[str, ...]:
+        """Folds of a configuration that have a checkpoint."""
+        folders = (self.root / "models" / configuration).glob("fold_*/checkpoint.json")
+        return tuple(sorted(path.parent.name.removeprefix("fold_") for path in folders))
+
+    def fold_scores(self, configuration: str, fold: str) -> Path:
+        """Scores of the fold's whole-image validation."""
+        return self.fold(configuration, fold) / "scores.json"
+
+    def validation(self, configuration: str, fold: str) -> Path:
+        """Masks predicted for the fold's validation cases."""
+        return self.fold(configuration, fold) / "validation"
+
+    @property
+    def scores(self) -> Path:
+        """Scores over all folds."""
+        return self.root / "scores.json"

@@ -1,0 +1,198 @@
+"""Fit a training into a wall time: choose the grid, the patch, the width and the batch so that training converges.
+
+All combinations of a few widths, grids, patches and batches are priced with the machine's measured speed. Each leaves time
+for a number of steps, and has an expected gain: so much per doubling of the steps (steeply up to the number that training
+wants, little beyond), of the width, of the grid's resolution, of the part of the image that a patch shows, of the batch.
+The best sum wins. The weights are in the preset; the experiments behind them are told in `plans/README.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from math import log2, prod
+
+from autoseg.errors import PlanError
+from autoseg.networks.cost import training_bytes
+from autoseg.records import InferenceSpec, MachineProfile, NetworkSpec, Shape, Spacing
+from autoseg.stages.plan.inputs import PlanInputs
+from autoseg.stages.plan.patch import largest_patch
+from autoseg.stages.plan.presets import BudgetRule, SizeRule
+from autoseg.stages.plan.spacing import Extent, coarsened, median_shape
+from autoseg.stages.plan.timing import Speed, speed_of, training_step_seconds, validation_seconds
+from autoseg.stages.plan.topology import Topology, network_of
+
+REFERENCE_WIDTH = 32  # nnU-Net's; the cap on features is stated for it
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be fitted: one configuration of a data set, on a machine, into a time and a memory."""
+
+    inputs: PlanInputs  # axes transposed
+    spacing: Spacing  # target spacing of the data, transposed
+    rank: int  # of the network
+    machine: MachineProfile
+    size: SizeRule
+    rule: BudgetRule
+    seconds: float
+    memory_bytes: float
+
+    @property
+    def may_coarsen(self) -> bool:
+        """Without any known spacing the images stay on their own pixels."""
+        return bool(self.inputs.known_spacings)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One priced combination. `median` and `spacing` have the rank of the data, the patch that of the network."""
+
+    coarsening: float
+    spacing: Spacing
+    median: Extent
+    patch_size: Shape
+    network: NetworkSpec
+    batch_size: int
+    mirror_axes: tuple[int, ...]
+    step_seconds: float
+    validation_seconds: float
+    bytes: float
+    steps: int
+
+    @property
+    def coverage(self) -> float:
+        """Part of the median image (or slice) that a patch shows, at most 1."""
+        return min(1.0, prod(self.patch_size) / prod(self.median[-self.network.rank :]))
+
+
+def fit_to_time(task: Task) -> tuple[Candidate, int]:
+    """The best candidate, and how many were compared.
+
+    Raises:
+        PlanError: nothing fits the memory, or no time is left for training.
+    """
+    candidates = list(_candidates(task))
+    if not candidates:
+        raise PlanError(f"no network fits {task.memory_bytes / 1e9:.2g} GB of memory; allow more with --memory")
+    possible = [candidate for candidate in candidates if candidate.steps > 0]
+    if not possible:
+        quickest = min(candidate.validation_seconds + candidate.step_seconds for candidate in candidates)
+        least = (quickest + task.rule.startup_seconds) / (1 - task.rule.slack)
+        raise PlanError(
+            f"a budget of {task.seconds:.0f} s leaves no time to train: start-up and the validation of "
+            f"{task.inputs.n_validation} cases alone take {least:.0f} s; give --time-budget a multiple of that"
+        )
+    enough = [candidate for candidate in possible if candidate.steps >= task.rule.steps_minimum]
+    return max(enough or possible, key=lambda candidate: expected_gain(candidate, task.rule)), len(candidates)
+
+
+def expected_gain(candidate: Candidate, rule: BudgetRule) -> float:
+    """Points of expected quality; only differences between candidates mean something."""
+    weights = rule.weights
+    steps = log2(candidate.steps / rule.steps_wanted[candidate.network.rank])
+    return (
+        weights.steps_below * min(steps, 0.0)
+        + weights.steps_above * max(steps, 0.0)
+        + weights.width * log2(candidate.network.features[0])
+        - weights.grid * log2(candidate.coarsening)
+        + weights.patch * log2(candidate.coverage)
+        + weights.batch * log2(candidate.batch_size)
+    )
+
+
+def allowed_coarsenings(task: Task) -> tuple[float, ...]:
+    """Those that leave the thinnest structure its pixels; at least 1."""
+    thickness = task.inputs.thickness
+    if not task.may_coarsen:
+        return (1.0,)
+    if thickness is None:
+        return task.rule.coarsenings
+    finest = min(task.spacing[-task.rank :])
+    return tuple(c for c in task.rule.coarsenings if c == 1 or thickness / (finest * c) >= task.rule.thickness_pixels)
+
+
+def steps_in(task: Task, step_seconds: float, validation: float) -> int:
+    """Optimiser steps that the budget has room for, as far as they are of use; 0 where there is none."""
+    rule = task.rule
+    seconds = task.seconds * (1 - rule.slack) - rule.startup_seconds - validation
+    return min(max(0, int(seconds / step_seconds)), rule.steps_enough)
+
+
+def _candidates(task: Task) -> Iterator[Candidate]:
+    speed = speed_of(task.machine, task.rank)
+    for coarsening in allowed_coarsenings(task):
+        head, grid = task.spacing[: -task.rank], coarsened(task.spacing[-task.rank :], coarsening)
+        median = median_shape(task.inputs, (*head, *grid))
+        for layout in _layouts(grid, median[-task.rank :], task.rule.patch_voxels[task.rank]):
+            for width in task.rule.widths:
+                network = network_of(
+                    layout,
+                    base_features=width,
+                    max_features=task.size.max_features[task.rank] * width // REFERENCE_WIDTH,
+                    in_channels=len(task.inputs.channels),
+                    out_channels=task.inputs.n_outputs,
+                )
+                for batch in _batches(task, median, layout):
+                    candidate = _priced(task, speed, coarsening, (*head, *grid), median, layout, network, batch)
+                    if candidate.bytes <= task.memory_bytes:
+                        yield candidate
+
+
+def _layouts(grid: Spacing, median: Extent, limits: tuple[int, ...]) -> list[Topology]:
+    """Patches to try, from small ones to the whole image."""
+    found: dict[Shape, Topology] = {}
+    for limit in limits:
+        layout = largest_patch(grid, median, partial(_is_within, limit))
+        found[layout.patch_size] = layout
+    return list(found.values())
+
+
+def _batches(task: Task, median: Extent, layout: Topology) -> tuple[int, ...]:
+    """Batches to try: the smallest, and those that cover no more of the data set than nnU-Net allows."""
+    smallest, *larger = task.rule.batches[task.rank]
+    by_data = prod(median) * task.inputs.n_training * task.size.largest_dataset_share / prod(layout.patch_size)
+    return (smallest, *(batch for batch in larger if batch <= by_data))
+
+
+def _is_within(limit: int, layout: Topology) -> bool:
+    return prod(layout.patch_size) <= limit
+
+
+def _priced(
+    task: Task,
+    speed: Speed,
+    coarsening: float,
+    spacing: Spacing,
+    median: Extent,
+    layout: Topology,
+    network: NetworkSpec,
+    batch: int,
+) -> Candidate:
+    """Steps and memory of one combination; predictions are mirrored where that takes a small part of the budget."""
+    patch = layout.patch_size
+    image = tuple(round(n) for n in median)
+    step = training_step_seconds(speed, network, patch, batch, task.rule)
+
+    def validation(axes: tuple[int, ...]) -> float:
+        return validation_seconds(speed, task.inputs, network, patch, image, InferenceSpec(mirror_axes=axes), task.rule)
+
+    all_axes = tuple(range(task.rank))
+    mirrored = validation(all_axes)
+    axes = all_axes if mirrored <= task.rule.mirroring_share * task.seconds else ()
+    seconds = mirrored if axes else validation(())
+    value_bytes = 4 if task.machine.precision == "float32" else 2
+    return Candidate(
+        coarsening=coarsening,
+        spacing=spacing,
+        median=median,
+        patch_size=patch,
+        network=network,
+        batch_size=batch,
+        mirror_axes=axes,
+        step_seconds=step,
+        validation_seconds=seconds,
+        bytes=training_bytes(network, patch, batch, value_bytes),
+        steps=steps_in(task, step, seconds),
+    )

@@ -1,0 +1,92 @@
+"""What all configurations of a plan share, and the parts that are the same however a network is sized."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from autoseg.records import Decision, MachineProfile, Normalization, Preparation, Shape, Spacing
+from autoseg.stages.plan import decisions
+from autoseg.stages.plan.inputs import PlanInputs
+from autoseg.stages.plan.presets import Preset
+from autoseg.stages.plan.spacing import Extent
+
+TILE_BATCH_VOXELS = 2**19  # windows are predicted together up to this size: small ones do not fill a machine alone
+LARGEST_TILE_BATCH = 4
+NETWORK_RANK = {"2d": 2, "3d_fullres": 3}
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """What the user asked for. Times in seconds, memory in bytes; None leaves it to the preset and the machine."""
+
+    preset: str = "default"
+    time_budget_seconds: float | None = None
+    epochs: int | None = None
+    memory_bytes: float | None = None
+    overrides: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What all configurations of a plan share; axes are transposed, except in `target_before`."""
+
+    inputs: PlanInputs
+    preset: Preset
+    machine: MachineProfile
+    options: PlanOptions
+    spacing: Spacing
+    median: Extent
+    order: tuple[int, ...]
+    target_before: Spacing
+    coarse_axis_rule: bool
+    schemes: tuple[Normalization, ...]
+
+    @property
+    def memory_bytes(self) -> float:
+        """What a training may fill."""
+        return self.options.memory_bytes or self.machine.memory_bytes * self.preset.memory_share
+
+
+def preparation_of(frame: Frame, name: str, spacing: Spacing) -> Preparation:
+    """Preparation for a configuration on a grid (all axes of the data, transposed)."""
+    grid: tuple[float | None, ...] | None = None
+    if frame.inputs.known_spacings:
+        grid = tuple(None if axis == slice_axis(frame, name) else value for axis, value in enumerate(spacing))
+    return Preparation(
+        canonical_orientation=frame.preset.canonical_orientation and frame.inputs.rank == 3,
+        transpose=frame.order,
+        crop_to_nonzero=True,
+        spacing_mm=grid,
+        normalization=frame.schemes,
+    )
+
+
+def shared_decisions(frame: Frame, preparation: Preparation, coarsening: str) -> list[Decision]:
+    """Reasons for what happens before the network; `coarsening` says why the grid differs from the target spacing."""
+    return [
+        decisions.orientation(frame.inputs, frame.preset),
+        decisions.spacing(frame.inputs, frame.spacing, frame.coarse_axis_rule, preparation.spacing_mm, coarsening),
+        decisions.transpose(frame.target_before, frame.order),
+        decisions.normalization(frame.inputs, frame.schemes),
+    ]
+
+
+def slice_axis(frame: Frame, name: str) -> int | None:
+    """A 2D network on volumes runs along the first axis after transposition."""
+    return 0 if NETWORK_RANK[name] < frame.inputs.rank else None
+
+
+def tile_batch(patch_size: Shape) -> int:
+    """Windows predicted at a time."""
+    return max(1, min(LARGEST_TILE_BATCH, TILE_BATCH_VOXELS // prod(patch_size)))
+
+
+def value_bytes(machine: MachineProfile) -> int:
+    """Bytes per value in the machine's precision."""
+    return 4 if machine.precision == "float32" else 2
+
+
+def whole(shape: Extent) -> Shape:
+    """A median shape in whole pixels."""
+    return tuple(round(n) for n in shape)

@@ -1,0 +1,76 @@
+"""A configuration sized by the clock: everything is chosen so that training converges in the time given."""
+
+from __future__ import annotations
+
+from math import prod
+
+from autoseg.records import Configuration, InferenceSpec, TrainingSpec
+from autoseg.stages.plan import decisions
+from autoseg.stages.plan.budget import Candidate, Task, fit_to_time
+from autoseg.stages.plan.frame import NETWORK_RANK, Frame, preparation_of, shared_decisions, slice_axis, tile_batch, whole
+from autoseg.stages.plan.presets import BudgetRule
+from autoseg.stages.plan.timing import speed_of
+
+FEWEST_EPOCHS = 20  # points of the training curve
+MOST_EPOCHS = 1000
+
+
+def configuration_in_time(frame: Frame, name: str, rule: BudgetRule, seconds: float) -> Configuration:
+    """The best candidate for `seconds` of wall time per fold, validation included."""
+    task = Task(
+        inputs=frame.inputs,
+        spacing=frame.spacing,
+        rank=NETWORK_RANK[name],
+        machine=frame.machine,
+        size=frame.preset.size,
+        rule=rule,
+        seconds=seconds,
+        memory_bytes=frame.memory_bytes,
+    )
+    chosen, compared = fit_to_time(task)
+    steps_per_epoch = _steps_per_epoch(rule, chosen, seconds)
+    epochs = max(1, chosen.steps // steps_per_epoch)
+    median = chosen.median[-task.rank :]
+    threshold = frame.preset.size.lowres_threshold
+    dice = task.rank == 2 or prod(chosen.patch_size) / prod(median) < threshold
+    training = TrainingSpec(
+        patch_size=chosen.patch_size,
+        batch_size=chosen.batch_size,
+        epochs=epochs,
+        steps_per_epoch=steps_per_epoch,
+        validation_steps=max(1, round(rule.validation_share * steps_per_epoch)),
+        time_budget_seconds=seconds,
+        batch_dice=dice,
+        mirror_axes=tuple(range(task.rank)),
+    )
+    preparation = preparation_of(frame, name, chosen.spacing)
+    plain = Configuration(
+        name=name,
+        slice_axis=slice_axis(frame, name),
+        preparation=preparation,
+        network=chosen.network,
+        training=training,
+        inference=InferenceSpec(mirror_axes=chosen.mirror_axes, tile_batch_size=tile_batch(chosen.patch_size)),
+        median_shape=whole(median),
+    )
+    why = (
+        f"mirroring is kept where the fold's validation then takes at most {rule.mirroring_share:.0%} of {seconds:.0f} s; "
+        f"as chosen it takes {chosen.validation_seconds:.0f} s"
+    )
+    reasons = [
+        *shared_decisions(frame, preparation, decisions.coarsening(task, chosen)),
+        *decisions.fitted(task, chosen, compared),
+        decisions.depth(plain),
+        decisions.batch_dice(name, median, chosen.patch_size, dice, threshold),
+        decisions.length_in_time(task, chosen, epochs, steps_per_epoch, speed_of(frame.machine, task.rank).measured),
+        decisions.inference(plain, why),
+    ]
+    return plain.model_copy(update={"decisions": tuple(reasons)})
+
+
+def _steps_per_epoch(rule: BudgetRule, chosen: Candidate, seconds: float) -> int:
+    """The listed number whose epoch is nearest to the wished time, but so few that the curve gets its points."""
+    most = max(1, chosen.steps // FEWEST_EPOCHS)
+    listed = [steps for steps in rule.steps_per_epoch if steps <= most] or [most]
+    wished = max(rule.epoch_seconds, seconds / MOST_EPOCHS)
+    return min(listed, key=lambda steps: abs(steps * chosen.step_seconds - wished))

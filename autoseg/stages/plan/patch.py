@@ -1,0 +1,50 @@
+"""Patch size: as much of the median image as fits, in the proportions of the grid. nnU-Net's rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+
+from autoseg.errors import PlanError
+from autoseg.records import Shape, Spacing
+from autoseg.stages.plan.topology import Topology, topology
+
+LARGEST_VOXELS = {2: 2048**2, 3: 256**3}  # of the patch the search starts from, before it is clipped to the image
+
+
+def largest_patch(spacing: Spacing, median: Sequence[float], fits: Callable[[Topology], bool]) -> Topology:
+    """The first patch (with its topology) that fits, shrinking from the median image.
+
+    The axis that covers most of the image is shortened, by what the strides of the shortened patch divide.
+
+    Raises:
+        PlanError: not even the smallest patch fits.
+    """
+    layout = topology(spacing, _first_patch(spacing, median))
+    while not fits(layout):
+        layout = _shorter(layout, spacing, median)
+    return layout
+
+
+def nearest_divisible(patch_size: Shape, divisor: Shape) -> Shape:
+    """The nearest size that the divisor divides, at least once."""
+    return tuple(max(d, (n + d // 2) // d * d) for n, d in zip(patch_size, divisor, strict=True))
+
+
+def _first_patch(spacing: Spacing, median: Sequence[float]) -> tuple[float, ...]:
+    rank = len(spacing)
+    inverse = [1 / value for value in spacing]
+    scale = (LARGEST_VOXELS[rank] / prod(inverse)) ** (1 / rank)
+    return tuple(min(round(value * scale), n) for value, n in zip(inverse, median, strict=True))
+
+
+def _shorter(layout: Topology, spacing: Spacing, median: Sequence[float]) -> Topology:
+    """One step: the divisor is taken from a patch tentatively shortened, so that 224 between 256 and 192 is not skipped."""
+    size = list(layout.patch_size)
+    axis = max(range(len(size)), key=lambda a: (size[a] / median[a], a))  # the last one of equals
+    if size[axis] <= layout.divisor[axis]:
+        raise PlanError(f"not even a patch of {'x'.join(map(str, size))} fits; allow more memory or time, or a coarser grid")
+    tentative = list(size)
+    tentative[axis] -= layout.divisor[axis]
+    size[axis] -= topology(spacing, tentative).divisor[axis]
+    return topology(spacing, size)

@@ -1,0 +1,110 @@
+"""Put a plan together: facts, rules and the machine in, one complete configuration per network out. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from autoseg.errors import PlanError
+from autoseg.records import Configuration, Dataset, Decision, Fingerprint, MachineProfile, Plan, Splits
+from autoseg.stages.plan import decisions
+from autoseg.stages.plan.by_rule import configuration_by_rule
+from autoseg.stages.plan.frame import Frame, PlanOptions
+from autoseg.stages.plan.in_time import configuration_in_time
+from autoseg.stages.plan.inputs import PlanInputs, inputs_from
+from autoseg.stages.plan.normalization import normalization
+from autoseg.stages.plan.overrides import apply_overrides
+from autoseg.stages.plan.presets import Preset, load_preset
+from autoseg.stages.plan.spacing import median_shape, target_spacing, transposition
+
+
+def make_plan(dataset: Dataset, fingerprint: Fingerprint, splits: Splits, machine: MachineProfile, options: PlanOptions) -> Plan:
+    """Decide everything that training and prediction need to know.
+
+    Args:
+        dataset: channels and structures.
+        fingerprint: shapes, spacings and intensities of its cases.
+        splits: the folds; cases held out of all of them are not looked at.
+        machine: device, memory and measured speed. Presets that plan as nnU-Net does disregard it.
+        options: preset, limits, and changes by the user.
+
+    Raises:
+        PlanError: options that contradict each other or do not exist, or facts and limits for which no plan exists.
+    """
+    preset = load_preset(options.preset)
+    inputs = inputs_from(dataset, fingerprint, splits, preset)
+    configurations = plan_configurations(inputs, machine, options, preset)
+    return Plan(
+        preset=preset.name,
+        device=machine.device,
+        rank=dataset.rank,
+        channels=dataset.channels,
+        targets=dataset.targets,
+        derived=dataset.derived,
+        regions=dataset.regions,
+        ignore_value=dataset.ignore_value,
+        dataset_digest=dataset.digest(),
+        default=next(iter(configurations)),
+        configurations=apply_overrides(configurations, options.overrides),
+        decisions=(decisions.device(machine, preset), _default_decision(configurations)),
+    )
+
+
+def plan_configurations(
+    inputs: PlanInputs, machine: MachineProfile, options: PlanOptions, preset: Preset
+) -> dict[str, Configuration]:
+    """All configurations for the facts, the default one first, before any change by the user."""
+    _check_options(options, preset)
+    target, coarse_axis_rule = target_spacing(inputs)
+    order = transposition(target)
+    turned = _transposed(inputs, order)
+    spacing = tuple(target[axis] for axis in order)
+    frame = Frame(
+        inputs=turned,
+        preset=preset,
+        machine=machine,
+        options=options,
+        spacing=spacing,
+        median=median_shape(turned, spacing),
+        order=order,
+        target_before=target,
+        coarse_axis_rule=coarse_axis_rule,
+        schemes=normalization(inputs),
+    )
+    volumes = inputs.rank == 3 and frame.median[0] != 1
+    return {name: _configuration(frame, name) for name in (("3d_fullres", "2d") if volumes else ("2d",))}
+
+
+def _check_options(options: PlanOptions, preset: Preset) -> None:
+    if options.epochs is not None and options.time_budget_seconds is not None:
+        raise PlanError("--epochs and --time-budget both fix the length of training; give one of them")
+    if options.epochs is not None and options.epochs < 1:
+        raise PlanError(f"--epochs {options.epochs}: at least 1 is needed")
+    if options.time_budget_seconds is not None and preset.budget is None:
+        raise PlanError(f"preset {preset.name} has a fixed length; shorten it with --epochs, or use --preset default")
+    for name, value in (("--time-budget", options.time_budget_seconds), ("--memory", options.memory_bytes)):
+        if value is not None and value <= 0:
+            raise PlanError(f"{name} {value:g}: must be above 0")
+
+
+def _transposed(inputs: PlanInputs, order: tuple[int, ...]) -> PlanInputs:
+    return replace(
+        inputs,
+        spacings_mm=tuple(None if s is None else tuple(s[axis] for axis in order) for s in inputs.spacings_mm),
+        shapes_after_crop=tuple(tuple(shape[axis] for axis in order) for shape in inputs.shapes_after_crop),
+    )
+
+
+def _configuration(frame: Frame, name: str) -> Configuration:
+    """By the clock on a CPU, or where a time is given; else by nnU-Net's rule."""
+    options, rule = frame.options, frame.preset.budget
+    if rule is not None and options.epochs is None:
+        seconds = options.time_budget_seconds or (rule.default_seconds if frame.machine.device == "cpu" else None)
+        if seconds is not None:
+            return configuration_in_time(frame, name, rule, seconds)
+    return configuration_by_rule(frame, name)
+
+
+def _default_decision(configurations: dict[str, Configuration]) -> Decision:
+    first, *others = configurations
+    reason = "the data are volumes" if first != "2d" else "the data are single images or slices"
+    return Decision(name="default", choice=first, reason=reason, alternative=", ".join(others))

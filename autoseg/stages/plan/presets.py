@@ -1,0 +1,113 @@
+"""Presets: the budgets and preferences that planning starts from, one JSON file each under `plans/presets/`."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from autoseg.errors import PlanError
+from autoseg.records import Part, Record
+
+Rank = Annotated[int, Field(ge=2, le=3)]
+PerRank = dict[Rank, int]
+
+
+class SizeRule(Part):
+    """nnU-Net's sizing: how many feature map elements fit, what they stand for, and how a batch is capped."""
+
+    reference_elements: PerRank  # convolution output elements of one sample
+    reference_batch: PerRank  # at this batch
+    reference_memory_bytes: float  # in this much memory
+    useful_memory_bytes: float | None  # more memory than this does not make the plan larger; None: no such limit
+    minimum_batch: int
+    largest_batch: PerRank | None
+    largest_dataset_share: float  # a batch covers at most this part of the data set
+    base_features: int
+    max_features: PerRank  # at 32 base features; scales with the width
+    lowres_threshold: float  # a patch that covers less of the median image than this calls for a coarser network
+
+
+class LengthRule(Part):
+    """Length of a training that is not solved for."""
+
+    epochs: int
+    steps_per_epoch: int
+    validation_steps: int
+
+
+class Weights(Part):
+    """Expected quality gained per doubling of each quantity; the budget goes where it gains most."""
+
+    steps_below: float  # optimiser steps, up to `steps_wanted`
+    steps_above: float  # and beyond, up to `steps_enough`
+    width: float
+    grid: float  # per halving of the grid's spacing
+    patch: float  # share of the median image that a patch covers
+    batch: float
+
+
+class BudgetRule(Part):
+    """How a training is fitted into a wall time. Reasons for the numbers stand in `plans/README.md`."""
+
+    default_seconds: float  # on a CPU, per fold
+    startup_seconds: float
+    slack: float  # part of the budget that is left unplanned
+    steps_minimum: int  # below this a training hardly begins to converge
+    steps_wanted: PerRank  # from here on a larger network gains more than further steps
+    steps_enough: int  # never more than these
+    widths: tuple[int, ...]
+    coarsenings: tuple[float, ...]
+    patch_voxels: dict[Rank, tuple[int, ...]]  # limits to try; images below the smallest one are never cut
+    batches: dict[Rank, tuple[int, ...]]
+    thickness_pixels: float  # the median thickness of the thinnest structure keeps this many pixels
+    epoch_seconds: float  # a journal line about this often
+    steps_per_epoch: tuple[int, ...]
+    validation_share: float  # validation steps per optimiser step
+    mirroring_share: float  # mirror in inference when the fold's validation then takes at most this part of the budget
+    data_seconds_per_megavoxel: float  # augmentation and loading beside the step that the probe measures
+    export_seconds: float  # per validation case
+    export_seconds_per_megavoxel: float  # and class
+    weights: Weights
+
+
+class Preset(Record):
+    """A named set of rules. `fit_machine` False plans as nnU-Net does, whatever the machine at hand."""
+
+    name: str
+    summary: str
+    fit_machine: bool
+    canonical_orientation: bool  # 3D data
+    physical_spacing_2d: bool  # 2D images are brought to the median pixel size in mm where it is known
+    memory_share: float  # of the machine's memory that a training may fill
+    size: SizeRule
+    length: LengthRule
+    budget: BudgetRule | None
+
+
+def preset_names() -> tuple[str, ...]:
+    """Names of the presets that ship with the package."""
+    return tuple(sorted(file.stem for file in _folder().glob("*.json")))
+
+
+def load_preset(name: str) -> Preset:
+    """A shipped preset by name, or one of the user's own by the path of its JSON file.
+
+    Raises:
+        PlanError: no preset has this name.
+        RecordError: the file is not a valid preset.
+    """
+    if name.endswith(".json"):
+        return Preset.load(Path(name))
+    if name not in preset_names():
+        raise PlanError(f"preset {name!r} does not exist; choose {', '.join(preset_names())} or the path of a JSON file")
+    return Preset.load(_folder() / f"{name}.json")
+
+
+def _folder() -> Path:
+    """`autoseg/plans/presets` in an installed wheel, `plans/presets` beside the package in a checkout."""
+    package = Path(str(resources.files("autoseg")))
+    installed = package / "plans" / "presets"
+    return installed if installed.is_dir() else package.parent / "plans" / "presets"

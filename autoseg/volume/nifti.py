@@ -1,0 +1,177 @@
+"""What NIfTI needs beyond ITK: a check that the file is whole, exact geometry on writing, and axes not at right angles."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import struct
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from autoseg.volume.geometry import Geometry
+from autoseg.volume.header import Header
+from autoseg.volume.volume import Volume
+
+NIFTI_SUFFIXES = (".nii", ".nii.gz")
+CHUNK_BYTES = 1 << 20
+HEADER_BYTES = 544  # of NIfTI-2 and its extension flag; NIfTI-1 needs 352
+NIFTI_1, NIFTI_2 = 348, 540  # the first number of a file, which also tells the byte order
+SFORM_CODE_AT, SFORM_AT, SFORM_ROW_BYTES = 254, 280, 16  # in NIfTI-1: two bytes; three rows of four floats
+LENGTHS_TRIED = 16  # single-precision steps about the spacing
+COMPRESSION = 6
+RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0])
+
+
+def check_complete(path: Path) -> None:
+    """Raise if the file ends before its data do, or fails its gzip checksum.
+
+    Raises:
+        EOFError, OSError, zlib.error, struct.error: with a sentence for the user.
+    """
+    if path.name.lower().endswith(".gz"):
+        with gzip.open(path, "rb") as file:
+            start = file.read(HEADER_BYTES)
+            found = len(start)
+            while chunk := len(file.read(CHUNK_BYTES)):
+                found += chunk
+    else:
+        found = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(HEADER_BYTES)
+    needed = _bytes_needed(start)
+    if found < needed:
+        raise EOFError(f"the header promises {needed} bytes, the file holds {found}")
+
+
+def _bytes_needed(start: bytes) -> int:
+    for order in "<>":
+        size = struct.unpack_from(order + "i", start)[0]
+        if size == NIFTI_1:
+            axes = struct.unpack_from(order + "8h", start, 40)
+            bits, offset = struct.unpack_from(order + "h", start, 72)[0], struct.unpack_from(order + "f", start, 108)[0]
+            break
+        if size == NIFTI_2:
+            axes = struct.unpack_from(order + "8q", start, 16)
+            bits, offset = struct.unpack_from(order + "h", start, 14)[0], struct.unpack_from(order + "q", start, 168)[0]
+            break
+    else:
+        raise OSError("not a NIfTI file")
+    if not 1 <= axes[0] <= 7:
+        raise OSError(f"the header speaks of {axes[0]} axes")
+    return int(offset) + math.prod(max(int(size), 1) for size in axes[1 : axes[0] + 1]) * bits // 8
+
+
+def write_nifti(path: Path, image: sitk.Image, labels: np.ndarray, geometry: Geometry) -> None:
+    """Write labels so that ITK reads the very numbers of `geometry` back, where NIfTI can hold them.
+
+    The direction is stored twice, as a quaternion and as a matrix, both in single precision. ITK writes both, and on reading
+    takes the matrix and divides each column by its length; since that length need not be the stored spacing to the last bit,
+    what ITK writes reads back with an error of about 1e-8. So variants are tried, and the one that reads back exactly is kept.
+    """
+    if not is_orthonormal(geometry):
+        _write_sheared(path, labels, geometry)
+        return
+    image.SetDirection(geometry.direction)
+    plain = path.with_name("whole.nii")
+    sitk.WriteImage(image, str(plain), useCompression=False)
+    content = bytearray(plain.read_bytes())
+    plain.unlink()
+    content[: NIFTI_1 + 4] = _exact_header(bytes(content[: NIFTI_1 + 4]), path.with_name("header.nii"), geometry)
+    path.write_bytes(gzip.compress(content, COMPRESSION, mtime=0) if path.name.endswith(".gz") else content)
+
+
+def _exact_header(header: bytes, scratch: Path, geometry: Geometry) -> bytes:
+    """The header in the variant that brings the geometry back: as ITK writes it, with a fitting matrix, or quaternion only."""
+    fitting = bytearray(header)
+    if geometry.rank == 3:
+        for row, values in enumerate(_fitting_matrix(geometry)):
+            struct.pack_into("<3f", fitting, SFORM_AT + row * SFORM_ROW_BYTES, *values)
+    quaternion = bytearray(header)
+    quaternion[SFORM_CODE_AT : SFORM_CODE_AT + 2] = b"\0\0"
+    best, best_error = header, math.inf
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(scratch))
+    for trial in (header, bytes(fitting), bytes(quaternion)):
+        scratch.write_bytes(trial)
+        try:
+            reader.ReadImageInformation()
+        except RuntimeError:
+            continue
+        found = np.concatenate([reader.GetDirection(), reader.GetOrigin()])
+        error = float(np.abs(found - np.concatenate([geometry.direction, geometry.origin])).max())
+        if error < best_error:
+            best, best_error = trial, error
+        if error == 0:
+            break
+    scratch.unlink()
+    return best
+
+
+def _fitting_matrix(geometry: Geometry) -> np.ndarray:
+    """Single-precision RAS matrix whose columns, divided by their lengths as ITK does, come closest to the direction.
+
+    The length of a column is free within the rounding of the spacing, so a few lengths about it are tried.
+    """
+    direction = np.reshape(geometry.direction, (3, 3))
+    spacing = np.array((geometry.spacing_mm or (1.0,) * 3)[::-1])
+    matrix = np.empty((3, 3), dtype=np.float32)
+    for axis in range(3):
+        unit = direction[:, axis]
+        largest = int(np.argmax(np.abs(unit)))
+        start = np.float32(unit[largest] * spacing[axis])
+        lengths = (float(start) + np.arange(-LENGTHS_TRIED, LENGTHS_TRIED + 1) * float(np.spacing(start))) / unit[largest]
+        columns = (unit * lengths[:, None]).astype(np.float32)
+        wide = columns.astype(np.float64)
+        error = np.abs(wide / np.linalg.norm(wide, axis=1, keepdims=True) - unit).max(axis=1)
+        matrix[:, axis] = columns[int(np.argmin(error))]
+    return (RAS_FROM_LPS @ matrix).astype(np.float32)
+
+
+def is_orthonormal(geometry: Geometry) -> bool:
+    """Whether the axes are at right angles, to ITK's tolerance for NIfTI."""
+    direction = np.reshape(geometry.direction, (geometry.rank, geometry.rank))
+    return bool(np.allclose(direction @ direction.T, np.eye(geometry.rank), atol=1e-4))
+
+
+def read_sheared(path: Path) -> Volume:
+    """Read with nibabel: `(channel, z, y, x)`, values scaled as the header says."""
+    import nibabel
+
+    image = nibabel.load(path)
+    scaled = image.dataobj.slope != 1 or image.dataobj.inter != 0
+    array = np.asarray(image.dataobj, dtype=np.float32) if scaled else np.asarray(image.dataobj)
+    array = np.ascontiguousarray(array.T)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    return Volume(array[None] if array.ndim == 3 else array, _sheared_geometry(image.affine))
+
+
+def sheared_header(path: Path) -> Header:
+    """As `read_sheared`, without the values."""
+    import nibabel
+
+    image = nibabel.load(path)
+    geometry = _sheared_geometry(image.affine)
+    return Header(tuple(reversed(image.shape[:3])), geometry.spacing_mm, image.shape[3] if len(image.shape) > 3 else 1, geometry)
+
+
+def _sheared_geometry(affine: np.ndarray) -> Geometry:
+    """LPS geometry of a RAS affine; the columns of the direction have length 1 but are not at right angles."""
+    matrix = RAS_FROM_LPS @ affine[:3, :3]
+    spacing = np.linalg.norm(matrix, axis=0)
+    direction = matrix / spacing
+    origin = RAS_FROM_LPS @ affine[:3, 3]
+    return Geometry(3, tuple(spacing[::-1].tolist()), tuple(origin.tolist()), tuple(direction.ravel().tolist()))
+
+
+def _write_sheared(path: Path, labels: np.ndarray, geometry: Geometry) -> None:
+    import nibabel
+
+    spacing = np.array((geometry.spacing_mm or (1.0,) * geometry.rank)[::-1])
+    affine = np.eye(4)
+    affine[:3, :3] = RAS_FROM_LPS @ (np.reshape(geometry.direction, (3, 3)) * spacing)
+    affine[:3, 3] = RAS_FROM_LPS @ np.array(geometry.origin)
+    image = nibabel.Nifti1Image(labels.T, affine)
+    image.header.set_xyzt_units("mm")
+    nibabel.save(image, path)

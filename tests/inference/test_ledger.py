@@ -1,0 +1,85 @@
+"""The record of an output folder: when it is written, and what it takes for finished."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from autoseg.errors import RecordError
+from autoseg.inference.inputs import PredictionInput
+from autoseg.inference.ledger import PREDICTIONS_FILE, Ledger, image_names
+from autoseg.records import PredictedCase, Predictions, Structure
+
+HEADER = Predictions(
+    run="r",
+    configuration="2d",
+    folds=("0",),
+    device="cpu",
+    targets=(Structure(name="Head", values=(1,), output_value=1),),
+    derived=(),
+    regions=False,
+    cases=(),
+)
+
+
+@pytest.fixture
+def item(tmp_path: Path) -> PredictionInput:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").touch()
+    return PredictionInput.of("a", [tmp_path / "in" / "a.png"])
+
+
+def done(item: PredictionInput, spacing: tuple[float, ...] | None = None) -> PredictedCase:
+    return PredictedCase(id=item.id, images=image_names(item), status="done", mask=item.mask, spacing_mm=spacing)
+
+
+def names(out: Path) -> list[str]:
+    return [case.id for case in Predictions.load(out / PREDICTIONS_FILE).cases]
+
+
+def test_the_record_is_there_from_the_beginning_and_saved_now_and_then(tmp_path: Path, item: PredictionInput) -> None:
+    out = tmp_path / "out"
+    ledger = Ledger.open(out, HEADER, [item], overwrite=False)
+    assert names(out) == []
+    ledger.add(done(item))
+    assert names(out) == []  # saved a moment ago
+    ledger.save()
+    assert names(out) == ["a"]
+
+
+def test_what_counts_as_finished(tmp_path: Path, item: PredictionInput) -> None:
+    out = tmp_path / "out"
+    ledger = Ledger.open(out, HEADER, [item], overwrite=False)
+    ledger.add(done(item, (0.1, 0.1)))
+
+    def finished(spacing: tuple[float, ...] | None = None, overlay: bool = False, probabilities: bool = False) -> bool:
+        return ledger.finished(item, spacing, overlay=overlay, probabilities=probabilities) is not None
+
+    assert not finished()  # no mask
+    (out / "a.png").touch()
+    assert finished() and finished((0.1, 0.1))
+    assert not finished((0.2, 0.2)) and not finished(overlay=True) and not finished(probabilities=True)
+    (out / "a.npz").touch()
+    assert finished(probabilities=True)
+    os.utime(out / "a.png", (1, 1))  # older than its image
+    assert not finished()
+
+
+def test_cases_of_earlier_sittings_stay_unless_overwritten(tmp_path: Path, item: PredictionInput) -> None:
+    out = tmp_path / "out"
+    first = Ledger.open(out, HEADER, [item], overwrite=False)
+    first.add(done(item))
+    first.add(PredictedCase(id="b", images=("b.png",), status="failed", error="damaged"))
+    first.save()
+    assert [case.id for case in Ledger.open(out, HEADER, [], overwrite=False).predictions().cases] == ["a"]
+    assert Ledger.open(out, HEADER, [], overwrite=True).predictions().cases == ()
+
+
+def test_a_damaged_record_is_not_replaced_unasked(tmp_path: Path, item: PredictionInput) -> None:
+    (tmp_path / PREDICTIONS_FILE).write_text("{")
+    with pytest.raises(RecordError, match="not a valid Predictions record"):
+        Ledger.open(tmp_path, HEADER, [item], overwrite=False)
+    Ledger.open(tmp_path, HEADER, [item], overwrite=True)
+    assert names(tmp_path) == []

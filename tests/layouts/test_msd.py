@@ -1,0 +1,68 @@
+"""The Medical Segmentation Decathlon's layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from autoseg.layouts.base import ReadOptions
+from autoseg.layouts.msd import read, recognise
+from tests.layouts.written import declare, volume
+
+LABELS = {"0": "background", "1": "Anterior", "2": "Posterior"}
+
+
+def pair(name: str) -> dict[str, str]:
+    return {"image": f"./imagesTr/{name}.nii.gz", "label": f"./labelsTr/{name}.nii.gz"}
+
+
+def write(folder: Path, *names: str, modality: dict[str, str] | None = None, listed: tuple[str, ...] = ()) -> Path:
+    for name in names:
+        volume(folder / "imagesTr" / f"{name}.nii.gz")
+        volume(folder / "labelsTr" / f"{name}.nii.gz", 1)
+    declare(
+        folder,
+        name="H",
+        modality=modality or {"0": "MRI"},
+        labels=LABELS,
+        numTraining=9,
+        training=[pair(n) for n in names + listed],
+    )
+    return folder
+
+
+def test_cases_as_listed(tmp_path: Path) -> None:
+    write(tmp_path, "h_1", "h_2")
+    volume(tmp_path / "imagesTr/spare.nii.gz")
+    (tmp_path / "imagesTr/._h_1.nii.gz").write_bytes(b"x")
+    assert recognise(tmp_path) is not None
+    result = read(tmp_path, ReadOptions())
+    assert result.faults == ()
+    assert result.dataset is not None
+    assert [(case.id, case.images, case.label) for case in result.dataset.cases] == [
+        ("h_1", ("imagesTr/h_1.nii.gz",), "labelsTr/h_1.nii.gz"),
+        ("h_2", ("imagesTr/h_2.nii.gz",), "labelsTr/h_2.nii.gz"),
+    ]
+    assert [(target.name, target.output_value) for target in result.dataset.targets] == [("Anterior", 1), ("Posterior", 2)]
+    notes = "\n".join(result.dataset.notes)
+    assert "spare.nii.gz" in notes and "._h_1" not in notes and "numTraining 9" in notes
+
+
+def test_missing_files_are_named_together(tmp_path: Path) -> None:
+    write(tmp_path, "fine", "no_label", listed=("no_image",))
+    (tmp_path / "labelsTr/no_label.nii.gz").unlink()
+    volume(tmp_path / "labelsTr/no_image.nii.gz", 1)
+    result = read(tmp_path, ReadOptions())
+    assert sorted(fault.case for fault in result.faults) == ["no_image", "no_label"]
+    assert result.dataset is not None and [case.id for case in result.dataset.cases] == ["fine"]
+
+
+def test_nnunet_keys_make_it_another_layout(tmp_path: Path) -> None:
+    declare(tmp_path, modality={"0": "MRI"}, training=[pair("x")], labels=LABELS, file_ending=".nii.gz")
+    assert recognise(tmp_path) is None
+
+
+def test_the_hippocampus_set(shared_data: Path) -> None:
+    result = read(shared_data / "Task04_Hippocampus", ReadOptions())
+    assert result.faults == ()
+    assert result.dataset is not None
+    assert (len(result.dataset.cases), result.dataset.rank, result.dataset.channels) == (188, 3, ("MRI",))

@@ -1,0 +1,341 @@
+"""Prediction of folders: masks, record, resume, and files that cannot be predicted."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from PIL import Image
+
+from autoseg.errors import DataError, OutOfMemory, RunFolderError
+from autoseg.inference.ledger import PREDICTIONS_FILE
+from autoseg.records import (
+    Configuration,
+    InferenceSpec,
+    NetworkSpec,
+    Normalization,
+    Plan,
+    Predictions,
+    Preparation,
+    Structure,
+    TrainingSpec,
+)
+from autoseg.stages.predict import PredictionInput, find_inputs, predict_cases
+
+Predict = Callable[..., Predictions]
+
+
+class Threshold:
+    """Finds pixels above one half (channel 0): logits (0.5 - x, x - 0.5). Counts its calls."""
+
+    device = torch.device("cpu")
+    n_folds = 1
+
+    def __init__(self, weights: str = "a" * 64):
+        self.weights = (weights,)
+        self.tiles = 0
+
+    def __call__(self, tiles: torch.Tensor) -> Iterator[torch.Tensor]:
+        self.tiles += len(tiles)
+        yield torch.cat([0.5 - tiles[:, :1], tiles[:, :1] - 0.5], dim=1)
+
+    def buffer_device(self, n_bytes: int) -> torch.device:
+        return self.device
+
+
+def plan_of(rank: int, spacing: tuple[float, ...] | None = None, channels: tuple[str, ...] = ("US",)) -> Plan:
+    preparation = Preparation(
+        canonical_orientation=rank == 3,
+        transpose=tuple(range(rank)),
+        crop_to_nonzero=False,
+        spacing_mm=spacing,
+        normalization=(Normalization(scheme="none"),) * len(channels),
+        image_order=1,
+    )
+    patch = (16,) * rank
+    configuration = Configuration(
+        name=f"{rank}d",
+        preparation=preparation,
+        network=NetworkSpec(
+            rank=rank,
+            in_channels=len(channels),
+            out_channels=2,
+            features=(4, 8),
+            strides=((1,) * rank, (2,) * rank),
+            kernel_sizes=((3,) * rank,) * 2,
+        ),
+        training=TrainingSpec(
+            patch_size=patch, batch_size=2, epochs=1, steps_per_epoch=1, validation_steps=1, batch_dice=False, mirror_axes=()
+        ),
+        inference=InferenceSpec(mirror_axes=(), tile_batch_size=4),
+        median_shape=patch,
+    )
+    return Plan(
+        preset="default",
+        device="cpu",
+        rank=rank,
+        channels=channels,
+        targets=(Structure(name="Head", values=(1,), output_value=7),),
+        derived=(Structure(name="All", values=(1,), output_value=0),),
+        regions=False,
+        ignore_value=None,
+        dataset_digest="0",
+        default=configuration.name,
+        configurations={configuration.name: configuration},
+    )
+
+
+def predict(
+    source: Path | list[PredictionInput], out: Path, plan: Plan, engine: Threshold | None = None, **options: object
+) -> Predictions:
+    inputs = find_inputs(source, plan.channels) if isinstance(source, Path) else source
+    configuration = plan.configurations[plan.default]
+    settings: dict[str, object] = {"run": "run-1", "folds": ("0",), **options}
+    return predict_cases(inputs, out, plan, configuration, engine or Threshold(), **settings)  # type: ignore[arg-type]
+
+
+def save_picture(path: Path, top: int, shape: tuple[int, int] = (40, 30)) -> np.ndarray:
+    """A grey picture 0/1 with ones from row `top` to `top + 9` and columns 10 to 19; 100 pixels."""
+    array = np.zeros(shape, np.uint8)
+    array[top : top + 10, 10:20] = 1
+    Image.fromarray(array).save(path)
+    return array
+
+
+def pixels_of(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.asarray(picture)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number, name in enumerate(("a.png", "b.png", "c.bmp")):
+        save_picture(folder / name, 5 * number)
+    return folder
+
+
+def by_id(predictions: Predictions) -> dict[str, str]:
+    return {case.id: case.status for case in predictions.cases}
+
+
+def test_masks_have_the_images_name_and_format_and_the_targets_value(images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    predictions = predict(images, out, plan_of(2))
+    assert sorted(file.name for file in out.iterdir()) == ["a.png", "b.png", "c.bmp", PREDICTIONS_FILE]
+    for name in ("a.png", "b.png", "c.bmp"):
+        assert np.array_equal(pixels_of(out / name), 7 * pixels_of(images / name))
+    assert Predictions.load(out / PREDICTIONS_FILE) == predictions
+    first = predictions.cases[0]
+    assert (first.id, first.status, first.mask, first.spacing_mm) == ("a", "done", "a.png", None)
+    assert first.pixels == {"Head": 100, "All": 100}
+    assert first.images == (str(images / "a.png"),)
+    assert first.seconds is not None and first.seconds >= 0
+
+
+def test_jpeg_becomes_png(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    Image.fromarray(np.zeros((20, 20), np.uint8)).save(tmp_path / "images" / "a.jpg")
+    predictions = predict(tmp_path / "images", tmp_path / "out", plan_of(2))
+    assert predictions.cases[0].mask == "a.png"
+    assert pixels_of(tmp_path / "out" / "a.png").shape == (20, 20)
+
+
+def test_volumes_keep_their_geometry(tmp_path: Path) -> None:
+    """An axis is reversed and another permuted, so the way through the canonical orientation is taken and undone."""
+    array = np.zeros((9, 12, 20), np.float32)
+    array[2:5, 3:7, 4:12] = 1  # 96 voxels
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing((0.7, 0.8, 2.5))
+    image.SetOrigin((-13.25, 7.5, 1 / 3))
+    image.SetDirection((0, 1, 0, -1, 0, 0, 0, 0, 1))
+    (tmp_path / "images").mkdir()
+    for name in ("v_0000.nii.gz", "w_0000.nii"):
+        sitk.WriteImage(image, str(tmp_path / "images" / name))
+    predictions = predict(tmp_path / "images", tmp_path / "out", plan_of(3, (2.5, 0.8, 0.7)))
+    assert [case.mask for case in predictions.cases] == ["v.nii.gz", "w.nii"]
+    for case, source in zip(predictions.cases, ("v_0000.nii.gz", "w_0000.nii"), strict=True):
+        assert case.pixels["Head"] == pytest.approx(96, abs=20)  # the spacings of x and y swap in canonical orientation
+        mask, read = sitk.ReadImage(str(tmp_path / "out" / str(case.mask))), sitk.ReadImage(str(tmp_path / "images" / source))
+        assert mask.GetSpacing() == read.GetSpacing()
+        assert mask.GetOrigin() == read.GetOrigin()
+        assert mask.GetDirection() == read.GetDirection()
+        assert mask.GetPixelID() == sitk.sitkUInt8
+        assert np.count_nonzero((sitk.GetArrayFromImage(mask) == 7) & (array == 1)) > 75
+        assert case.spacing_mm == pytest.approx((2.5, 0.8, 0.7), rel=1e-6)
+
+
+def test_a_bad_file_is_named_and_the_others_go_on(images: Path, tmp_path: Path) -> None:
+    (images / "b.png").write_bytes((images / "b.png").read_bytes()[:40])
+    np.zeros(3).tofile(images / "d.nii")
+    told: list[tuple[str, str]] = []
+    predictions = predict(images, tmp_path / "out", plan_of(2), on_case=lambda case: told.append((case.id, case.status)))
+    assert by_id(predictions) == {"a": "done", "b": "failed", "c": "done", "d": "failed"}
+    assert sorted(told) == [("a", "done"), ("b", "failed"), ("c", "done"), ("d", "failed")]
+    failed = {case.id: case for case in predictions.cases}["b"]
+    assert failed.mask is None and failed.error and "b.png" in failed.error
+    assert not (tmp_path / "out" / "b.png").exists()
+
+
+def test_wrong_channels_and_values_that_are_no_numbers_fail_with_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    array = np.zeros((9, 9, 9), np.float32)
+    array[4, 4, 4] = np.nan
+    for name in ("x_0000.mha", "x_0001.mha", "y_0000.mha"):
+        sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / "images" / name))
+    predictions = predict(tmp_path / "images", tmp_path / "out", plan_of(3, channels=("T1", "T2")))
+    errors = {case.id: str(case.error) for case in predictions.cases}
+    assert "2 values are NaN" in errors["x"]
+    assert "channel" in errors["y"]
+
+
+def test_a_volume_is_not_for_a_flat_model(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((9, 9, 9), np.float32)), str(tmp_path / "images" / "v.mha"))
+    (case,) = predict(tmp_path / "images", tmp_path / "out", plan_of(2)).cases
+    assert case.status == "failed" and "3D" in str(case.error)
+
+
+def test_unknown_pixel_size_stops_a_model_in_mm(images: Path, tmp_path: Path) -> None:
+    plan = plan_of(2, (0.5, 0.5))
+    predictions = predict(images, tmp_path / "out", plan, spacings={"a": (0.25, 0.25), "b.png": (0.5, 0.5)})
+    assert by_id(predictions) == {"a": "done", "b": "done", "c": "failed"}
+    cases = {case.id: case for case in predictions.cases}
+    assert (
+        cases["c"].error == "its pixel size is unknown and this model works in mm; give --spacing CSV|MM or --assume-spacing MM"
+    )
+    assert cases["a"].spacing_mm == (0.25, 0.25) and cases["a"].pixels["Head"] == pytest.approx(100, abs=12)
+
+    assumed = predict(images, tmp_path / "assumed", plan, assume_spacing=0.5)
+    assert {case.spacing_mm for case in assumed.cases} == {(0.5, 0.5)}
+    kept = predict(images, tmp_path / "kept", plan, unknown_spacing="keep")
+    assert {(case.status, case.spacing_mm) for case in kept.cases} == {("done", None)}
+
+
+def test_the_spacing_reaches_the_network(tmp_path: Path) -> None:
+    """An image of 64x64 pixels of 0.25 mm is 32x32 of 0.5 mm: 3x3 tiles of 16 with half steps; unscaled there are 7x7."""
+    (tmp_path / "images").mkdir()
+    save_picture(tmp_path / "images" / "a.png", 5, (64, 64))
+    for spacing, tiles in ((0.25, 9), (0.5, 49)):
+        engine = Threshold()
+        predict(tmp_path / "images", tmp_path / f"{tiles}", plan_of(2, (0.5, 0.5)), engine, spacings={"a": (spacing, spacing)})
+        assert engine.tiles == tiles
+
+
+def test_a_spacing_far_from_the_models_is_warned_of(images: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    spacings = {"a": (1.0, 1.0), "b": (0.11, 0.11), "c": (0.3, 0.3)}
+    with caplog.at_level(logging.WARNING):
+        predict(images, tmp_path / "out", plan_of(2, (0.1, 0.1)), spacings=spacings)
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == ["a"]
+
+
+def test_finished_cases_are_not_done_again(images: Path, tmp_path: Path) -> None:
+    predict(images, tmp_path / "out", plan_of(2))
+    (tmp_path / "out" / "b.png").unlink()
+    engine = Threshold()
+    predictions = predict(images, tmp_path / "out", plan_of(2), engine)
+    assert by_id(predictions) == {"a": "done", "b": "done", "c": "done"}
+    per_image = 4 * 3  # tiles of 16 in 40 and 30 pixels, half steps
+    assert engine.tiles == per_image
+
+    engine = Threshold()
+    predict(images, tmp_path / "out", plan_of(2), engine, overwrite=True)
+    assert engine.tiles == 3 * per_image
+
+
+def test_a_changed_image_or_a_new_wish_is_done_again(images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    predict(images, out, plan_of(2))
+    later = (out / "a.png").stat().st_mtime + 10
+    os.utime(images / "a.png", (later, later))
+    engine = Threshold()
+    predict(images, out, plan_of(2), engine)
+    assert engine.tiles == 12
+    predictions = predict(images, out, plan_of(2), overlay=True, probabilities=True)
+    assert [case.overlay for case in predictions.cases] == ["overlays/a.png", "overlays/b.png", "overlays/c.png"]
+    assert pixels_of(out / "overlays" / "c.png").shape[2] == 3
+    with np.load(out / "b.npz") as file:
+        assert np.array_equal(file["probabilities"].argmax(0), pixels_of(images / "b.png"))
+
+
+def test_what_was_done_before_a_kill_is_kept(images: Path, tmp_path: Path) -> None:
+    """The engine dies with the third case: the first two are on disk and in the record, and are not done again."""
+
+    class Dying(Threshold):
+        def __call__(self, tiles: torch.Tensor) -> Iterator[torch.Tensor]:
+            if self.tiles >= 24:
+                raise OutOfMemory("one tile does not fit")
+            return super().__call__(tiles)
+
+    with pytest.raises(OutOfMemory):
+        predict(images, tmp_path / "out", plan_of(2), Dying())
+    assert by_id(Predictions.load(tmp_path / "out" / PREDICTIONS_FILE)) == {"a": "done", "b": "done"}
+    engine = Threshold()
+    assert by_id(predict(images, tmp_path / "out", plan_of(2), engine)) == {"a": "done", "b": "done", "c": "done"}
+    assert engine.tiles == 12
+
+
+def test_the_work_of_another_model_is_not_mixed_in(images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    predict(images, out, plan_of(2))
+    with pytest.raises(RunFolderError, match="another run: run-1, not run-2"):
+        predict(images, out, plan_of(2), run="run-2")
+    with pytest.raises(RunFolderError, match="another choice of folds"):
+        predict(images, out, plan_of(2), folds=("0", "1"))
+    assert predict(images, out, plan_of(2), run="run-2", overwrite=True).run == "run-2"
+
+
+def test_folds_that_were_trained_further_predict_anew(images: Path, tmp_path: Path) -> None:
+    predict(images, tmp_path / "out", plan_of(2))
+    engine = Threshold("b" * 64)
+    assert predict(images, tmp_path / "out", plan_of(2), engine).weights == ("b" * 64,)
+    assert engine.tiles == 36
+
+
+def test_images_and_unknown_masks_are_not_replaced(images: Path, tmp_path: Path) -> None:
+    before = (images / "a.png").read_bytes()
+    for overwrite in (False, True):
+        with pytest.raises(RunFolderError, match="would replace the image"):
+            predict(images, images, plan_of(2), overwrite=overwrite)
+    assert (images / "a.png").read_bytes() == before
+    assert not (images / PREDICTIONS_FILE).exists()
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "b.png").write_bytes(b"somebody's work")
+    with pytest.raises(RunFolderError, match=r"holds b\.png"):
+        predict(images, out, plan_of(2))
+    assert (out / "b.png").read_bytes() == b"somebody's work"
+
+
+def test_inputs_made_by_hand_need_no_folder(images: Path, tmp_path: Path) -> None:
+    inputs = [PredictionInput.of("case-1", [images / "a.png"]), PredictionInput.of("case-2", [images / "c.bmp"])]
+    predictions = predict(inputs, tmp_path / "out", plan_of(2))
+    assert [case.mask for case in predictions.cases] == ["case-1.png", "case-2.bmp"]
+    with pytest.raises(DataError, match=r"a\.png and c\.bmp"):
+        predict([inputs[0], PredictionInput.of("case-1", [images / "c.bmp"])], tmp_path / "two", plan_of(2))
+    assert not (tmp_path / "two").exists()
+
+
+def test_no_input_is_an_empty_record(tmp_path: Path) -> None:
+    assert predict([], tmp_path / "out", plan_of(2)).cases == ()
+    assert Predictions.load(tmp_path / "out" / PREDICTIONS_FILE).cases == ()
+
+
+def test_the_networks_run_in_the_calling_thread(images: Path, tmp_path: Path) -> None:
+    threads: set[int] = set()
+
+    class Watched(Threshold):
+        def __call__(self, tiles: torch.Tensor) -> Iterator[torch.Tensor]:
+            threads.add(threading.get_ident())
+            return super().__call__(tiles)
+
+    predict(images, tmp_path / "out", plan_of(2), Watched())
+    assert threads == {threading.get_ident()}

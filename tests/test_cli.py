@@ -1,0 +1,251 @@
+"""The command line as a door: what it accepts, what it passes on, what it answers when something is wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import create_autospec
+
+import pytest
+from typer.main import get_command
+
+from autoseg import __version__, cli, pipeline
+from autoseg.errors import AutosegError, CaseError, DataError, Fault, OutOfMemory, PlanError, RecordError, RunFolderError
+from autoseg.records import PredictedCase, Predictions, Scores
+
+HELP_SECONDS = 0.4
+HEAVY = ("torch", "monai", "numpy", "scipy", "SimpleITK", "nibabel", "PIL", "pydantic", "matplotlib", "rich", "blosc2")
+
+# Hyper-parameters are not flags: they enter by preset, by --set, or in plan.json. A new flag is a decision, made here too.
+FLAGS = {
+    "plan": "layout preset device memory time-budget epochs subjects spacing splits hold-out folds seed set workers overwrite",
+    "train": "fold configuration device workers",
+    "predict": "fold configuration device spacing assume-spacing save mirroring no-mirroring overwrite",
+    "evaluate": "layout spacing subjects workers",
+    "demo": "rank epochs",
+    "phantom": "rank subjects seed",
+}
+NO_SCORES = Scores(labels="labels", predictions="out", mean_dice=None, cases=(), summary={})
+
+
+def _predictions(*statuses: str) -> Predictions:
+    cases = tuple(
+        PredictedCase(id=f"case_{i}", images=(f"{i}.png",), status=status, error="truncated" if status == "failed" else None)  # type: ignore[arg-type]
+        for i, status in enumerate(statuses)
+    )
+    return Predictions(
+        run="run", configuration="2d", folds=("0",), device="cpu", targets=(), derived=(), regions=False, cases=cases
+    )
+
+
+def _exit_code(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(list(arguments))
+    return int(stopped.value.code or 0)
+
+
+@pytest.fixture
+def replaced(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Stands for a function of the pipeline, with its signature; returns a value or raises an error."""
+
+    def replace(name: str, result: object) -> Any:
+        double = create_autospec(getattr(pipeline, name))
+        if isinstance(result, BaseException):
+            double.side_effect = result
+        else:
+            double.return_value = result
+        monkeypatch.setattr(pipeline, name, double)
+        return double
+
+    return replace
+
+
+def test_help_answers_at_once() -> None:
+    def wall() -> float:
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "autoseg", "--help"], check=True, capture_output=True)
+        return time.perf_counter() - start
+
+    assert min(wall() for _ in range(5)) <= HELP_SECONDS
+
+
+def test_nothing_heavy_is_imported_for_help() -> None:
+    program = f"import sys, autoseg, autoseg.cli; print([m for m in {HEAVY} if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_verbs_and_flags_are_these() -> None:
+    group = get_command(cli.app)
+    found = {
+        verb: {
+            option.removeprefix("--")
+            for p in command.params
+            for option in (*p.opts, *p.secondary_opts)
+            if option.startswith("--")
+        }
+        for verb, command in group.commands.items()  # type: ignore[attr-defined]
+    }
+    assert found == {verb: set(flags.split()) for verb, flags in FLAGS.items()}
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _exit_code("--version") == 0
+    assert capsys.readouterr().out == f"autoseg {__version__}\n"
+
+
+def test_plan_passes_everything_on(replaced: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autoseg.cli_tables.plan_report", lambda outcome, run: [f"planned {run}"])
+    table = tmp_path / "mm.csv"
+    table.write_text("name,mm\n")
+    plan = replaced("plan", SimpleNamespace())
+    words = f"plan data run --preset nnunet --device cuda --memory 24GB --time-budget 1h30m --subjects (\\d+)_ --spacing {table}"
+    words += " --hold-out 0.2 --folds 3 --seed 7 --set a=1 --set b=2 --workers 0 --overwrite --layout msd --splits folds.json"
+    assert _exit_code(*words.split()) == 0
+    (dataset, run), options = plan.call_args
+    assert (dataset, run) == (Path("data"), Path("run"))
+    options.pop("progress")
+    assert options == {
+        "layout": "msd",
+        "preset": "nnunet",
+        "device": "cuda",
+        "memory_bytes": 24 * 10**9,
+        "time_budget_seconds": 5400.0,
+        "epochs": None,
+        "subjects": r"(\d+)_",
+        "spacing": table,
+        "splits": Path("folds.json"),
+        "hold_out": 0.2,
+        "folds": 3,
+        "seed": 7,
+        "overrides": ("a=1", "b=2"),
+        "workers": 0,
+        "overwrite": True,
+    }
+
+
+def test_predict_passes_everything_on(replaced: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    predict = replaced("predict", _predictions("done", "done"))
+    words = "predict run held-out out --fold 0 --fold 2 --spacing 0.5 --save overlay --save probabilities --no-mirroring"
+    assert _exit_code(*words.split()) == 0
+    arguments, options = predict.call_args
+    assert arguments == (Path("run"), "held-out", Path("out"))
+    options.pop("progress")
+    assert options == {
+        "folds": ("0", "2"),
+        "configuration": None,
+        "device": "auto",
+        "spacing": 0.5,
+        "assume_spacing": None,
+        "overlay": True,
+        "probabilities": True,
+        "overwrite": False,
+        "mirroring": False,
+    }
+    assert "2 done" in capsys.readouterr().out
+
+
+def test_predict_without_options_takes_all_folds_and_no_extras(replaced: Any) -> None:
+    predict = replaced("predict", _predictions("done"))
+    assert _exit_code("predict", "run", "images", "out") == 0
+    options = predict.call_args.kwargs
+    assert (options["folds"], options["overlay"], options["probabilities"], options["mirroring"]) == (None, False, False, True)
+
+
+def test_a_failed_file_is_named_and_exit_code_is_1(replaced: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    replaced("predict", _predictions("done", "failed", "skipped"))
+    assert _exit_code("predict", "run", "images", "out") == 1
+    out = capsys.readouterr().out
+    assert "1 done, 1 skipped, 1 failed" in out
+    assert "failed: case_1: truncated" in out
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (DataError([Fault("case_1", "no label")]), 2, "error: case_1: no label\n"),
+        (DataError([Fault("a", "x"), Fault("b", "y")]), 2, "error: 2 faults:\n  a: x\n  b: y\n"),
+        (PlanError("no plan fits 1 MB"), 2, "error: no plan fits 1 MB\n"),
+        (RecordError("plan.json is not valid"), 2, "error: plan.json is not valid\n"),
+        (RunFolderError("run holds another run"), 2, "error: run holds another run\n"),
+        (CaseError("case_7", "worker died"), 1, "error: case_7: worker died\n"),
+        (OutOfMemory("batch 8 does not fit"), 75, "error: batch 8 does not fit\n"),
+        (MemoryError(), 75, "error: out of memory: this process got no more of it\n"),
+        (PermissionError(13, "Permission denied", "run"), 2, "error: [Errno 13] Permission denied: 'run'\n"),
+        (KeyboardInterrupt(), 130, "error: interrupted; the same command goes on where it was\n"),
+        (
+            ZeroDivisionError("oh"),
+            70,
+            "error: ZeroDivisionError: oh (a fault in autoseg, not in the data; --debug shows where)\n",
+        ),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+def test_errors_are_sentences_with_an_exit_code(
+    replaced: Any, capsys: pytest.CaptureFixture[str], error: BaseException, code: int, said: str
+) -> None:
+    replaced("train", error)
+    assert _exit_code("train", "run", "--fold", "0") == code
+    captured = capsys.readouterr()
+    assert captured.err == said
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize("words", [("--debug", "train", "run", "--fold", "0"), ("train", "run", "--fold", "0", "--debug")])
+def test_debug_shows_the_traceback(replaced: Any, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
+    replaced("train", AutosegError("no"))
+    assert _exit_code(*words) == 2
+    err = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in err and err.endswith("error: no\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "plan data",
+        "plan data run --memory 8",
+        "plan data run --time-budget 20",
+        "plan data run --time-budget 20m --epochs 3",
+        "plan data run --hold-out 0",
+        "plan data run --spacing nowhere.csv",
+        "plan data run --subjects (",
+        "plan data run --layout dicom",
+        "train run",
+        "predict run images out --save video",
+        "demo --rank 4",
+        "segment",
+    ],
+)
+def test_wrong_use_is_exit_code_2_and_runs_nothing(
+    replaced: Any, words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    doubles = [replaced(name, None) for name in ("plan", "train", "predict", "demo")]
+    assert _exit_code(*words.split()) == 2
+    assert not any(double.called for double in doubles)
+    assert "Error" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_demo_keeps_a_folder_only_when_one_is_named(replaced: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    demo = replaced("demo", NO_SCORES)
+    assert _exit_code("demo", "--rank", "3") == 0
+    (place,), options = demo.call_args
+    assert not place.exists() and options["rank"] == 3
+    assert _exit_code("demo", str(tmp_path), "--epochs", "2") == 0
+    assert demo.call_args.args == (tmp_path,) and demo.call_args.kwargs["epochs"] == 2
+    assert tmp_path.is_dir()
+    assert f"Everything is in {tmp_path}" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_phantom_writes_a_data_set_into_a_new_folder_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _exit_code("phantom", str(tmp_path / "heads"), "--subjects", "2") == 0
+    images = {path.name for path in (tmp_path / "heads" / "images").iterdir()}
+    assert images and images == {path.name for path in (tmp_path / "heads" / "labels").iterdir()}
+    assert _exit_code("phantom", str(tmp_path / "heads")) == 2
+    assert "not empty" in capsys.readouterr().err
+    assert _exit_code("phantom", str(tmp_path / "volumes"), "--rank", "3", "--subjects", "1") == 0
+    assert len(list((tmp_path / "volumes" / "imagesTr").iterdir())) == 1

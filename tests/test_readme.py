@@ -1,0 +1,93 @@
+"""What README.md says can be typed in, and does what it says; only made shorter, so that the test is quick."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+SHORT = ("--epochs", "1", "--set", "training.steps_per_epoch=2")
+SUBJECTS = {"12": "6", "5": "2"}
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+
+
+def _shortened(words: list[str]) -> list[str]:
+    if "--time-budget" in words:
+        place = words.index("--time-budget")
+        return [*words[:place], *SHORT, *words[place + 2 :]]
+    if "--subjects" in words:
+        place = words.index("--subjects") + 1
+        return [*words[:place], SUBJECTS[words[place]], *words[place + 1 :]]
+    return words
+
+
+def _run(arguments: list[str], folder: Path) -> str:
+    done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{arguments} returned {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def worked_example(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """The folder in which all `sh` blocks ran, in order, and what each command printed."""
+    folder = tmp_path_factory.mktemp("worked_example")
+    printed: dict[str, str] = {}
+    for line in "".join(_blocks("sh")).splitlines():
+        command, *words = shlex.split(line)
+        assert command == "autoseg", f"the sh blocks of README.md hold autoseg's commands only, not {line!r}"
+        printed[line] = _run(["-m", "autoseg", *_shortened(words)], folder)
+    return folder, printed
+
+
+def test_worked_example_runs_and_leaves_what_it_says(worked_example: tuple[Path, dict[str, str]]) -> None:
+    folder, printed = worked_example
+    assert [line.split()[1] for line in printed] == ["phantom", "plan", "train", "phantom", "predict", "evaluate"]
+    images = sorted(path.stem for path in (folder / "heads-new" / "images").iterdir())
+    assert len(images) >= 2
+    assert set(images) <= {path.stem for path in (folder / "heads-masks").glob("*.png")}
+    for name in ("predictions.json", "scores.json", "scores.csv"):
+        assert (folder / "heads-masks" / name).is_file()
+    assert (folder / "heads-run" / "plan.json").is_file()
+    for structure in ("Brain", "CSP", "LV"):
+        assert all(structure in text for line, text in printed.items() if line.split()[1] in ("plan", "train", "evaluate"))
+
+
+def test_python_example_runs(worked_example: tuple[Path, dict[str, str]]) -> None:
+    folder, _ = worked_example
+    (block,) = _blocks("python")
+    assert "time_budget_seconds=120" in block
+    script = folder / "example.py"
+    script.write_text(block.replace("time_budget_seconds=120", 'epochs=1, overrides=("training.steps_per_epoch=2",)'))
+    printed = _run([script.name], folder).splitlines()
+    assert "epochs=1" in printed[0]
+    assert 0 <= float(printed[-1]) <= 1
+
+
+def test_every_option_and_verb_that_is_mentioned_exists() -> None:
+    from typer.main import get_command
+
+    from autoseg.cli import app
+
+    group = get_command(app)
+    known = {option for command in (group, *group.commands.values()) for p in command.params for option in p.opts}
+    mentioned = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README.replace("--help", "")))
+    drawn = set(re.findall(r"--([a-z]+)(?: \([a-z]+\))?-->", README))  # arrows of the picture
+    assert {word for word in mentioned if word.strip("-") not in drawn} <= known
+    assert set(re.findall(r"`autoseg ([a-z]+)", README)) <= set(group.commands)
+
+
+def test_the_tree_of_the_house_is_true() -> None:
+    (tree,) = re.findall(r"^```\n(autoseg/\n.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+    root = Path(__file__).resolve().parents[1]
+    told = {line.split()[0].rstrip("/") for line in tree.splitlines() if line.startswith("  ")}
+    there = {path.name for path in (root / "autoseg").iterdir() if path.name[0] not in "_." and path.suffix in ("", ".py")}
+    assert told == {name for name in there if not name.startswith("cli_")}
+    assert all((root / line.split()[0]).is_dir() for line in tree.splitlines() if not line.startswith(" "))
