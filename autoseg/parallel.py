@@ -107,7 +107,9 @@ def overlap(
             finishing.result()
 
 
-def _map_in_pool(function, cases, name, workers, on_done) -> Iterator[R]:  # type: ignore[no-untyped-def]
+def _map_in_pool(
+    function: Callable[[T], R], cases: Sequence[T], name: Callable[[T], str], workers: int, on_done: Callable[[int], None] | None
+) -> Iterator[R]:
     context = multiprocessing.get_context("spawn")
     waiting: deque[tuple[T, Future[R]]] = deque()
     remaining = iter(cases)

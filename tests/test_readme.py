@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
-SHORT = ("--epochs", "1", "--set", "training.steps_per_epoch=2")
+SHORT = ("--epochs", "1", "--set", "training.steps_per_epoch=2", "--set", "training.validation_steps=1")
 SUBJECTS = {"12": "6", "5": "2"}
 
 
@@ -65,7 +65,11 @@ def test_python_example_runs(worked_example: tuple[Path, dict[str, str]]) -> Non
     (block,) = _blocks("python")
     assert "time_budget_seconds=120" in block
     script = folder / "example.py"
-    script.write_text(block.replace("time_budget_seconds=120", 'epochs=1, overrides=("training.steps_per_epoch=2",)'))
+    script.write_text(
+        block.replace(
+            "time_budget_seconds=120", 'epochs=1, overrides=("training.steps_per_epoch=2", "training.validation_steps=1")'
+        )
+    )
     printed = _run([script.name], folder).splitlines()
     assert "epochs=1" in printed[0]
     assert 0 <= float(printed[-1]) <= 1

@@ -1,33 +1,24 @@
 """Trained networks run by PyTorch on CPU, CUDA or MPS.
 
-Inference keeps autocast of its own (training needs loss scaling beside it, inference does not). Tensors keep the plain
-memory layout: `channels_last` made 2D U-Nets with instance normalisation 10 to 45 % slower on 2 CPU cores (width 32,
-256x384, batch 4: 138 ms an image against 200 ms in bfloat16; float32 354 against 416 ms).
+How a network lies on a device, and which arithmetic it uses there, is decided in `device`, as for training.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Literal
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
-from autoseg.errors import OutOfMemory, RecordError, RunFolderError
+from autoseg.engines.device import Precision, autocast, is_out_of_memory, place
+from autoseg.engines.weights import read_tensors
+from autoseg.errors import OutOfMemory, RecordError
 from autoseg.networks.unet import build_network
 from autoseg.records import NetworkSpec
 
-Precision = Literal["float32", "bfloat16", "float16"]
-
-CHUNK_BYTES = 2**20
 BUFFER_SHARE = 0.4  # of the free device memory a score buffer may take; the rest is the network's
-MEMORY_MESSAGES = ("out of memory", "can't allocate memory", "not enough memory", "could not create a primitive")
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +38,7 @@ class TorchEngine:
         self.device = torch.device(device)
         self.precision = precision
         self.weights = weights
-        self.networks = [network.to(self.device).eval() for network in networks]
+        self.networks = [place(network, self.device).eval() for network in networks]
         self.largest_batch: int | None = None  # learnt when a batch did not fit
 
     @property
@@ -132,41 +123,9 @@ def load_engine(
     return TorchEngine(networks, device, precision, tuple(sha256 for _, sha256 in weights))
 
 
-def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
-    """Mixed precision for a forward pass; nothing for float32."""
-    if precision == "float32":
-        return nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16 if precision == "bfloat16" else torch.float16)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether PyTorch ran out of memory; CPU and MPS say so only in the words of a RuntimeError."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in MEMORY_MESSAGES)
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def _load_weights(network: nn.Module, path: Path, sha256: str) -> None:
-    if not path.is_file():
-        raise RunFolderError(f"{path}: the model's record names these weights, but the file is missing; train the fold again")
-    found = file_sha256(path)
-    if found != sha256:
-        raise RecordError(
-            f"{path}: the model's record states SHA-256 {sha256[:12]}..., the file has {found[:12]}...; "
-            "it was changed or damaged: copy it again or train the fold again"
-        )
+    weights = read_tensors(path, sha256)
     try:
-        network.load_state_dict(load_file(path, device="cpu"))
-    except (RuntimeError, SafetensorError) as error:
-        raise RecordError(
-            f"{path}: these are not the weights of the plan's network; was the plan edited since?\n{error}"
-        ) from error
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise RecordError(f"{path}: the weights do not fit the plan's network; was plan.json edited after training?\n{error}") from error

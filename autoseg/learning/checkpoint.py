@@ -5,20 +5,16 @@ Weights and what training needs to go on (momentum, loss scale) lie in separate 
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import os
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from autoseg.engines.weights import file_sha256, read_tensors
 from autoseg.errors import RecordError
 from autoseg.records import FoldCheckpoint
-
-log = logging.getLogger(__name__)
 
 RECORD = "checkpoint.json"
 FINAL_WEIGHTS = "weights.safetensors"
@@ -58,7 +54,8 @@ def load_checkpoint(
     """Bring network and optimiser to where the record says; None when there is no checkpoint.
 
     Raises:
-        RecordError: it belongs to other settings (`digests`, by concern), or a file that it names is missing or damaged.
+        RecordError: it belongs to other settings (`digests`, by concern), or a file that it names is damaged.
+        RunFolderError: a file that it names is missing.
     """
     if not (folder / RECORD).exists():
         return None
@@ -69,46 +66,19 @@ def load_checkpoint(
             f"{folder} was trained with other settings ({', '.join(changed)} changed in plan.json since); "
             "restore plan.json, or delete this folder to train the fold anew"
         )
-    network.load_state_dict(read_weights(folder / record.weights, record.weights_sha256))
+    network.load_state_dict(read_tensors(folder / record.weights, record.weights_sha256))
     if record.state is not None:
-        _restore_training_state(_read(folder / record.state), network, optimizer, scaler)
+        _restore_training_state(read_tensors(folder / record.state), network, optimizer, scaler)
     return record
-
-
-def read_weights(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
-    """Weights of a network.
-
-    Raises:
-        RecordError: missing, damaged, or not what its record describes.
-    """
-    weights = _read(path)
-    if sha256 is not None and file_hash(path) != sha256:
-        raise RecordError(f"{path} is not the file that its record describes (another SHA-256); train this fold again or restore the file")
-    return weights
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write(folder: Path, kind: str, tensors: dict[str, Tensor], name: str | None) -> tuple[str, str]:
     temporary = folder / f".{kind}.{os.getpid()}.part"
     save_file(tensors, temporary)
-    digest = file_hash(temporary)
+    digest = file_sha256(temporary)
     name = name or f"{kind}-{digest[:12]}.safetensors"
     os.replace(temporary, folder / name)
     return name, digest
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except FileNotFoundError as error:
-        raise RecordError(f"{path} is missing; restore it, or delete the fold's folder to train it anew") from error
-    except SafetensorError as error:
-        raise RecordError(f"{path} is damaged ({error}); restore it, or delete the fold's folder to train it anew") from error
 
 
 def _training_state(

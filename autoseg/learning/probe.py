@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
-from autoseg.learning.device import Precision, autocast, describe_machine, place
+from autoseg.engines.device import Precision, autocast, describe_machine, place
 from autoseg.networks.cost import multiply_adds
 from autoseg.networks.unet import build_network
 from autoseg.records import MachineProfile, NetworkSpec, Throughput
@@ -40,7 +40,10 @@ def probe_network(rank: int, width: int, n_stages: int = 4) -> NetworkSpec:
 def measure(
     spec: NetworkSpec, patch_size: tuple[int, ...], batch_size: int, device: torch.device, precision: Precision
 ) -> Throughput:
-    """Median seconds of a training step (forward, backward, SGD) and of a forward pass, for a network on random numbers."""
+    """Seconds of a training step (forward, backward, SGD) and of a forward pass, for a network on random numbers.
+
+    The quickest of several repetitions: what else runs on the machine in these seconds says nothing about the hours to come.
+    """
     with torch.random.fork_rng():
         network = place(build_network(spec), device)
         images = torch.randn(batch_size, spec.in_channels, *patch_size, device=device)
@@ -67,12 +70,12 @@ def measure(
         patch_size=patch_size,
         batch_size=batch_size,
         work=multiply_adds(spec, patch_size, batch_size),
-        step_seconds=_median_seconds(step, device),
-        forward_seconds=_median_seconds(forward, device),
+        step_seconds=_least_seconds(step, device),
+        forward_seconds=_least_seconds(forward, device),
     )
 
 
-def _median_seconds(work, device: torch.device) -> float:  # type: ignore[no-untyped-def]
+def _least_seconds(work: Callable[[], None], device: torch.device) -> float:
     times: list[float] = []
     while len(times) < WARM_UP_STEPS + 3 or (len(times) < WARM_UP_STEPS + 8 and sum(times) < LONGEST_SECONDS / 2):
         start = time.perf_counter()
@@ -82,5 +85,4 @@ def _median_seconds(work, device: torch.device) -> float:  # type: ignore[no-unt
         elif device.type == "mps":
             torch.mps.synchronize()
         times.append(time.perf_counter() - start)
-    timed = sorted(times[WARM_UP_STEPS:])
-    return timed[len(timed) // 2]
+    return min(times[WARM_UP_STEPS:])

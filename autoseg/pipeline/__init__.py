@@ -293,7 +293,7 @@ def _refuse_orphans(folder: RunFolder, decided: Plan) -> None:
     """Planning anew must not leave trained folds that no longer fit the plan."""
     if folder.has_models and decided != folder.plan():
         raise RunFolderError(
-            f"{folder.root} holds trained folds, and the new plan differs from theirs; choose another folder, or delete {folder.root / 'models'}"
+            f"{folder.root} holds trained folds, and the new plan differs from theirs; choose another folder, or delete its models"
         )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from autoseg.engines.torch_engine import load_engine
 from autoseg.errors import DataError, RunFolderError
 from autoseg.layouts.mm_table import read_spacings
-from autoseg.learning.device import pick_device, pick_precision
+from autoseg.engines.device import pick_device, pick_precision
 from autoseg.pipeline.fold import FULL, prediction_inputs
 from autoseg.progress import Progress
 from autoseg.records import Model, PredictedCase, Predictions, Spacing, TrainedFold
@@ -46,11 +46,9 @@ def predict_images(
     if images == HELD_OUT:
         inputs = prediction_inputs(dataset, _held_out(folder))
         spacings: Mapping[str, Spacing] = {case.id: case.spacing_mm for case in dataset.cases if case.spacing_mm is not None}
-        unknown = "keep"
     else:
         inputs = find_inputs(Path(images), plan.channels)
         spacings = spacings_for(inputs, spacing, plan.rank)
-        unknown = "fail"
     engine = load_engine(
         chosen.network, [(folder.root / fold.weights, fold.sha256) for fold in trained], device=where, precision=pick_precision(where)
     )
@@ -76,7 +74,7 @@ def predict_images(
         spacings=spacings,
         assume_spacing=assume_spacing,
         trust_file_spacing=dataset.trust_file_spacing,
-        unknown_spacing=unknown,
+        unknown_spacing="keep" if images == HELD_OUT else "fail",
         overlay=overlay,
         probabilities=probabilities,
         overwrite=overwrite,

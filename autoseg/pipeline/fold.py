@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from autoseg.engines.torch_engine import TorchEngine, load_engine
-from autoseg.learning.device import available_memory, pick_device, pick_precision
+from autoseg.engines.device import available_memory, pick_device, pick_precision
 from autoseg.networks.unet import build_network
 from autoseg.parallel import available_cores
 from autoseg.processing.store import PreparedCase, open_case

@@ -21,10 +21,10 @@ def machine_for(device: str, options: PlanOptions, rank: int, progress: Progress
     """
     if load_preset(options.preset).budget is None:
         name = cast("Literal['cpu', 'cuda', 'mps']", "cuda" if device == "auto" else device)
-        memory = options.memory_bytes or NNUNET_MEMORY_BYTES
+        memory = int(options.memory_bytes or NNUNET_MEMORY_BYTES)
         return MachineProfile(device=name, name="not looked at", cores=0, memory_bytes=memory, precision="float32")
     progress.stage("measuring this machine (a few seconds)")
-    from autoseg.learning.device import describe_machine, pick_device
+    from autoseg.engines.device import describe_machine, pick_device
     from autoseg.learning.probe import probe_machine
 
     chosen = pick_device(device)

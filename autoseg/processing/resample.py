@@ -10,6 +10,7 @@ product per axis instead of a 64-tap gather in float64.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -17,6 +18,7 @@ from math import prod
 import numpy as np
 from scipy import sparse
 from scipy.ndimage import find_objects, spline_filter1d
+from threadpoolctl import ThreadpoolController
 
 from autoseg.processing.crop import Box
 
@@ -24,6 +26,7 @@ SEPARATE_ABOVE = 3.0  # nnU-Net: spacings more unequal than this have their coar
 _SPLINE_PADDING = 12  # scipy's edge padding before the cubic prefilter
 _NEGLIGIBLE = 1e-9  # prefilter weights below this fall under float32's resolution; they decay by 0.27 per voxel
 _TIE = 1e-5  # a label's share that is one half but for rounding counts as one half
+_THREADS_FROM = 1 << 24  # below so many values, waiting for a second thread on a busy machine costs more than it gains
 _ROWS = 32  # output rows per product: few enough that the band stays narrow, enough for a fast product
 
 
@@ -263,7 +266,14 @@ def _apply(operator: sparse.csr_array, array: np.ndarray, axis: int) -> np.ndarr
     grouped = (prod(before), size) if last else (prod(before), size, prod(after))
     source = np.ascontiguousarray(array).reshape(grouped)
     result = np.empty((len(source), new_size, *source.shape[2:]), dtype=np.float32)
-    for top in range(0, new_size, _ROWS):
+    with _blas().limit(limits=1, user_api="blas") if result.size < _THREADS_FROM else nullcontext():
+        _multiply(operator, source, result, last)
+    return result.reshape(*before, new_size, *after)
+
+
+def _multiply(operator: sparse.csr_array, source: np.ndarray, result: np.ndarray, last: bool) -> None:
+    """Fill `result` `(before, new, after)`, or `(before, new)` along the last axis."""
+    for top in range(0, operator.shape[0], _ROWS):
         rows = operator[top : top + _ROWS]
         if rows.nnz == 0:
             result[:, top : top + _ROWS] = 0
@@ -274,4 +284,8 @@ def _apply(operator: sparse.csr_array, array: np.ndarray, axis: int) -> np.ndarr
             np.matmul(source[:, first:behind], band.T, out=result[:, top : top + _ROWS])
         else:
             np.matmul(band, source[:, first:behind], out=result[:, top : top + _ROWS])
-    return result.reshape(*before, new_size, *after)
+
+
+@lru_cache(maxsize=1)
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()  # looks through all loaded libraries, so once

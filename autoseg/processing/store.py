@@ -17,7 +17,8 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import product
 from math import ceil, prod
 from pathlib import Path
 from typing import Self
@@ -35,7 +36,7 @@ MOST_LOCATIONS = 100_000  # bounds memory on large organs; a patch centre drawn 
 LOCATION_SEED = 1234
 ANNOTATED = -1  # key of the sample of all voxels whose label is not ignored, in sets with an ignore label
 LARGEST_OVERHEAD = 3.75  # bytes in the chunks that a patch touches, per byte of the patch
-_SMALL_BLOCK_BYTES, _SMALL_CHUNK_BYTES, _LARGE_CHUNK_BYTES = 16 * 1024, 32 * 1024, 1024 * 1024
+_SMALL_BLOCK_BYTES, _SMALL_CHUNK_BYTES, _LARGE_CHUNK_BYTES = 16 * 1024, 16 * 1024, 1024 * 1024
 _SMALL_CASE_BYTES = 512 * 1024  # a case up to this size is one chunk
 _MEDIUM_CASE_BYTES = 4 * 1024 * 1024  # and one up to this if the patch is a good part of it
 _DEFAULT_PATCH = {2: (512, 512), 3: (128, 128, 128)}
@@ -227,28 +228,27 @@ def sample_locations(labels: np.ndarray, *, ignore_value: int | None = None, see
     return locations if ignore_value is None else locations | {ANNOTATED: _chosen(labels != ignore_value, random)}
 
 
+@lru_cache(maxsize=16)
 def chunk_shape(shape: Shape, patch: Shape) -> Shape:
     """The chunks to store a grid in: small against the patch, so that little is read besides it, yet few.
 
-    A patch of p voxels touches at most ceil((p - 1) / c) + 1 chunks of c along an axis, wherever it lies. Starting from a
-    quarter of the patch, chunks are doubled along the axis where it costs least, up to 1 MiB (of float32), as long as all
-    chunks that a patch touches hold at most `LARGEST_OVERHEAD` times the patch. Below 32 KiB they are doubled all the same:
-    writing slows with the square of their number, so patches far smaller than that pay in reading. A case of up to 512 KiB is
-    one chunk, and one of up to 4 MiB if it is at most `LARGEST_OVERHEAD` times the patch.
+    A patch of p voxels touches at most ceil((p - 1) / c) + 1 chunks of c along an axis, wherever it lies. Of all chunks with
+    edges of powers of two that hold 16 KiB to 1 MiB (of float32), the largest is taken that keeps what a patch touches within
+    `LARGEST_OVERHEAD` times the patch; where none does (patches below some 100 KiB), the one that comes closest: even
+    smaller ones would be too many, as writing slows with the square of their number. A case of up to 512 KiB is one chunk,
+    and one of up to 4 MiB if it is at most `LARGEST_OVERHEAD` times the patch.
     """
     size = prod(shape) * 4
     if size <= _SMALL_CASE_BYTES or (size <= _MEDIUM_CASE_BYTES and prod(shape) <= LARGEST_OVERHEAD * prod(patch)):
         return shape
-    chunk = [1 << (max(edge // 4, 1).bit_length() - 1) for edge in patch]
-    while prod(chunk) * 4 < _LARGE_CHUNK_BYTES:
-        growing = [axis for axis in range(len(chunk)) if chunk[axis] < shape[axis]]
-        doubled = [[*chunk[:axis], 2 * chunk[axis], *chunk[axis + 1 :]] for axis in growing]
-        best = min(doubled, key=lambda candidate: worst_overhead(candidate, patch), default=None)
-        costly = best is None or worst_overhead(best, patch) > LARGEST_OVERHEAD
-        if best is None or (costly and prod(chunk) * 4 >= _SMALL_CHUNK_BYTES):
-            break
-        chunk = best
-    return tuple(min(edge, extent) for edge, extent in zip(chunk, shape, strict=True))
+    edges = [[1 << power for power in range((extent - 1).bit_length() + 1)] for extent in shape]
+    chunks = [chunk for chunk in product(*edges) if _SMALL_CHUNK_BYTES <= prod(chunk) * 4 <= _LARGE_CHUNK_BYTES]
+    overhead = {chunk: worst_overhead(chunk, patch) for chunk in chunks}
+    fitting = [chunk for chunk in chunks if overhead[chunk] <= LARGEST_OVERHEAD]
+    chosen = max(fitting, key=lambda chunk: (prod(chunk), -overhead[chunk]), default=None) or min(
+        chunks, key=overhead.__getitem__
+    )
+    return tuple(min(edge, extent) for edge, extent in zip(chosen, shape, strict=True))
 
 
 def block_shape(chunk: Shape) -> Shape:

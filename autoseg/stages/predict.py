@@ -130,19 +130,19 @@ def predict_cases(  # noqa: PLR0913  what a caller may wish of a prediction, eac
         cases=(),
     )
     ledger = Ledger.open(out, header, inputs, overwrite=overwrite, on_case=on_case)
-    todo = []
+    waiting = []
     for item in inputs:
         spacing = _listed_spacing(item, job) or (_assumed_spacing(job) if plan.rank == 2 else None)
         done = ledger.finished(item, spacing, overlay=overlay, probabilities=probabilities)
         if done:
             ledger.add(done)
         else:
-            todo.append(item)
-    if len(todo) < len(inputs):
-        log.info("%d of %d cases were predicted before by the same model and are kept", len(inputs) - len(todo), len(inputs))
+            waiting.append(item)
+    if len(waiting) < len(inputs):
+        log.info("%d of %d cases were predicted before by the same model and are kept", len(inputs) - len(waiting), len(inputs))
     try:
         overlap(
-            todo,
+            waiting,
             before=lambda item: _prepare(item, job),
             during=lambda item, prepared: _predict(prepared, job, engine),
             after=lambda item, predicted: ledger.add(_write(item, predicted, job, out)),

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from autoseg.errors import DataError, TrainingDiverged
 from autoseg.learning.augmentation import Augmentation
 from autoseg.learning.checkpoint import load_checkpoint, save_checkpoint
-from autoseg.learning.device import Precision, autocast, naming_memory_errors, pick_precision, place
+from autoseg.engines.device import Precision, autocast, naming_memory_errors, pick_precision, place
 from autoseg.learning.journal import EpochLine, Journal, draw_curves
 from autoseg.learning.loss import SegmentationLoss, hard_counts
 from autoseg.learning.sampler import Batch, PatchSampler
@@ -97,12 +97,11 @@ def train_fold(
     workers = (0 if device.type == "cpu" else min(8, available_cores())) if workers is None else workers
     masked = tuple(i for i, n in enumerate(configuration.preparation.normalization) if n.use_mask)
     augmentation = Augmentation(spec.patch_size, spec.mirror_axes, masked) if spec.augmentation == "nnunet" else None
-    samplers = [
-        PatchSampler(cases, spec, slice_axis=configuration.slice_axis, stream=(fold + 1, stream), augmentation=transform)
-        for cases, stream, transform in ((train, TRAIN_STREAM, augmentation), (validation, VALIDATION_STREAM, None))
-    ]
+    axis = configuration.slice_axis
+    learn = PatchSampler(train, spec, slice_axis=axis, stream=(fold + 1, TRAIN_STREAM), augmentation=augmentation)
+    watch = PatchSampler(validation, spec, slice_axis=axis, stream=(fold + 1, VALIDATION_STREAM))
     with naming_memory_errors(MEMORY_CURE):
-        return _train(trainer, *samplers, workers)
+        return _train(trainer, learn, watch, workers)
 
 
 def _set_up(
@@ -184,8 +183,11 @@ def _train(trainer: FoldTrainer, train: PatchSampler, validation: PatchSampler, 
 
 
 def _save(trainer: FoldTrainer, finished: bool) -> FoldCheckpoint:
+    identity = digests(trainer.configuration)
     record = FoldCheckpoint(
-        **digests(trainer.configuration),
+        preparation=identity["preparation"],
+        network=identity["network"],
+        training=identity["training"],
         epoch=trainer.schedule.epoch,
         epochs=trainer.schedule.epochs,
         progress=trainer.schedule.progress,

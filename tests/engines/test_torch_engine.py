@@ -9,7 +9,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from autoseg.engines.torch_engine import TorchEngine, file_sha256, is_out_of_memory, load_engine
+from autoseg.engines.device import is_out_of_memory
+from autoseg.engines.torch_engine import TorchEngine, load_engine
+from autoseg.engines.weights import file_sha256
 from autoseg.errors import OutOfMemory, RecordError, RunFolderError
 from autoseg.networks.unet import build_network
 from autoseg.records import NetworkSpec

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from autoseg.errors import RecordError
+from autoseg.errors import AutosegError, RecordError
 from autoseg.learning.checkpoint import load_checkpoint, save_checkpoint
 from autoseg.networks.unet import UNet, build_network
 from autoseg.records import FoldCheckpoint
@@ -73,5 +73,5 @@ def test_damaged_weights_are_named(tmp_path: Path, damage: str) -> None:
         content = bytearray(path.read_bytes())
         content[-1] ^= 1
         path.write_bytes(bytes(content))
-    with pytest.raises(RecordError, match=saved.weights):
+    with pytest.raises(AutosegError, match=saved.weights):
         load_checkpoint(tmp_path, *trained(0), None, DIGESTS)

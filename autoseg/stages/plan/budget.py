@@ -19,7 +19,7 @@ from autoseg.records import InferenceSpec, MachineProfile, NetworkSpec, Shape, S
 from autoseg.stages.plan.inputs import PlanInputs
 from autoseg.stages.plan.patch import largest_patch
 from autoseg.stages.plan.presets import BudgetRule, SizeRule
-from autoseg.stages.plan.spacing import Extent, coarsened, median_shape
+from autoseg.stages.plan.spacing import Extent, coarsened, extent_to_show, median_shape
 from autoseg.stages.plan.timing import Speed, speed_of, training_step_seconds, validation_seconds
 from autoseg.stages.plan.topology import Topology, network_of
 
@@ -47,11 +47,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One priced combination. `median` and `spacing` have the rank of the data, the patch that of the network."""
+    """One priced combination. `median` and `spacing` have the rank of the data, patch and `extent` that of the network.
+
+    `extent` is what a patch should show.
+    """
 
     coarsening: float
     spacing: Spacing
     median: Extent
+    extent: Extent
     patch_size: Shape
     network: NetworkSpec
     batch_size: int
@@ -63,8 +67,8 @@ class Candidate:
 
     @property
     def coverage(self) -> float:
-        """Part of the median image (or slice) that a patch shows, at most 1."""
-        return min(1.0, prod(self.patch_size) / prod(self.median[-self.network.rank :]))
+        """Part of what a patch should show that it does show, at most 1."""
+        return prod(min(1.0, p / e) for p, e in zip(self.patch_size, self.extent, strict=True))
 
 
 def fit_to_time(task: Task) -> tuple[Candidate, int]:
@@ -125,7 +129,8 @@ def _candidates(task: Task) -> Iterator[Candidate]:
     for coarsening in allowed_coarsenings(task):
         head, grid = task.spacing[: -task.rank], coarsened(task.spacing[-task.rank :], coarsening)
         median = median_shape(task.inputs, (*head, *grid))
-        for layout in _layouts(grid, median[-task.rank :], task.rule.patch_voxels[task.rank]):
+        extent = extent_to_show(task.inputs, (*head, *grid), median)[-task.rank :] if task.may_coarsen else median[-task.rank :]
+        for layout in _layouts(grid, extent, task.rule.patch_voxels[task.rank]):
             for width in task.rule.widths:
                 network = network_of(
                     layout,
@@ -135,16 +140,16 @@ def _candidates(task: Task) -> Iterator[Candidate]:
                     out_channels=task.inputs.n_outputs,
                 )
                 for batch in _batches(task, median, layout):
-                    candidate = _priced(task, speed, coarsening, (*head, *grid), median, layout, network, batch)
+                    candidate = _priced(task, speed, coarsening, (*head, *grid), median, extent, layout, network, batch)
                     if candidate.bytes <= task.memory_bytes:
                         yield candidate
 
 
-def _layouts(grid: Spacing, median: Extent, limits: tuple[int, ...]) -> list[Topology]:
-    """Patches to try, from small ones to the whole image."""
+def _layouts(grid: Spacing, extent: Extent, limits: tuple[int, ...]) -> list[Topology]:
+    """Patches to try, from small ones to all that should be shown."""
     found: dict[Shape, Topology] = {}
     for limit in limits:
-        layout = largest_patch(grid, median, partial(_is_within, limit))
+        layout = largest_patch(grid, extent, partial(_is_within, limit))
         found[layout.patch_size] = layout
     return list(found.values())
 
@@ -166,6 +171,7 @@ def _priced(
     coarsening: float,
     spacing: Spacing,
     median: Extent,
+    extent: Extent,
     layout: Topology,
     network: NetworkSpec,
     batch: int,
@@ -187,6 +193,7 @@ def _priced(
         coarsening=coarsening,
         spacing=spacing,
         median=median,
+        extent=extent,
         patch_size=patch,
         network=network,
         batch_size=batch,

@@ -161,7 +161,8 @@ def fitted(task: Task, chosen: Candidate, compared: int) -> list[Decision]:
         Decision(
             name="patch",
             choice=_size(chosen.patch_size),
-            reason=f"it shows {chosen.coverage:.0%} of the median image ({_size(slice_or_image)} on this grid); {compared_text}",
+            reason=f"it shows {chosen.coverage:.0%} of {_size(chosen.extent)} pixels, which hold the median image "
+            f"({_size(slice_or_image)} on this grid) and the largest structure as a whole; {compared_text}",
         ),
         Decision(
             name="width",

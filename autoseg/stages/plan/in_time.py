@@ -16,7 +16,7 @@ MOST_EPOCHS = 1000
 
 
 def configuration_in_time(frame: Frame, name: str, rule: BudgetRule, seconds: float) -> Configuration:
-    """The best candidate for `seconds` of wall time per fold, validation included."""
+    """The best candidate for `seconds` of wall time per fold, validation included; `--epochs` then replaces its length."""
     task = Task(
         inputs=frame.inputs,
         spacing=frame.spacing,
@@ -29,7 +29,8 @@ def configuration_in_time(frame: Frame, name: str, rule: BudgetRule, seconds: fl
     )
     chosen, compared = fit_to_time(task)
     steps_per_epoch = _steps_per_epoch(rule, chosen, seconds)
-    epochs = max(1, chosen.steps // steps_per_epoch)
+    asked = frame.options.epochs
+    epochs = asked or max(1, chosen.steps // steps_per_epoch)
     median = chosen.median[-task.rank :]
     threshold = frame.preset.size.lowres_threshold
     dice = task.rank == 2 or prod(chosen.patch_size) / prod(median) < threshold
@@ -39,7 +40,7 @@ def configuration_in_time(frame: Frame, name: str, rule: BudgetRule, seconds: fl
         epochs=epochs,
         steps_per_epoch=steps_per_epoch,
         validation_steps=max(1, round(rule.validation_share * steps_per_epoch)),
-        time_budget_seconds=seconds,
+        time_budget_seconds=None if asked else seconds,
         batch_dice=dice,
         mirror_axes=tuple(range(task.rank)),
     )
@@ -62,7 +63,9 @@ def configuration_in_time(frame: Frame, name: str, rule: BudgetRule, seconds: fl
         *decisions.fitted(task, chosen, compared),
         decisions.depth(plain),
         decisions.batch_dice(name, median, chosen.patch_size, dice, threshold),
-        decisions.length_in_time(task, chosen, epochs, steps_per_epoch, speed_of(frame.machine, task.rank).measured),
+        decisions.length_by_rule(epochs, steps_per_epoch, asked=True, hours=epochs * steps_per_epoch * chosen.step_seconds / 3600)
+        if asked
+        else decisions.length_in_time(task, chosen, epochs, steps_per_epoch, speed_of(frame.machine, task.rank).measured),
         decisions.inference(plain, why),
     ]
     return plain.model_copy(update={"decisions": tuple(reasons)})

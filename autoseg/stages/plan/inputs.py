@@ -11,6 +11,8 @@ from math import prod
 from statistics import median
 from typing import TypeVar
 
+import numpy as np
+
 from autoseg.errors import PlanError
 from autoseg.records import CaseFacts, Dataset, Fingerprint, Intensities, Shape, Spacing, Splits
 from autoseg.stages.plan.presets import Preset
@@ -26,7 +28,8 @@ class PlanInputs:
 
     `spacings_mm` holds None for a case whose spacing is unknown: it counts in pixels and is never resampled.
     `thickness` is the median over cases of a structure's thickness, the smallest over structures, in the unit of the
-    spacing (pixels where none is known); None where it was not measured.
+    spacing (pixels where none is known); None where it was not measured. `thickest` is that of the thickest structure which
+    95 % of the cases stay below.
     """
 
     rank: int
@@ -41,6 +44,7 @@ class PlanInputs:
     intensities: tuple[Intensities, ...]
     thickness: float | None = None
     thinnest: str = ""
+    thickest: float | None = None
     turned: int = 0  # cases whose axes were reordered to the canonical orientation
     oriented: int = 0  # cases with a known orientation other than the canonical one
 
@@ -64,7 +68,8 @@ def inputs_from(dataset: Dataset, fingerprint: Fingerprint, splits: Splits, pres
         _reordered(case.spacing_mm, order) if known and case.spacing_mm is not None else None
         for case, order in zip(cases, orders, strict=True)
     )
-    thickness, thinnest = _thickness(dataset, cases, spacings)
+    found = _thicknesses(dataset, cases, spacings)
+    thickness, thinnest = min(((median(values), name) for name, values in found.items()), default=(None, ""))
     return PlanInputs(
         rank=dataset.rank,
         spacings_mm=spacings,
@@ -78,6 +83,7 @@ def inputs_from(dataset: Dataset, fingerprint: Fingerprint, splits: Splits, pres
         intensities=fingerprint.intensities,
         thickness=thickness,
         thinnest=thinnest,
+        thickest=max((float(np.percentile(values, 95)) for values in found.values()), default=None),
         turned=sum(order != tuple(range(dataset.rank)) for order in orders),
         oriented=sum(case.orientation not in (None, "LPS") for case in cases) if oriented else 0,
     )
@@ -109,17 +115,13 @@ def _reordered(values: Sequence[T], order: Sequence[int]) -> tuple[T, ...]:
     return tuple(values[axis] for axis in order)
 
 
-def _thickness(dataset: Dataset, cases: Sequence[CaseFacts], spacings: Sequence[Spacing | None]) -> tuple[float | None, str]:
-    """Smallest over targets of the median thickness over the cases that have it, and that target's name."""
+def _thicknesses(dataset: Dataset, cases: Sequence[CaseFacts], spacings: Sequence[Spacing | None]) -> dict[str, list[float]]:
+    """Per target its thickness in the cases that have it; targets that occur nowhere are left out."""
     physical = any(spacing is not None for spacing in spacings)
-    medians: list[tuple[float, str]] = []
+    found: dict[str, list[float]] = {}
     for target in dataset.targets:
-        found: list[float] = []
         for case, spacing in zip(cases, spacings, strict=True):
             size = case.structures.get(target.name)
-            if size is None or size.pixels == 0 or (physical and spacing is None):
-                continue
-            found.append(size.thickness * (min(spacing) if spacing else 1.0))
-        if found:
-            medians.append((median(found), target.name))
-    return min(medians) if medians else (None, "")
+            if size is not None and size.pixels > 0 and not (physical and spacing is None):
+                found.setdefault(target.name, []).append(size.thickness * (min(spacing) if spacing else 1.0))
+    return found

@@ -95,9 +95,12 @@ def _transposed(inputs: PlanInputs, order: tuple[int, ...]) -> PlanInputs:
 
 
 def _configuration(frame: Frame, name: str) -> Configuration:
-    """By the clock on a CPU, or where a time is given; else by nnU-Net's rule."""
+    """By the clock on a CPU, or where a time is given; else by nnU-Net's rule.
+
+    On a CPU `--epochs` sets the length of the network that the default time calls for: nnU-Net's would take days.
+    """
     options, rule = frame.options, frame.preset.budget
-    if rule is not None and options.epochs is None:
+    if rule is not None:
         seconds = options.time_budget_seconds or (rule.default_seconds if frame.machine.device == "cpu" else None)
         if seconds is not None:
             return configuration_in_time(frame, name, rule, seconds)

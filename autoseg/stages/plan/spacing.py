@@ -11,6 +11,8 @@ from autoseg.stages.plan.inputs import PlanInputs
 
 ANISOTROPY = 3  # nnU-Net: an axis this much coarser (and shorter) than the others is resolved finer than its median
 FINE_PERCENTILE = 10
+LARGE_PERCENTILE = 95
+ELONGATION = 1.3  # length of a compact structure to its thickness: that of a fetal head (occipitofrontal to biparietal diameter)
 LOWRES_STEP = 1.03  # nnU-Net's factor per round of the search for a coarser grid
 LOWRES_ISOTROPY = 2  # axes finer than the coarsest by more than this are coarsened first
 
@@ -55,12 +57,30 @@ def transposition(spacing: Spacing) -> tuple[int, ...]:
 
 def median_shape(inputs: PlanInputs, spacing: Spacing) -> Extent:
     """Median over the cases of their shape on the target grid (cases of unknown spacing keep theirs)."""
+    return tuple(float(value) for value in np.median(_shapes_on(inputs, spacing), axis=0))
+
+
+def extent_to_show(inputs: PlanInputs, spacing: Spacing, median: Extent) -> Extent:
+    """What a patch should show: the median image, and the largest structure whole where images differ in scale.
+
+    A structure cut by the patch has to be guessed at its far side. Its length is taken as 1.3 times the thickness that
+    95 % of the cases stay below; no more than the image of these has.
+    """
+    if inputs.thickest is None:
+        return median
+    images = np.percentile(_shapes_on(inputs, spacing), LARGE_PERCENTILE, axis=0)
+    wanted = [ELONGATION * inputs.thickest / value for value in spacing]
+    return tuple(max(m, min(float(i), w)) for m, i, w in zip(median, images, wanted, strict=True))
+
+
+def _shapes_on(inputs: PlanInputs, spacing: Spacing) -> np.ndarray:
+    """Shape of every case on a grid, `(cases, rank)`."""
     shapes = []
     for own, shape in zip(inputs.spacings_mm, inputs.shapes_after_crop, strict=True):
         if own is not None:
             shape = tuple(round(o / t * n) for o, t, n in zip(own, spacing, shape, strict=True))
         shapes.append(shape)
-    return tuple(float(value) for value in np.median(np.asarray(shapes), axis=0))
+    return np.asarray(shapes)
 
 
 def coarsened(spacing: Spacing, factor: float) -> Spacing:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import platform
 from collections.abc import Iterator
 from typing import Literal
@@ -18,7 +17,7 @@ from autoseg.records import MachineProfile
 DeviceName = Literal["cpu", "cuda", "mps"]
 Precision = Literal["float32", "bfloat16", "float16"]
 
-log = logging.getLogger(__name__)
+MEMORY_MESSAGES = ("out of memory", "can't allocate memory", "not enough memory", "could not create a primitive")
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -72,10 +71,14 @@ def available_memory() -> int:
 
 
 def place(network: nn.Module, device: torch.device) -> nn.Module:
-    """Move a network; on CUDA 2D weights go channels-last (faster with low precision there; measured slower on CPUs and in 3D)."""
+    """Move a network; on CUDA 2D weights go channels-last, as is usual there with low precision.
+
+    On 2 CPU cores channels-last made 2D U-Nets with instance normalisation 10 to 45 % slower (width 32, 256x384, batch 4:
+    138 ms an image against 200 ms in bfloat16), and 3D ones no faster.
+    """
     network = network.to(device)
     if device.type == "cuda" and any(isinstance(module, nn.Conv2d) for module in network.modules()):
-        network = network.to(memory_format=torch.channels_last)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's annotations
     return network
 
 
@@ -84,16 +87,21 @@ def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     return torch.autocast(device.type, dtype=getattr(torch, precision), enabled=precision != "float32")
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether PyTorch ran out of memory; CPU and MPS say so only in the words of a RuntimeError."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in MEMORY_MESSAGES)
+
+
 @contextlib.contextmanager
 def naming_memory_errors(cure: str) -> Iterator[None]:
     """Turn a device's out-of-memory error into `OutOfMemory`, which says what to do."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        raise OutOfMemory(f"the device's memory did not suffice; {cure}") from error
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
-            raise OutOfMemory(f"main memory did not suffice; {cure}") from error
+        if is_out_of_memory(error):
+            raise OutOfMemory(f"the device's memory did not suffice; {cure}") from error
         raise
 
 
