@@ -7,6 +7,7 @@ memory; 130 interrupted. Nothing heavy is imported until a verb runs, so that `a
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -276,6 +277,9 @@ def phantom(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; `--debug` may stand anywhere."""
+    # Threads that spin for long at every barrier bring training to a crawl as soon as another program wants a core
+    # (docs/benchmarks.md). GNU OpenMP reads this once, when torch is imported.
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     words = list(sys.argv[1:] if arguments is None else arguments)
     rest = [word for word in words if word != "--debug"]
     app(args=["--debug", *rest] if len(rest) < len(words) else rest, prog_name="autoseg")

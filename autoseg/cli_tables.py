@@ -96,7 +96,6 @@ def scores_report(scores: Scores) -> list[RenderableType]:
         "IoU": [_number(s.iou) for s in summaries.values()],
         "precision": [_number(s.precision) for s in summaries.values()],
         "recall": [_number(s.recall) for s in summaries.values()],
-        "accuracy": [_number(s.accuracy, 4) for s in summaries.values()],
         "HD95 mm": [_number(s.hd95_mm, 2) for s in summaries.values()],
         "ASSD mm": [_number(s.assd_mm, 2) for s in summaries.values()],
         "HC MAE mm": [_number(s.circumference_mae_mm, 2) for s in summaries.values()],
@@ -191,7 +190,7 @@ def _dice(summary: Summary) -> str:
     if summary.dice is None or summary.dice_interval is None:
         return _number(summary.dice)
     low, high = summary.dice_interval
-    return f"{summary.dice:.3f} [{low:.3f}, {high:.3f}]"
+    return f"{summary.dice:.3f} [{low:.3f}..{high:.3f}]"
 
 
 def _number(value: float | None, digits: int = 3) -> str:

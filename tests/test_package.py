@@ -59,6 +59,7 @@ def test_wheel_holds_package_and_plans_and_nothing_else(wheel: Path) -> None:
     assert "autoseg/py.typed" in names
 
 
+@pytest.mark.slow
 def test_installed_wheel_runs_the_demo_outside_the_checkout(installed: Path, tmp_path: Path) -> None:
     where = _run(installed / "python", "-c", "import autoseg; print(autoseg.__file__)", cwd=tmp_path).strip()
     assert Path(where).is_relative_to(installed.parent), f"{where} is not the wheel's"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -11,7 +12,14 @@ from pathlib import Path
 import pytest
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
-SHORT = ("--epochs", "1", "--set", "training.steps_per_epoch=2", "--set", "training.validation_steps=1")
+SMALL = (
+    "training.steps_per_epoch=2",
+    "training.validation_steps=1",
+    "network.features=8,16,32,64,64,64",  # six stages, as planned for the phantom's size
+    "inference.mirror_axes=[]",
+)
+SHORT = ("--epochs", "1", *(word for setting in SMALL for word in ("--set", setting)))
+ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}  # tests run side by side, and threads of one would wait for the other's
 SUBJECTS = {"12": "6", "5": "2"}
 
 
@@ -30,7 +38,7 @@ def _shortened(words: list[str]) -> list[str]:
 
 
 def _run(arguments: list[str], folder: Path) -> str:
-    done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False, env=ONE_THREAD)
     assert done.returncode == 0, f"{arguments} returned {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     return done.stdout
 
@@ -65,11 +73,7 @@ def test_python_example_runs(worked_example: tuple[Path, dict[str, str]]) -> Non
     (block,) = _blocks("python")
     assert "time_budget_seconds=120" in block
     script = folder / "example.py"
-    script.write_text(
-        block.replace(
-            "time_budget_seconds=120", 'epochs=1, overrides=("training.steps_per_epoch=2", "training.validation_steps=1")'
-        )
-    )
+    script.write_text(block.replace("time_budget_seconds=120", f"epochs=1, overrides={SMALL!r}"))
     printed = _run([script.name], folder).splitlines()
     assert "epochs=1" in printed[0]
     assert 0 <= float(printed[-1]) <= 1

@@ -44,6 +44,11 @@ def save_checkpoint(
     return record
 
 
+def read_record(folder: Path) -> FoldCheckpoint | None:
+    """How far a fold has come; None before its first checkpoint."""
+    return FoldCheckpoint.load(folder / RECORD) if (folder / RECORD).exists() else None
+
+
 def load_checkpoint(
     folder: Path,
     network: nn.Module,
@@ -57,9 +62,9 @@ def load_checkpoint(
         RecordError: it belongs to other settings (`digests`, by concern), or a file that it names is damaged.
         RunFolderError: a file that it names is missing.
     """
-    if not (folder / RECORD).exists():
+    record = read_record(folder)
+    if record is None:
         return None
-    record = FoldCheckpoint.load(folder / RECORD)
     changed = [concern for concern, digest in digests.items() if getattr(record, concern) != digest]
     if changed:
         raise RecordError(

@@ -215,7 +215,7 @@ def predict(
 
     return predict_images(
         RunFolder.open(Path(run)),
-        images if images == HELD_OUT else Path(images),
+        HELD_OUT if str(images) == HELD_OUT else Path(images),
         Path(out),
         folds=folds,
         configuration=configuration,

@@ -12,6 +12,7 @@ import torch
 
 from autoseg.engines.torch_engine import TorchEngine, load_engine
 from autoseg.engines.device import available_memory, pick_device, pick_precision
+from autoseg.learning.checkpoint import read_record
 from autoseg.networks.unet import build_network
 from autoseg.parallel import available_cores
 from autoseg.processing.store import PreparedCase, open_case
@@ -98,8 +99,8 @@ def record_model(folder: RunFolder, plan: Plan) -> Model:
         folds = []
         for fold in folder.folds(name):
             place = folder.fold(name, fold)
-            checkpoint = FoldCheckpoint.load(place / "checkpoint.json")
-            if checkpoint.finished:
+            checkpoint = read_record(place)
+            if checkpoint is not None and checkpoint.finished:
                 weights = (place / checkpoint.weights).relative_to(folder.root)
                 folds.append(TrainedFold(fold=fold, weights=weights.as_posix(), sha256=checkpoint.weights_sha256))
         if folds:
@@ -137,7 +138,8 @@ def _training_limit(
 ) -> float | None:
     """Seconds left for training itself: the budget less start-up and the validation, which is timed on a few cases."""
     budget = configuration.training.time_budget_seconds
-    if budget is None or (place / "weights.safetensors").exists():
+    trained = read_record(place)
+    if budget is None or (trained is not None and trained.finished):
         return None
     reserve = 0.0
     if members.validation:

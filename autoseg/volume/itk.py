@@ -1,7 +1,7 @@
 """NIfTI, NRRD, MHA and MHD through SimpleITK, with the geometry kept as the file has it.
 
-ITK reads a truncated NIfTI without a word (the rest of the array is whatever lay in memory), so the data's length, and the
-checksum of a `.nii.gz`, are checked here first. NIfTI files whose axes are not at right angles, which ITK refuses, are read
+ITK reads a truncated NIfTI without a word (the rest of the array is whatever lay in memory) and turns NaN into 0, so the data
+of a NIfTI file are checked here first. NIfTI files whose axes are not at right angles, which ITK refuses, are read
 with nibabel.
 """
 
@@ -18,7 +18,7 @@ import SimpleITK as sitk
 from autoseg.errors import DataError, Fault
 from autoseg.volume.geometry import Geometry
 from autoseg.volume.header import Header
-from autoseg.volume.nifti import NIFTI_SUFFIXES, check_complete, read_sheared, sheared_header, write_nifti
+from autoseg.volume.nifti import NIFTI_SUFFIXES, check_content, read_sheared, sheared_header, write_nifti
 from autoseg.volume.volume import Volume
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -31,8 +31,10 @@ def read(path: Path) -> Volume:
     nifti = path.name.lower().endswith(NIFTI_SUFFIXES)
     try:
         if nifti:
-            check_complete(path)
+            check_content(path)
         image = sitk.ReadImage(str(path))
+    except FloatingPointError as error:
+        raise DataError([Fault(path.name, str(error))]) from error
     except (EOFError, OSError, zlib.error, struct.error) as error:
         raise _unreadable(path, str(error)) from error
     except RuntimeError as error:

@@ -1,0 +1,190 @@
+"""The whole way on synthetic data: it learns, resumes, ensembles, and keeps what was done."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from autoseg import pipeline
+from autoseg.errors import RunFolderError
+from autoseg.phantom import write_fetal_head, write_volumes
+from autoseg.records import FoldCheckpoint, Predictions, Scores
+from autoseg.run_folder import RunFolder
+
+SHORT = ("training.steps_per_epoch=4", "training.validation_steps=1", "training.batch_size=2")
+
+
+@pytest.fixture(scope="module")
+def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_fetal_head(tmp_path_factory.mktemp("heads") / "data", subjects=16)
+
+
+@pytest.fixture(scope="module")
+def trained(heads: Path, tmp_path_factory: pytest.TempPathFactory, device: str) -> Path:
+    """A run whose first fold learned long enough to see heads, and whose second only just began."""
+    run = tmp_path_factory.mktemp("run") / "run"
+    small = ("training.steps_per_epoch=60", "training.batch_size=4", "training.validation_steps=2")
+    pipeline.plan(heads, run, device=device, epochs=7, hold_out=0.25, folds=3, overrides=small)
+    pipeline.train(run, fold=0, device=device)
+    return run
+
+
+def test_learns_heads_in_mm(trained: Path) -> None:
+    """An untrained network, or one that mistakes pixels for mm, is far from this."""
+    folder = RunFolder.open(trained)
+    scores = Scores.load(folder.fold_scores("2d", "0"))
+    head = scores.summary["head"]
+    assert head.dice is not None
+    assert head.dice > 0.85
+    assert head.circumference_mae_mm is not None
+    assert head.circumference_mae_mm < 40
+    validation = folder.splits().folds[0].validation
+    assert {case.id for case in scores.cases} == set(validation)
+    assert (folder.fold("2d", "0") / "curves.png").exists()
+
+
+def test_held_out_cases_are_predicted_and_scored(trained: Path, heads: Path, tmp_path: Path, device: str) -> None:
+    out = tmp_path / "out"
+    predictions = pipeline.predict(trained, "held-out", out, overlay=True, device=device)
+    held_out = set(RunFolder.open(trained).splits().held_out)
+    assert {case.id for case in predictions.cases} == held_out
+    assert all(case.status == "done" for case in predictions.cases)
+    assert len(list((out / "overlays").glob("*.png"))) == len(held_out)
+    scores = pipeline.evaluate(heads, out)
+    assert scores.summary["head"].dice is not None
+    assert scores.summary["head"].dice > 0.8
+    assert (out / "scores.csv").read_text().count("\n") == 1 + 4 * len(held_out)
+    before = (out / predictions.cases[0].mask).stat().st_mtime_ns
+    pipeline.predict(trained, "held-out", out, overlay=True, device=device)
+    assert (out / predictions.cases[0].mask).stat().st_mtime_ns == before, "what was done is kept"
+
+
+def test_a_folder_with_a_bad_file(trained: Path, heads: Path, tmp_path: Path, device: str) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    for source in sorted((heads / "images").iterdir())[:2]:
+        shutil.copy(source, images)
+    (images / "zebra.png").write_bytes(b"\x89PNG no more")
+    predictions = pipeline.predict(trained, images, tmp_path / "out", spacing=0.2, device=device)
+    assert [case.status for case in predictions.cases] == ["done", "done", "failed"]
+    assert "zebra" in (predictions.cases[2].error or "")
+    unknown = pipeline.predict(trained, images, tmp_path / "unknown", device=device)
+    assert {case.status for case in unknown.cases} == {"failed"}
+    assert "assume-spacing" in (unknown.cases[0].error or "")
+    with pytest.raises(RunFolderError):
+        pipeline.predict(trained, images, tmp_path / "out2", folds=["1"], device=device)
+
+
+def test_ensemble_of_folds(trained: Path, tmp_path: Path, device: str) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    plan = RunFolder.open(run).plan()
+    shutil.copytree(run / "models" / "2d" / "fold_0", run / "models" / "2d" / "fold_1")
+    from autoseg.pipeline.fold import record_model
+
+    record_model(RunFolder.open(run), plan)
+    alone = pipeline.predict(run, "held-out", tmp_path / "alone", folds=["0"], device=device)
+    both = pipeline.predict(run, "held-out", tmp_path / "both", device=device)
+    assert both.folds == ("0", "1")
+    for one, two in zip(alone.cases, both.cases, strict=True):
+        assert one.pixels == two.pixels, "the mean of a model with itself is that model"
+
+
+def test_killed_training_goes_on(heads: Path, tmp_path: Path, device: str) -> None:
+    """A killed process leaves a run that the same command completes."""
+    run = tmp_path / "run"
+    overrides = ("training.steps_per_epoch=4", "training.validation_steps=0", "training.batch_size=2")
+    pipeline.plan(heads, run, device=device, epochs=300, folds=3, overrides=overrides)
+    code = f"import autoseg.stages.train as t; t.SECONDS_BETWEEN_SAVES = 0.0; import autoseg; autoseg.train({str(run)!r}, device={device!r}, workers=0)"
+    process = subprocess.Popen([sys.executable, "-c", code])
+    record = run / "models" / "2d" / "fold_0" / "checkpoint.json"
+    deadline = time.monotonic() + 120
+    while not record.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    reached = FoldCheckpoint.load(record)
+    assert 0 < reached.epoch < 300
+    plan = RunFolder.open(run).plan()
+    training = plan.configurations["2d"].training.model_copy(update={"epochs": reached.epoch + 2})
+    shorter = plan.configurations["2d"].model_copy(update={"training": training})
+    RunFolder.open(run).save(plan.model_copy(update={"configurations": {"2d": shorter}}))
+    record.write_text(reached.model_copy(update={"epochs": reached.epoch + 2}).model_dump_json())
+    (outcome,) = pipeline.train(run, device=device)
+    assert outcome.epochs == reached.epoch + 2
+    assert outcome.scores is not None
+    journal = [json.loads(line)["epoch"] for line in (record.parent / "journal.jsonl").read_text().splitlines()]
+    assert journal == list(range(reached.epoch + 2))
+
+
+@pytest.mark.parametrize("configuration", ["3d_fullres", "2d"])
+def test_volumes_with_regions_and_an_ignore_label(tmp_path: Path, configuration: str, device: str) -> None:
+    data = write_volumes(tmp_path / "data", cases=6)
+    declared = json.loads((data / "dataset.json").read_text())
+    declared["labels"] = {"background": 0, "whole": [1, 2], "lesion": 2, "ignore": 3}
+    declared["regions_class_order"] = [1, 2]
+    (data / "dataset.json").write_text(json.dumps(declared))
+    for path in sorted((data / "labelsTr").iterdir())[:2]:
+        image = sitk.ReadImage(str(path))
+        array = sitk.GetArrayFromImage(image)
+        array[:, :8] = 3
+        marked = sitk.GetImageFromArray(array)
+        marked.CopyInformation(image)
+        sitk.WriteImage(marked, str(path))
+    run, out = tmp_path / "run", tmp_path / "out"
+    pipeline.plan(data, run, device=device, epochs=1, folds=3, overrides=SHORT)
+    (outcome,) = pipeline.train(run, configuration=configuration, device=device)
+    assert outcome.scores is not None
+    assert set(outcome.scores.summary) == {"whole", "lesion"}
+    predictions = pipeline.predict(run, data / "imagesTr", out, configuration=configuration, device=device)
+    assert all(case.status == "done" for case in predictions.cases)
+    for case in predictions.cases:
+        mask = sitk.ReadImage(str(out / (case.mask or "")))
+        source = sitk.ReadImage(str(data / "imagesTr" / f"{case.id}_0000.nii.gz"))
+        assert mask.GetSize() == source.GetSize()
+        assert (mask.GetSpacing(), mask.GetOrigin(), mask.GetDirection()) == (source.GetSpacing(), source.GetOrigin(), source.GetDirection())
+        assert set(np.unique(sitk.GetArrayFromImage(mask))) <= {0, 1, 2}
+    scores = pipeline.evaluate(data, out)
+    assert len(scores.cases) == 6
+
+
+def test_full_trains_on_all_and_is_used_alone(heads: Path, tmp_path: Path, device: str) -> None:
+    run = tmp_path / "run"
+    pipeline.plan(heads, run, device=device, epochs=1, hold_out=0.25, folds=3, overrides=SHORT)
+    (outcome,) = pipeline.train(run, fold="full", device=device)
+    assert outcome.scores is None
+    predictions = pipeline.predict(run, "held-out", tmp_path / "out", device=device)
+    assert predictions.folds == ("full",)
+    assert Predictions.load(tmp_path / "out" / "predictions.json") == predictions
+
+
+def test_a_run_without_models_says_so(heads: Path, tmp_path: Path) -> None:
+    pipeline.plan(heads, tmp_path / "run", preset="nnunet", folds=3)
+    with pytest.raises(RunFolderError, match="autoseg train"):
+        pipeline.predict(tmp_path / "run", heads / "images", tmp_path / "out")
+    with pytest.raises(RunFolderError, match="there is no fold 7"):
+        pipeline.train(tmp_path / "run", fold=7)
+    with pytest.raises(RunFolderError, match="not a run"):
+        pipeline.train(tmp_path / "nowhere")
+    with pytest.raises(RunFolderError, match=r"no predictions\.json"):
+        pipeline.evaluate(heads, tmp_path / "run")
+
+
+def test_preprocess_once(heads: Path, tmp_path: Path) -> None:
+    pipeline.plan(heads, tmp_path / "run", preset="nnunet", folds=3)
+    (prepared,) = pipeline.preprocess(tmp_path / "run")
+    records = sorted(prepared.glob("*.json"))
+    before = [path.stat().st_mtime_ns for path in records]
+    assert len(records) == len(RunFolder.open(tmp_path / "run").dataset().cases)
+    pipeline.preprocess(tmp_path / "run")
+    assert [path.stat().st_mtime_ns for path in records] == before
