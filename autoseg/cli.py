@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 EXIT_FAULT_IN_AUTOSEG = 70  # EX_SOFTWARE of sysexits.h, whose 75 (try again) is used for memory
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
-CONTINUED = ("train", "predict")  # verbs that go on where they were interrupted
+CONTINUED = ("preprocess", "train", "predict")  # verbs that go on where they were interrupted
 LINE_WIDTH = 140  # of tables that go to a file or a pipe
 
 app = typer.Typer(
@@ -144,6 +144,21 @@ def plan(
 
 
 @app.command()
+def preprocess(
+    run: RunArgument,
+    context: typer.Context,
+    configuration: Annotated[str | None, typer.Option(metavar="NAME", help="Of the plan. [default: all of them]")] = None,
+    workers: WorkersOption = None,
+) -> None:
+    """Prepare all cases now; `train` does it on first use."""
+    with _reported(context) as (console, progress):
+        from autoseg import pipeline
+
+        folders = pipeline.preprocess(run, configuration=configuration, workers=workers, progress=progress)
+        _print(console, [f"Prepared cases are in {folder}" for folder in folders])
+
+
+@app.command()
 def train(
     context: typer.Context,
     run: RunArgument,
@@ -239,14 +254,15 @@ def demo(
     context: typer.Context,
     folder: Annotated[Path | None, typer.Argument(metavar="[FOLDER]", help="Keep everything here.", show_default=False)] = None,
     rank: Annotated[Literal["2", "3"], typer.Option(help="Ultrasound pictures (2) or volumes (3).")] = "2",
-    epochs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Length of the training.")] = None,
+    time_budget: Annotated[str | None, typer.Option(metavar="90s", help="Wall time of the training. [default: 90s]")] = None,
 ) -> None:
     """All of the above on a small synthetic data set."""
     with _reported(context) as (console, progress):
         from autoseg import cli_tables, pipeline
 
         with nullcontext(folder) if folder else tempfile.TemporaryDirectory(prefix="autoseg-demo-") as place:
-            scores = pipeline.demo(Path(place), rank=int(rank), epochs=epochs, progress=progress)
+            seconds = pipeline.DEMO_SECONDS if time_budget is None else parse_seconds(time_budget)
+            scores = pipeline.demo(Path(place), rank=int(rank), time_budget_seconds=seconds, progress=progress)
         _print(console, cli_tables.scores_report(scores))
         kept = (
             f"Everything is in {folder}." if folder else "Nothing was kept; `autoseg demo FOLDER` keeps data, run and pictures."

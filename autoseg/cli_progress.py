@@ -74,17 +74,19 @@ class PlainProgress:
         self._clock = clock
         self._name = ""
         self._total: int | None = None
-        self._started = self._last_line = clock()
+        self._last_line = clock()
+        self._first: tuple[int, float] | None = None
 
     def stage(self, name: str, total: int | None = None) -> None:
         """Begin."""
         self._name, self._total = name, total
-        self._started = self._last_line = self._clock()
+        self._last_line, self._first = self._clock(), None
         self._write(name)
 
     def advance(self, done: int, text: str = "") -> None:
         """Write a line if the last one is old enough, or the stage is complete."""
         now = self._clock()
+        self._first = self._first or (done, now)
         if now - self._last_line < SECONDS_BETWEEN_LINES and done != self._total:
             return
         self._last_line = now
@@ -97,6 +99,8 @@ class PlainProgress:
         self._write(text)
 
     def _left(self, done: int, now: float) -> str:
-        if self._total is None or not 0 < done < self._total:
+        """From the pace since the first sign of progress: a stage that is continued does not begin at zero."""
+        first, since = self._first or (done, now)
+        if self._total is None or not first < done < self._total:
             return ""
-        return f"{duration((now - self._started) / done * (self._total - done))} left"
+        return f"{duration((now - since) / (done - first) * (self._total - done))} left"

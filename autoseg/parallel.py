@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import multiprocessing.connection
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -114,7 +116,7 @@ def _map_in_pool(
     waiting: deque[tuple[T, Future[R]]] = deque()
     remaining = iter(cases)
     done = 0
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_compute_with_one_thread) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker) as pool:
         try:
             while True:
                 while len(waiting) < 3 * workers and (case := next(remaining, None)) is not None:
@@ -136,7 +138,9 @@ def _result(future: Future[R], case: str) -> R:
     except AutosegError:
         raise
     except BrokenProcessPool as error:
-        raise CaseError(case, "a worker process died here or close by, usually for lack of memory; use fewer --workers") from error
+        raise CaseError(
+            case, "a worker process died here or close by, usually for lack of memory; use fewer --workers"
+        ) from error
     except Exception as error:
         raise CaseError(case, f"{type(error).__name__}: {error}") from error
 
@@ -150,7 +154,16 @@ def _named(function: Callable[[T], R], case: T, name: Callable[[T], str]) -> R:
         raise CaseError(name(case), f"{type(error).__name__}: {error}") from error
 
 
-def _compute_with_one_thread() -> None:
+def _begin_worker() -> None:
+    """Compute with one thread, and end when the main process has ended, even if that was killed."""
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def follow() -> None:
+            multiprocessing.connection.wait([parent.sentinel])
+            os._exit(1)
+
+        threading.Thread(target=follow, daemon=True).start()

@@ -8,7 +8,17 @@ from pathlib import Path
 from autoseg.errors import RunFolderError
 from autoseg.records import Configuration, Dataset, Fingerprint, MachineProfile, Model, Plan, Splits
 
-PARTS = ("dataset.json", "fingerprint.json", "machine.json", "splits.json", "plan.json", "model.json", "scores.json", "models", "prepared")
+PARTS = (
+    "dataset.json",
+    "fingerprint.json",
+    "machine.json",
+    "splits.json",
+    "plan.json",
+    "model.json",
+    "scores.json",
+    "models",
+    "prepared",
+)
 
 
 @dataclass(frozen=True)

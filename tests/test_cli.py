@@ -26,7 +26,8 @@ FLAGS = {
     "train": "fold configuration device workers",
     "predict": "fold configuration device spacing assume-spacing save mirroring no-mirroring overwrite",
     "evaluate": "layout spacing subjects workers",
-    "demo": "rank epochs",
+    "demo": "rank time-budget",
+    "preprocess": "configuration workers",
     "phantom": "rank subjects seed",
 }
 NO_SCORES = Scores(labels="labels", predictions="out", mean_dice=None, cases=(), summary={})
@@ -235,8 +236,8 @@ def test_demo_keeps_a_folder_only_when_one_is_named(replaced: Any, tmp_path: Pat
     assert _exit_code("demo", "--rank", "3") == 0
     (place,), options = demo.call_args
     assert not place.exists() and options["rank"] == 3
-    assert _exit_code("demo", str(tmp_path), "--epochs", "2") == 0
-    assert demo.call_args.args == (tmp_path,) and demo.call_args.kwargs["epochs"] == 2
+    assert _exit_code("demo", str(tmp_path), "--time-budget", "30s") == 0
+    assert demo.call_args.args == (tmp_path,) and demo.call_args.kwargs["time_budget_seconds"] == 30
     assert tmp_path.is_dir()
     assert f"Everything is in {tmp_path}" in capsys.readouterr().out.replace("\n", "")
 

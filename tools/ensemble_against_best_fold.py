@@ -54,7 +54,13 @@ def best_fold(folder: RunFolder) -> tuple[str, dict[str, float]]:
 
 def described(summary: object) -> str:
     """A summary's figures in a line."""
-    fields = {"Dice": "dice", "median": "dice_median", "HD95 mm": "hd95_mm", "ASSD mm": "assd_mm", "HC MAE mm": "circumference_mae_mm"}
+    fields = {
+        "Dice": "dice",
+        "median": "dice_median",
+        "HD95 mm": "hd95_mm",
+        "ASSD mm": "assd_mm",
+        "HC MAE mm": "circumference_mae_mm",
+    }
     values = {label: getattr(summary, field) for label, field in fields.items()}
     return ", ".join(f"{label} {value:.4f}" for label, value in values.items() if value is not None)
 

@@ -35,7 +35,9 @@ def main() -> None:
         seconds.append(taken)
         peaks.append(peak)
     print(f"{' '.join(command)}")
-    print(f"seconds: least {min(seconds):.2f}, median {statistics.median(seconds):.2f}, most {max(seconds):.2f} of {options.runs}")
+    print(
+        f"seconds: least {min(seconds):.2f}, median {statistics.median(seconds):.2f}, most {max(seconds):.2f} of {options.runs}"
+    )
     print(f"peak memory of all its processes: {max(peaks) / 2**20:.0f} MiB")
 
 

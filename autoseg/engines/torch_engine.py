@@ -128,4 +128,6 @@ def _load_weights(network: nn.Module, path: Path, sha256: str) -> None:
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
-        raise RecordError(f"{path}: the weights do not fit the plan's network; was plan.json edited after training?\n{error}") from error
+        raise RecordError(
+            f"{path}: the weights do not fit the plan's network; was plan.json edited after training?\n{error}"
+        ) from error

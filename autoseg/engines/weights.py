@@ -27,7 +27,9 @@ def read_tensors(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
     if not path.is_file():
         raise RunFolderError(f"{path}: a record names this file, but it is missing; {cure}")
     if sha256 is not None and (found := file_sha256(path)) != sha256:
-        raise RecordError(f"{path}: its record states SHA-256 {sha256[:12]}..., the file has {found[:12]}...: it was changed or damaged; {cure}")
+        raise RecordError(
+            f"{path}: its record states SHA-256 {sha256[:12]}..., the file has {found[:12]}...: it was changed or damaged; {cure}"
+        )
     try:
         return load_file(path, device="cpu")
     except SafetensorError as error:

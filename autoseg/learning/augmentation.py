@@ -56,7 +56,10 @@ class Augmentation:
         self.largest_angle = _largest_angle(patch_size, self.sliced)
         self.margin_size = _enlarged(patch_size, self.largest_angle, self.sliced)
         self.spatial = {
-            (rotate, scale): self._spatial(rotate, scale) for rotate in (False, True) for scale in (False, True) if rotate or scale
+            (rotate, scale): self._spatial(rotate, scale)
+            for rotate in (False, True)
+            for scale in (False, True)
+            if rotate or scale
         }
         self.intensity = ComposeTransforms(_intensity_transforms(self.sliced))
         self.mirror = MirrorTransform(mirror_axes)
@@ -97,14 +100,14 @@ class Augmentation:
 @contextlib.contextmanager
 def isolated_random_state(seed: int) -> Iterator[None]:
     """Seed the global generators that batchgeneratorsv2 draws from, and put them back as they were afterwards."""
-    before = np.random.get_state()  # noqa: NPY002  the library uses the global generator
+    before = np.random.get_state()
     with torch.random.fork_rng(devices=[]):
-        np.random.seed(seed)  # noqa: NPY002
+        np.random.seed(seed)
         torch.manual_seed(seed)
         try:
             yield
         finally:
-            np.random.set_state(before)  # noqa: NPY002
+            np.random.set_state(before)
 
 
 def _intensity_transforms(sliced: bool) -> list[BasicTransform]:

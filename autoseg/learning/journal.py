@@ -10,7 +10,8 @@ from autoseg.records import Part, write_text
 
 class EpochLine(Part):
     """What an epoch brought. `dice` is that of validation patches pooled over the epoch (foreground-centred ones
-    included), so it shows the trend and is no score; a target without a pixel in them is None."""
+    included), so it shows the trend and is no score; a target without a pixel in them is None.
+    """
 
     epoch: int
     steps: int
@@ -56,7 +57,11 @@ def draw_curves(lines: list[EpochLine], path: Path) -> None:
     epochs = [line.epoch + 1 for line in lines]
     loss.plot(epochs, [line.train_loss for line in lines], label="training")
     if any(line.validation_loss is not None for line in lines):
-        loss.plot(epochs, [line.validation_loss if line.validation_loss is not None else float("nan") for line in lines], label="validation")
+        loss.plot(
+            epochs,
+            [line.validation_loss if line.validation_loss is not None else float("nan") for line in lines],
+            label="validation",
+        )
     loss.set_ylabel("loss")
     loss.legend()
     for name in lines[-1].dice:

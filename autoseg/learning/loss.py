@@ -42,7 +42,9 @@ class SegmentationLoss(nn.Module):
             target = self.one_hot(labels)
             probabilities = torch.sigmoid(logits)
             entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
-            entropy = entropy.mean() if counted is None else (entropy * counted).sum() / (counted.sum() * logits.shape[1]).clamp(min=1)
+            entropy = (
+                entropy.mean() if counted is None else (entropy * counted).sum() / (counted.sum() * logits.shape[1]).clamp(min=1)
+            )
         else:
             classes = labels[:, 0].long() if counted is None else torch.where(counted, labels, 0)[:, 0].long()
             target = F.one_hot(classes, logits.shape[1]).movedim(-1, 1).float()
@@ -55,7 +57,9 @@ class SegmentationLoss(nn.Module):
 
     def one_hot(self, labels: Tensor) -> Tensor:
         """Membership of each region, `(B, K, *spatial)` float32."""
-        return torch.cat([torch.isin(labels, torch.tensor(values, device=labels.device)) for values in self.members], dim=1).float()
+        return torch.cat(
+            [torch.isin(labels, torch.tensor(values, device=labels.device)) for values in self.members], dim=1
+        ).float()
 
 
 def shrink_labels(labels: Tensor, size: torch.Size) -> Tensor:
@@ -67,7 +71,9 @@ def shrink_labels(labels: Tensor, size: torch.Size) -> Tensor:
 
 def hard_counts(logits: Tensor, labels: Tensor, plan: Plan) -> Tensor:
     """True positives, false positives and false negatives per target, `(3, K)`, over a batch; ignored pixels left out."""
-    counted = labels[:, 0] != plan.ignore_value if plan.ignore_value is not None else torch.ones_like(labels[:, 0], dtype=torch.bool)
+    counted = (
+        labels[:, 0] != plan.ignore_value if plan.ignore_value is not None else torch.ones_like(labels[:, 0], dtype=torch.bool)
+    )
     winner = None if plan.regions else logits.argmax(dim=1)
     counts = []
     for index, target in enumerate(plan.targets):

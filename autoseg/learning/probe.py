@@ -21,7 +21,11 @@ LONGEST_SECONDS = 4.0  # for each network
 def probe_machine(device: torch.device, ranks: Sequence[int] = (2, 3)) -> MachineProfile:
     """Describe the device and measure seconds per training step and per forward pass; at most 20 s in all."""
     profile = describe_machine(device)
-    measured = tuple(measure(probe_network(rank, width), *PROBE_SHAPES[rank], device, profile.precision) for rank in ranks for width in PROBE_WIDTHS)
+    measured = tuple(
+        measure(probe_network(rank, width), *PROBE_SHAPES[rank], device, profile.precision)
+        for rank in ranks
+        for width in PROBE_WIDTHS
+    )
     return profile.model_copy(update={"throughput": measured})
 
 

@@ -58,7 +58,9 @@ class PatchSampler(torch.utils.data.Dataset[Batch]):
         entropy = (self.spec.seed, *self.stream, step)
         rng = np.random.default_rng(entropy)
         with isolated_random_state(int(rng.integers(2**32))):
-            samples = [self._sample(rng, forced) for forced in foreground_slots(self.spec.batch_size, self.spec.foreground_fraction)]
+            samples = [
+                self._sample(rng, forced) for forced in foreground_slots(self.spec.batch_size, self.spec.foreground_fraction)
+            ]
         images, labels = zip(*samples, strict=True)
         return Batch(torch.stack(images), torch.stack(labels))
 
@@ -87,9 +89,7 @@ class PatchSampler(torch.utils.data.Dataset[Batch]):
         """The patch enlarged to `size` about its centre; zeros (background) outside the case."""
         patch, full = self._full_patch(self.spec.patch_size), self._full_patch(size)
         starts = [c - (f - p) // 2 for c, f, p in zip(corner, full, patch, strict=True)]
-        inside = tuple(
-            slice(max(0, s), min(n, s + f)) for s, f, n in zip(starts, full, case.shape, strict=True)
-        )
+        inside = tuple(slice(max(0, s), min(n, s + f)) for s, f, n in zip(starts, full, case.shape, strict=True))
         image = np.zeros((case.channels, *full), np.float32)
         labels = np.zeros(full, np.int16)
         target = tuple(slice(i.start - s, i.stop - s) for i, s in zip(inside, starts, strict=True))

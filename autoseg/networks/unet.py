@@ -7,7 +7,6 @@ Convolutions have no bias: the instance normalisation behind each would take it 
 
 from __future__ import annotations
 
-import torch
 from monai.networks.blocks.dynunet_block import UnetBasicBlock, UnetOutBlock, UnetUpBlock
 from torch import Tensor, nn
 
@@ -35,7 +34,14 @@ class UNet(nn.Module):
         )
         self.decoder = nn.ModuleList(
             UnetUpBlock(
-                spec.rank, spec.features[i + 1], spec.features[i], spec.kernel_sizes[i], 1, spec.strides[i + 1], NORM, trans_bias=True
+                spec.rank,
+                spec.features[i + 1],
+                spec.features[i],
+                spec.kernel_sizes[i],
+                1,
+                spec.strides[i + 1],
+                NORM,
+                trans_bias=True,
             )
             for i in reversed(range(spec.n_stages - 1))
         )

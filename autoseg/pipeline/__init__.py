@@ -264,7 +264,9 @@ def evaluate(
     return scores
 
 
-def demo(folder: str | Path, *, rank: int = 2, epochs: int | None = None, progress: Progress | None = None) -> Scores:
+def demo(
+    folder: str | Path, *, rank: int = 2, time_budget_seconds: float = DEMO_SECONDS, progress: Progress | None = None
+) -> Scores:
     """Plan, train, predict and evaluate on a small synthetic data set in `folder`; the scores are of subjects kept out of training."""
     from autoseg.phantom import write_fetal_head, write_volumes
 
@@ -275,7 +277,7 @@ def demo(folder: str | Path, *, rank: int = 2, epochs: int | None = None, progre
     progress.message(f"writing a synthetic data set to {data}")
     write = partial(write_fetal_head, subjects=DEMO_SUBJECTS) if rank == 2 else partial(write_volumes, cases=DEMO_SUBJECTS)
     write(data)
-    plan(data, run, hold_out=0.25, epochs=epochs, time_budget_seconds=None if epochs else DEMO_SECONDS, progress=progress)
+    plan(data, run, hold_out=0.25, time_budget_seconds=time_budget_seconds, progress=progress)
     train(run, fold="0", progress=progress)
     predict(run, HELD_OUT, out, overlay=True, progress=progress)
     return evaluate(data, out, progress=progress)

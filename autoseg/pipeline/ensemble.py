@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from autoseg.engines.device import pick_device, pick_precision
 from autoseg.engines.torch_engine import load_engine
 from autoseg.errors import DataError, RunFolderError
 from autoseg.layouts.mm_table import read_spacings
-from autoseg.engines.device import pick_device, pick_precision
 from autoseg.pipeline.fold import FULL, prediction_inputs
 from autoseg.progress import Progress
 from autoseg.records import Model, PredictedCase, Predictions, Spacing, TrainedFold
@@ -50,7 +50,10 @@ def predict_images(
         inputs = find_inputs(Path(images), plan.channels)
         spacings = spacings_for(inputs, spacing, plan.rank)
     engine = load_engine(
-        chosen.network, [(folder.root / fold.weights, fold.sha256) for fold in trained], device=where, precision=pick_precision(where)
+        chosen.network,
+        [(folder.root / fold.weights, fold.sha256) for fold in trained],
+        device=where,
+        precision=pick_precision(where),
     )
     names = tuple(fold.fold for fold in trained)
     ensemble = f"folds {', '.join(names)} ensembled" if len(names) > 1 else f"fold {names[0]}"
@@ -127,5 +130,7 @@ def _trained_default(model: Model) -> str:
 def _held_out(folder: RunFolder) -> tuple[str, ...]:
     held_out = folder.splits().held_out
     if not held_out:
-        raise RunFolderError(f"{folder.root} kept no case out of its folds; plan with --hold-out 0.2 for that, or give a folder of images")
+        raise RunFolderError(
+            f"{folder.root} kept no case out of its folds; plan with --hold-out 0.2 for that, or give a folder of images"
+        )
     return held_out

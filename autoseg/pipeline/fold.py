@@ -10,14 +10,25 @@ from pathlib import Path
 
 import torch
 
-from autoseg.engines.torch_engine import TorchEngine, load_engine
 from autoseg.engines.device import available_memory, pick_device, pick_precision
+from autoseg.engines.torch_engine import TorchEngine, load_engine
 from autoseg.learning.checkpoint import read_record
 from autoseg.networks.unet import build_network
 from autoseg.parallel import available_cores
 from autoseg.processing.store import PreparedCase, open_case
 from autoseg.progress import Progress
-from autoseg.records import Configuration, Dataset, Fold, FoldCheckpoint, Model, Plan, Scores, Splits, TrainedConfiguration, TrainedFold
+from autoseg.records import (
+    Configuration,
+    Dataset,
+    Fold,
+    FoldCheckpoint,
+    Model,
+    Plan,
+    Scores,
+    Splits,
+    TrainedConfiguration,
+    TrainedFold,
+)
 from autoseg.run_folder import RunFolder
 from autoseg.stages.evaluate import evaluate
 from autoseg.stages.predict import PredictionInput, predict_cases
@@ -45,7 +56,15 @@ class FoldOutcome:
 
 
 def train_one(
-    folder: RunFolder, plan: Plan, configuration: Configuration, splits: Splits, fold: str, prepared: Path, *, device: str, progress: Progress
+    folder: RunFolder,
+    plan: Plan,
+    configuration: Configuration,
+    splits: Splits,
+    fold: str,
+    prepared: Path,
+    *,
+    device: str,
+    progress: Progress,
 ) -> FoldOutcome:
     """Train a fold to its end, validate it, and write `model.json`. `prepared` holds the cases of all folds."""
     start = time.monotonic()
@@ -134,7 +153,14 @@ def _device(name: str, plan: Plan, progress: Progress) -> torch.device:
 
 
 def _training_limit(
-    dataset: Dataset, plan: Plan, configuration: Configuration, members: Fold, place: Path, device: torch.device, start: float, progress: Progress
+    dataset: Dataset,
+    plan: Plan,
+    configuration: Configuration,
+    members: Fold,
+    place: Path,
+    device: torch.device,
+    start: float,
+    progress: Progress,
 ) -> float | None:
     """Seconds left for training itself: the budget less start-up and the validation, which is timed on a few cases."""
     budget = configuration.training.time_budget_seconds

@@ -57,7 +57,9 @@ class Record(Part):
             faults = "\n".join(f"  {'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
             raise RecordError(f"{path} is not a valid {cls.__name__} record:\n{faults}") from error
         if record.format != cls.FORMAT:
-            raise RecordError(f"{path} has format {record.format}, this version reads {cls.FORMAT}; use the version that wrote it")
+            raise RecordError(
+                f"{path} has format {record.format}, this version reads {cls.FORMAT}; use the version that wrote it"
+            )
         return record
 
 

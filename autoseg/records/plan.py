@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from autoseg.records.base import Part, Record, Shape, Spacing
+from autoseg.records.base import Part, Record, Shape
 from autoseg.records.dataset import Structure
 
 NormalizationScheme = Literal["ct", "zscore", "rescale_to_0_1", "rgb_to_0_1", "none"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from autoseg.records.base import Part, Record, Spacing
 from autoseg.records.dataset import Structure
 
@@ -19,7 +21,7 @@ class PredictedCase(Part):
     spacing_mm: Spacing | None = None
     seconds: float | None = None
     error: str | None = None
-    pixels: dict[str, int] = {}
+    pixels: dict[str, int] = Field(default_factory=dict)
 
 
 class Predictions(Record):

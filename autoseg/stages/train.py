@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from autoseg.engines.device import Precision, autocast, naming_memory_errors, pick_precision, place
 from autoseg.errors import DataError, TrainingDiverged
 from autoseg.learning.augmentation import Augmentation
 from autoseg.learning.checkpoint import load_checkpoint, save_checkpoint
-from autoseg.engines.device import Precision, autocast, naming_memory_errors, pick_precision, place
 from autoseg.learning.journal import EpochLine, Journal, draw_curves
 from autoseg.learning.loss import SegmentationLoss, hard_counts
 from autoseg.learning.sampler import Batch, PatchSampler
@@ -56,7 +56,7 @@ class FoldTrainer:
     epoch_seconds: list[float] = field(default_factory=list)
 
 
-def train_fold(
+def train_fold(  # noqa: PLR0913  the pipeline's one call, all by keyword but the data
     plan: Plan,
     configuration: Configuration,
     train: Sequence[PreparedCase],
@@ -78,6 +78,7 @@ def train_fold(
         validation: cases for the curves; they never reach the optimiser. May be empty.
         folder: of the fold; holds checkpoint, journal and picture.
         fold: its number; -1 for all cases.
+        device: where to train.
         limit_seconds: wall time for this stage over all sittings; the length is amended to meet it.
         workers: loader processes; None chooses 0 on a CPU, whose cores the network needs, else up to 8.
         progress: told of every few steps.
@@ -105,7 +106,13 @@ def train_fold(
 
 
 def _set_up(
-    plan: Plan, configuration: Configuration, folder: Path, fold: int, device: torch.device, limit: float | None, progress: Progress
+    plan: Plan,
+    configuration: Configuration,
+    folder: Path,
+    fold: int,
+    device: torch.device,
+    limit: float | None,
+    progress: Progress,
 ) -> FoldTrainer:
     spec = configuration.training
     precision = pick_precision(device)
@@ -135,7 +142,9 @@ def _set_up(
 
 def _resume(trainer: FoldTrainer) -> FoldCheckpoint | None:
     """Bring the trainer to the folder's checkpoint, if there is one."""
-    checkpoint = load_checkpoint(trainer.folder, trainer.network, trainer.optimizer, trainer.scaler, digests(trainer.configuration))
+    checkpoint = load_checkpoint(
+        trainer.folder, trainer.network, trainer.optimizer, trainer.scaler, digests(trainer.configuration)
+    )
     trainer.journal.cut_back(checkpoint.epoch if checkpoint else 0)
     if checkpoint is None:
         return None
@@ -170,7 +179,9 @@ def _train(trainer: FoldTrainer, train: PatchSampler, validation: PatchSampler, 
         trainer.epoch_seconds.append(time.monotonic() - start)
         trainer.seconds += trainer.epoch_seconds[-1]
         trainer.schedule = trainer.schedule.after_epoch()
-        trainer.schedule, amendment = amend_length(trainer.schedule, trainer.epoch_seconds, trainer.seconds, trainer.limit_seconds)
+        trainer.schedule, amendment = amend_length(
+            trainer.schedule, trainer.epoch_seconds, trainer.seconds, trainer.limit_seconds
+        )
         if amendment is not None:
             trainer.amendments = (*trainer.amendments, amendment)
             trainer.progress.stage("training", trainer.schedule.epochs * spec.steps_per_epoch)
@@ -272,7 +283,8 @@ def _validate_patches(trainer: FoldTrainer, batches: DataLoader[Batch]) -> tuple
             counts += hard_counts(logits, labels, trainer.plan)
     hits, false_alarms, misses = counts.tolist()
     dice = {
-        name: 2 * h / (2 * h + f + m) if h + m > 0 else None for name, h, f, m in zip(names, hits, false_alarms, misses, strict=True)
+        name: 2 * h / (2 * h + f + m) if h + m > 0 else None
+        for name, h, f, m in zip(names, hits, false_alarms, misses, strict=True)
     }
     return float(loss) / steps, dice
 

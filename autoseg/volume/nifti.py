@@ -35,8 +35,7 @@ def check_content(path: Path) -> None:
         EOFError, OSError, zlib.error, struct.error: with a sentence for the user.
         FloatingPointError: the same, for numbers that are not finite.
     """
-    opened = gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb")
-    with opened as file:
+    with gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb") as file:
         start = file.read(HEADER_BYTES)
         layout = _layout(start)
         found, strange, rest = len(start), 0, start[layout.offset :]
@@ -51,7 +50,8 @@ def check_content(path: Path) -> None:
     if found < layout.offset + layout.data_bytes:
         raise EOFError(f"the header promises {layout.offset + layout.data_bytes} bytes, the file holds {found}")
     if strange:
-        raise FloatingPointError(f"{strange} value{'s are' if strange > 1 else ' is'} NaN or infinite; replace by finite numbers, or take the case out")
+        found_words = f"{strange} values are" if strange > 1 else "a value is"
+        raise FloatingPointError(f"{found_words} NaN or infinite; replace by finite numbers, or take the case out")
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,9 @@ def test_the_outside_of_the_body_stays_zero() -> None:
         image = torch.zeros(1, 32, 32)
         image[0, 8:24, 8:24] = torch.randn(16, 16, generator=torch.Generator().manual_seed(seed)) + 5
         with isolated_random_state(seed):
-            result, labels = augmentation.apply(image, torch.zeros(1, 32, 32, dtype=torch.int16), SpatialDraw(False, False, (32, 32)))
+            result, labels = augmentation.apply(
+                image, torch.zeros(1, 32, 32, dtype=torch.int16), SpatialDraw(False, False, (32, 32))
+            )
         assert labels.shape == (1, 32, 32)
         assert result[0, :8].abs().max() == 0
         assert result[0, 8:24, 8:24].abs().max() > 0

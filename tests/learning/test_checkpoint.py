@@ -17,7 +17,16 @@ DIGESTS = {"preparation": "p", "network": "n", "training": "t"}
 
 
 def record(**changes: object) -> FoldCheckpoint:
-    values = {"epoch": 1, "epochs": 4, "progress": 0.25, "seconds": 3.0, "state": None, "weights": "", "weights_sha256": "", "finished": False}
+    values = {
+        "epoch": 1,
+        "epochs": 4,
+        "progress": 0.25,
+        "seconds": 3.0,
+        "state": None,
+        "weights": "",
+        "weights_sha256": "",
+        "finished": False,
+    }
     return FoldCheckpoint.model_validate(DIGESTS | values | changes)
 
 
@@ -57,7 +66,7 @@ def test_nothing_there(tmp_path: Path) -> None:
 
 def test_other_settings_are_refused(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, record(), *trained(0))
-    with pytest.raises(RecordError, match="other settings .training changed"):
+    with pytest.raises(RecordError, match=r"other settings .training changed"):
         load_checkpoint(tmp_path, *trained(0), None, DIGESTS | {"training": "x"})
 
 

@@ -33,7 +33,9 @@ def test_batch_dice_pools_the_batch() -> None:
     """One sample full, one empty, p = 1/2: pooled 2*(4/2)/(4+4) = 1/2; apart (4/(4+2), ~0) = mean of 2/3 and 0."""
     labels = torch.cat([labels_of([[1, 1], [1, 1]]), labels_of([[0, 0], [0, 0]])])
     plan = small_plan(small_configuration())
-    pooled, apart = (float(SegmentationLoss(plan, batch_dice=pool)(torch.zeros(2, 2, 2, 2), labels)) - math.log(2) for pool in (True, False))
+    pooled, apart = (
+        float(SegmentationLoss(plan, batch_dice=pool)(torch.zeros(2, 2, 2, 2), labels)) - math.log(2) for pool in (True, False)
+    )
     assert pooled == pytest.approx(0.5, abs=1e-4)
     assert apart == pytest.approx((1 / 3 + 1) / 2, abs=1e-4)
 

@@ -54,7 +54,12 @@ def volumes(tmp_path: Path) -> Path:
         labels = np.zeros((8, 12, 12), np.uint8)
         labels[2:5, 3:8, 3:8] = 1
         write_volume(root / "labelsTr" / f"{case}.nii.gz", labels)
-    declared = {"channel_names": {"0": "T1", "1": "T2"}, "labels": {"background": 0, "blob": 1}, "numTraining": 4, "file_ending": ".nii.gz"}
+    declared = {
+        "channel_names": {"0": "T1", "1": "T2"},
+        "labels": {"background": 0, "blob": 1},
+        "numTraining": 4,
+        "file_ending": ".nii.gz",
+    }
     (root / "dataset.json").write_text(json.dumps(declared))
     return root
 
@@ -90,7 +95,11 @@ def picture_faults() -> dict[str, tuple[Callable[[Path], None], str, str]]:
         "size mismatch": (lambda root: Image.fromarray(mask()[:-1]).save(root / "labels" / "b_1.png"), "b_1", "size"),
         "undeclared value": (lambda root: Image.fromarray(mask(7)).save(root / "labels" / "b_1.png"), "b_1", "7"),
         "undeclared colour": (colours, "c_1", "9,9,9"),
-        "empty image": (lambda root: Image.fromarray(np.zeros((40, 48), np.uint8)).save(root / "images" / "b_1.png"), "b_1", "constant|empty|same value"),
+        "empty image": (
+            lambda root: Image.fromarray(np.zeros((40, 48), np.uint8)).save(root / "images" / "b_1.png"),
+            "b_1",
+            "constant|empty|same value",
+        ),
         "truncated file": (cut, "b_1", "truncated|read|damaged"),
         "no image at all": (lambda root: (root / "images" / "b_1.png").write_text("hello"), "b_1", "read|image"),
         "table lacks an image": (table("name,pixel size(mm)\na_1.png,0.2\nb_1.png,0.2\nc_1.png,0.2\n"), "d_1", "no row"),

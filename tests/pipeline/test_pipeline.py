@@ -105,7 +105,8 @@ def test_killed_training_goes_on(heads: Path, tmp_path: Path, device: str) -> No
     run = tmp_path / "run"
     overrides = ("training.steps_per_epoch=4", "training.validation_steps=0", "training.batch_size=2")
     pipeline.plan(heads, run, device=device, epochs=300, folds=3, overrides=overrides)
-    code = f"import autoseg.stages.train as t; t.SECONDS_BETWEEN_SAVES = 0.0; import autoseg; autoseg.train({str(run)!r}, device={device!r}, workers=0)"
+    save_always = "import autoseg.stages.train as t; t.SECONDS_BETWEEN_SAVES = 0.0"
+    code = f"{save_always}; import autoseg; autoseg.train({str(run)!r}, device={device!r}, workers=0)"
     process = subprocess.Popen([sys.executable, "-c", code])
     record = run / "models" / "2d" / "fold_0" / "checkpoint.json"
     deadline = time.monotonic() + 120
@@ -152,7 +153,11 @@ def test_volumes_with_regions_and_an_ignore_label(tmp_path: Path, configuration:
         mask = sitk.ReadImage(str(out / (case.mask or "")))
         source = sitk.ReadImage(str(data / "imagesTr" / f"{case.id}_0000.nii.gz"))
         assert mask.GetSize() == source.GetSize()
-        assert (mask.GetSpacing(), mask.GetOrigin(), mask.GetDirection()) == (source.GetSpacing(), source.GetOrigin(), source.GetDirection())
+        assert (mask.GetSpacing(), mask.GetOrigin(), mask.GetDirection()) == (
+            source.GetSpacing(),
+            source.GetOrigin(),
+            source.GetDirection(),
+        )
         assert set(np.unique(sitk.GetArrayFromImage(mask))) <= {0, 1, 2}
     scores = pipeline.evaluate(data, out)
     assert len(scores.cases) == 6

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from autoseg.errors import DataError, RecordError, TrainingDiverged
+from autoseg.learning.journal import EpochLine
 from autoseg.progress import SilentProgress
 from autoseg.records import Configuration, FoldCheckpoint
 from autoseg.stages import train as train_stage
@@ -30,6 +31,10 @@ class Interrupter(SilentProgress):
             raise KeyboardInterrupt
 
 
+def journal_of(folder: Path) -> list[EpochLine]:
+    return [EpochLine.model_validate_json(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+
+
 def run(folder: Path, configuration: Configuration, device: str, **options: object) -> FoldCheckpoint:
     return train_fold(
         small_plan(configuration), configuration, TRAIN, VALIDATION, folder, fold=0, device=torch.device(device), **options
@@ -38,8 +43,7 @@ def run(folder: Path, configuration: Configuration, device: str, **options: obje
 
 def test_learns_a_square(tmp_path: Path, device: str) -> None:
     checkpoint = run(tmp_path, small_configuration(epochs=6, steps=25), device)
-    lines = (tmp_path / "journal.jsonl").read_text().splitlines()
-    journal = [train_stage.EpochLine.model_validate_json(line) for line in lines]
+    journal = journal_of(tmp_path)
     assert checkpoint.finished
     assert checkpoint.progress == 1
     assert [line.epoch for line in journal] == list(range(6))
@@ -58,7 +62,7 @@ def test_resume_is_exact(tmp_path: Path, device: str, monkeypatch: pytest.Monkey
     run(tmp_path / "parts", configuration, device)
     whole, parts = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "parts"))
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
-    losses = [[line.split('"train_loss":')[1].split(",")[0] for line in (tmp_path / name / "journal.jsonl").read_text().splitlines()] for name in ("whole", "parts")]
+    losses = [[line.train_loss for line in journal_of(tmp_path / name)] for name in ("whole", "parts")]
     assert losses[0] == losses[1]
 
 

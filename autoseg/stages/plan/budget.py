@@ -71,6 +71,16 @@ class Candidate:
         return prod(min(1.0, p / e) for p, e in zip(self.patch_size, self.extent, strict=True))
 
 
+@dataclass(frozen=True)
+class _Grid:
+    """A target grid with the median image and the extent to show on it."""
+
+    coarsening: float
+    spacing: Spacing
+    median: Extent
+    extent: Extent
+
+
 def fit_to_time(task: Task) -> tuple[Candidate, int]:
     """The best candidate, and how many were compared.
 
@@ -130,6 +140,7 @@ def _candidates(task: Task) -> Iterator[Candidate]:
         head, grid = task.spacing[: -task.rank], coarsened(task.spacing[-task.rank :], coarsening)
         median = median_shape(task.inputs, (*head, *grid))
         extent = extent_to_show(task.inputs, (*head, *grid), median)[-task.rank :] if task.may_coarsen else median[-task.rank :]
+        place = _Grid(coarsening, (*head, *grid), median, extent)
         for layout in _layouts(grid, extent, task.rule.patch_voxels[task.rank]):
             for width in task.rule.widths:
                 network = network_of(
@@ -140,7 +151,7 @@ def _candidates(task: Task) -> Iterator[Candidate]:
                     out_channels=task.inputs.n_outputs,
                 )
                 for batch in _batches(task, median, layout):
-                    candidate = _priced(task, speed, coarsening, (*head, *grid), median, extent, layout, network, batch)
+                    candidate = _priced(task, speed, place, layout, network, batch)
                     if candidate.bytes <= task.memory_bytes:
                         yield candidate
 
@@ -168,17 +179,14 @@ def _is_within(limit: int, layout: Topology) -> bool:
 def _priced(
     task: Task,
     speed: Speed,
-    coarsening: float,
-    spacing: Spacing,
-    median: Extent,
-    extent: Extent,
+    grid: _Grid,
     layout: Topology,
     network: NetworkSpec,
     batch: int,
 ) -> Candidate:
     """Steps and memory of one combination; predictions are mirrored where that takes a small part of the budget."""
     patch = layout.patch_size
-    image = tuple(round(n) for n in median)
+    image = tuple(round(n) for n in grid.median)
     step = training_step_seconds(speed, network, patch, batch, task.rule)
 
     def validation(axes: tuple[int, ...]) -> float:
@@ -190,10 +198,10 @@ def _priced(
     seconds = mirrored if axes else validation(())
     value_bytes = 4 if task.machine.precision == "float32" else 2
     return Candidate(
-        coarsening=coarsening,
-        spacing=spacing,
-        median=median,
-        extent=extent,
+        coarsening=grid.coarsening,
+        spacing=grid.spacing,
+        median=grid.median,
+        extent=grid.extent,
         patch_size=patch,
         network=network,
         batch_size=batch,
