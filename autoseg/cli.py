@@ -93,7 +93,7 @@ def plan(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="New folder that receives everything.", show_default=False)],
     layout: LayoutOption = "auto",
     preset: Annotated[
-        Literal["default", "nnunet"], typer.Option(help="Rules: fitted to this machine, or nnU-Net v2's.")
+        str, typer.Option(metavar="default|nnunet|FILE", help="Rules: fitted to this machine, nnU-Net v2's, or your own.")
     ] = "default",
     device: DeviceOption = "auto",
     memory: Annotated[str | None, typer.Option(metavar="8GB", help="Memory to plan for. [default: what the device has]")] = None,
@@ -173,6 +173,9 @@ def train(
 
         outcomes = pipeline.train(run, fold=fold, configuration=configuration, device=device, workers=workers, progress=progress)
         _print(console, cli_tables.train_report(outcomes, run))
+        failed = any(outcome.scores is not None and outcome.scores.missing for outcome in outcomes)
+    if failed:
+        raise typer.Exit(EXIT_SOME_FAILED)
 
 
 @app.command()

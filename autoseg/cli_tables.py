@@ -73,7 +73,7 @@ def train_report(outcomes: Sequence[FoldOutcome], run: Path) -> list[RenderableT
 
 def predict_report(predictions: Predictions, out: Path) -> list[RenderableType]:
     """Which folds were used on what, how many files are done, and every failure."""
-    by_status = {s: [c for c in predictions.cases if c.status == s] for s in ("done", "skipped", "failed")}
+    by_status = {s: [c for c in predictions.cases if c.status == s] for s in ("done", "failed")}
     folds = ", ".join(predictions.folds)
     model = f"fold {folds}" if len(predictions.folds) == 1 else f"the mean of folds {folds}"
     counts = ", ".join(f"{len(cases)} {status}" for status, cases in by_status.items() if cases) or "no images found"
@@ -94,6 +94,7 @@ def scores_report(scores: Scores) -> list[RenderableType]:
     table = _table(f"Scores of {len(scores.cases)} cases (means over the cases where the structure is present)")
     figures = {
         "IoU": [_number(s.iou) for s in summaries.values()],
+        "accuracy": [_number(s.accuracy, 4) for s in summaries.values()],
         "precision": [_number(s.precision) for s in summaries.values()],
         "recall": [_number(s.recall) for s in summaries.values()],
         "HD95 mm": [_number(s.hd95_mm, 2) for s in summaries.values()],

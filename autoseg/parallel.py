@@ -10,6 +10,7 @@ import logging
 import multiprocessing
 import multiprocessing.connection
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -155,10 +156,14 @@ def _named(function: Callable[[T], R], case: T, name: Callable[[T], str]) -> R:
 
 
 def _begin_worker() -> None:
-    """Compute with one thread, and end when the main process has ended, even if that was killed."""
+    """Compute with one thread, leave Ctrl-C to the main process, and end when that has ended, even if it was killed."""
+    import numpy  # noqa: F401  only libraries that are loaded can be limited
+    import SimpleITK
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
+    SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
 

@@ -37,8 +37,10 @@ class RunFolder:
         if root.exists() and not root.is_dir():
             raise RunFolderError(f"{root} is a file; give a folder for the run")
         held = sorted(path.name for path in root.iterdir()) if root.exists() else []
-        if held and not any(name in PARTS for name in held):
-            raise RunFolderError(f"{root} holds other files ({', '.join(held[:3])}); give an empty or new folder for the run")
+        foreign = [name for name in held if name not in PARTS and not name.startswith(".")]
+        if foreign or ("dataset.json" in held and "fingerprint.json" not in held):  # the latter may be a data set's own
+            named = ", ".join((foreign or held)[:3])
+            raise RunFolderError(f"{root} holds other files ({named}); give an empty or new folder for the run")
         if "plan.json" in held and not overwrite:
             raise RunFolderError(f"{root} holds a run already; choose another folder, or --overwrite to plan it anew")
         return cls(root)
@@ -70,10 +72,6 @@ class RunFolder:
         """The data set that was planned for."""
         return Dataset.load(self.root / "dataset.json")
 
-    def fingerprint(self) -> Fingerprint:
-        """Its facts."""
-        return Fingerprint.load(self.root / "fingerprint.json")
-
     def splits(self) -> Splits:
         """The folds."""
         return Splits.load(self.root / "splits.json")
@@ -94,8 +92,8 @@ class RunFolder:
 
     @property
     def has_models(self) -> bool:
-        """Whether any fold has been begun."""
-        return (self.root / "models").exists()
+        """Whether any fold has a checkpoint."""
+        return any(self.root.glob("models/*/fold_*/checkpoint.json"))
 
     def prepared(self, configuration: Configuration) -> Path:
         """Prepared cases of a configuration; safe to delete."""
@@ -117,8 +115,3 @@ class RunFolder:
     def validation(self, configuration: str, fold: str) -> Path:
         """Masks predicted for the fold's validation cases."""
         return self.fold(configuration, fold) / "validation"
-
-    @property
-    def scores(self) -> Path:
-        """Scores over all folds."""
-        return self.root / "scores.json"

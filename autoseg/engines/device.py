@@ -27,13 +27,21 @@ def pick_device(name: str = "auto") -> torch.device:
     Raises:
         PlanError: the device is not there.
     """
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    here = [device for device in ("cuda", "mps", "cpu") if is_present(device)]
     if name == "auto":
-        name = next(device for device, there in present.items() if there)
-    if not present.get(name, False):
-        found = ", ".join(device for device, there in present.items() if there)
-        raise PlanError(f"device {name} is not available here; found: {found}. Use --device {found.split(', ')[0]}")
+        name = here[0]
+    if name not in here:
+        found = ", ".join(here)
+        raise PlanError(
+            f"device {name} is not available here; found: {found}. Take --device {here[0]}; to plan for a machine that is "
+            "not here, give its --memory, too"
+        )
     return torch.device(name)
+
+
+def is_present(name: str) -> bool:
+    """Whether this machine has the device."""
+    return {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}.get(name, False)
 
 
 def pick_precision(device: torch.device) -> Precision:

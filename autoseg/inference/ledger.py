@@ -68,10 +68,12 @@ class Ledger:
         if not overwrite and (out / PREDICTIONS_FILE).exists():
             before = Predictions.load(out / PREDICTIONS_FILE)
             _refuse_another_model(out, before, header)
-            if before.weights == header.weights:
+            if (before.weights, before.inference) == (header.weights, header.inference):
                 kept = tuple(case for case in before.cases if case.status == "done")
             else:
-                log.info("%s: the model was trained again since, so its predictions are made anew", out)
+                log.info(
+                    "%s: the model was trained again since, or is applied in another way, so its predictions are made anew", out
+                )
         elif not overwrite:
             _refuse_unknown_masks(out, inputs)
         ledger = cls(out, header, kept, on_case)
@@ -101,8 +103,13 @@ class Ledger:
         return case
 
     def add(self, case: PredictedCase) -> None:
-        """Note a case, and save if the last time was a while ago."""
+        """Note a case, and save if the last time was a while ago. What an earlier success left of a failed case goes."""
         with self._lock:
+            before = self._cases.get(case.id)
+            if case.status == "failed" and before is not None:
+                for name in (before.mask, before.overlay, case.id + PROBABILITIES_SUFFIX):
+                    if name is not None:
+                        (self.out / name).unlink(missing_ok=True)
             self._cases[case.id] = case
             if time.monotonic() - self._saved_at >= SECONDS_BETWEEN_SAVES:
                 self._save()
@@ -137,7 +144,6 @@ def _refuse_replacing_images(out: Path, inputs: Sequence[PredictionInput]) -> No
 
 def _refuse_another_model(out: Path, before: Predictions, now: Predictions) -> None:
     for field, what in (
-        ("run", "run"),
         ("configuration", "configuration"),
         ("folds", "choice of folds"),
         ("targets", "set of structures"),
@@ -146,7 +152,7 @@ def _refuse_another_model(out: Path, before: Predictions, now: Predictions) -> N
     ):
         found, expected = getattr(before, field), getattr(now, field)
         if found != expected:
-            told = f": {_told(found)}, not {_told(expected)}" if field in ("run", "configuration", "folds") else ""
+            told = f": {_told(found)}, not {_told(expected)}" if field in ("configuration", "folds") else ""
             message = f"{out} holds predictions made with another {what}{told}"
             raise RunFolderError(f"{message}; give another output folder, or overwrite it")
 

@@ -95,7 +95,9 @@ def _training_state(
         for key, value in optimizer.state.get(parameter, {}).items()
         if isinstance(value, Tensor)
     }
-    state[SCALE] = torch.tensor(scaler.get_scale() if scaler else 1.0)
+    if scaler is not None:
+        held = scaler.state_dict()
+        state[SCALE] = torch.tensor([held["scale"], held["_growth_tracker"]], dtype=torch.float64)
     return state
 
 
@@ -106,7 +108,8 @@ def _restore_training_state(
     for key, value in state.items():
         if key == SCALE:
             if scaler is not None:
-                scaler.update(float(value))
+                scale, tracker = value.tolist()
+                scaler.load_state_dict({**scaler.state_dict(), "scale": scale, "_growth_tracker": int(tracker)})
             continue
         name, entry = key.rsplit("/", 1)
         parameter = parameters[name]

@@ -15,7 +15,7 @@ from autoseg.records import MachineProfile, NetworkSpec, Throughput
 WARM_UP_STEPS = 2
 PROBE_SHAPES = {2: ((128, 128), 4), 3: ((40, 40, 40), 2)}  # patch and batch
 PROBE_WIDTHS = (16, 32)
-LONGEST_SECONDS = 4.0  # for each network
+ENOUGH_SECONDS = 1.0  # of repetitions; at least three are timed, however long they take
 
 
 def probe_machine(device: torch.device, ranks: Sequence[int] = (2, 3)) -> MachineProfile:
@@ -81,7 +81,7 @@ def measure(
 
 def _least_seconds(work: Callable[[], None], device: torch.device) -> float:
     times: list[float] = []
-    while len(times) < WARM_UP_STEPS + 3 or (len(times) < WARM_UP_STEPS + 8 and sum(times) < LONGEST_SECONDS / 2):
+    while len(times) < WARM_UP_STEPS + 3 or (len(times) < WARM_UP_STEPS + 8 and sum(times) < ENOUGH_SECONDS):
         start = time.perf_counter()
         work()
         if device.type == "cuda":

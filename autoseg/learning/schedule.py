@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from autoseg.records import Amendment, TrainingSpec
 
 EPOCHS_BEFORE_AMENDING = 3  # the first ones hold one-time costs (memory, thread pools), so they say little
-TOLERANCE = 0.03  # of the time limit; smaller deviations are left alone
+SHORTFALL = 0.03  # of the time limit: so much unused time is left alone; an overrun is not
+OVERRUN = 0.005
 RECENT_EPOCHS = 6
 
 
@@ -53,16 +54,16 @@ def amend_length(
         limit: None leaves the length as planned.
 
     Returns:
-        The schedule, and the amendment if there is one. At least the epochs done stay.
+        The schedule, and the amendment if there is one. One epoch always remains, in which the rate falls to zero.
     """
     if limit is None or len(epoch_seconds) < EPOCHS_BEFORE_AMENDING or schedule.epoch >= schedule.epochs:
         return schedule, None
     recent = sorted(epoch_seconds[-RECENT_EPOCHS:])
     seconds = recent[len(recent) // 2]
     expected = elapsed + (schedule.epochs - schedule.epoch) * seconds
-    if abs(expected - limit) <= TOLERANCE * limit:
+    if -SHORTFALL * limit <= expected - limit <= OVERRUN * limit:
         return schedule, None
-    epochs = max(schedule.epoch + int((limit - elapsed) / seconds), schedule.epoch + 1 if limit > elapsed else schedule.epoch)
+    epochs = max(schedule.epoch + int((limit - elapsed) / seconds), schedule.epoch + 1)
     if epochs == schedule.epochs:
         return schedule, None
     reason = f"an epoch takes {seconds:.1f} s here, so {schedule.epochs} would end after {expected:.0f} s of {limit:.0f} s"

@@ -5,7 +5,6 @@ All paths may be `str` or `Path`. Nothing is printed; hand in a `Progress` to wa
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,8 +16,6 @@ from autoseg.parallel import available_cores
 from autoseg.progress import Progress, SilentProgress
 from autoseg.records import Configuration, Dataset, Fingerprint, MachineProfile, Plan, Predictions, Scores, Splits
 from autoseg.run_folder import RunFolder
-
-log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from autoseg.pipeline.fold import FoldOutcome
@@ -116,14 +113,14 @@ def plan(
         facts,
         folds=folds,
         seed=seed,
-        hold_out=hold_out if hold_out is None or isinstance(hold_out, float) else Path(hold_out),
+        hold_out=hold_out,
         splits_file=None if splits is None else Path(splits),
     )
     machine = machine_for(device, options, found.rank, progress)
     decided = make_plan(found, facts, chosen, machine, options)
     outcome = PlanOutcome(found, facts, chosen, decided, machine)
     if overwrite:
-        _refuse_orphans(folder, decided)
+        _refuse_orphans(folder, decided, chosen)
     for record in (found, facts, machine, chosen, decided):  # plan.json last: with it the run is whole
         folder.save(record)
     return outcome
@@ -255,6 +252,8 @@ def evaluate(
     wanted = {case.id for case in predictions.cases}
     if concerned := [fault for fault in faults if fault.case in wanted or fault.case == "data set"]:
         raise DataError(concerned)
+    for fault in faults:
+        progress.message(f"not scored, or without mm: {fault}")
     progress.stage("scoring", len(wanted))
     scores = evaluate_masks(
         dataset, predictions, out, labels_name=str(labels), workers=_workers(workers), on_done=progress.advance
@@ -291,25 +290,35 @@ def _ordered(faults: Sequence[Fault]) -> tuple[Fault, ...]:
     return tuple(sorted(set(faults)))
 
 
-def _refuse_orphans(folder: RunFolder, decided: Plan) -> None:
-    """Planning anew must not leave trained folds that no longer fit the plan."""
-    if folder.has_models and decided != folder.plan():
+def _refuse_orphans(folder: RunFolder, decided: Plan, chosen: Splits) -> None:
+    """Planning anew must not leave trained folds that no longer fit the plan, or that were trained on other cases."""
+    if folder.has_models and (_digests(decided), chosen) != (_digests(folder.plan()), folder.splits()):
         raise RunFolderError(
-            f"{folder.root} holds trained folds, and the new plan differs from theirs; choose another folder, or delete its models"
+            f"{folder.root} holds trained folds, and the new plan or its folds differ from theirs; choose another folder, or delete its models"
         )
 
 
+def _digests(decided: Plan) -> dict[str, dict[str, str]]:
+    return {name: configuration.digests() for name, configuration in decided.configurations.items()}
+
+
 def _configuration(decided: Plan, name: str) -> Configuration:
+    from autoseg.stages.plan.check import configuration_faults
+
     if name not in decided.configurations:
         raise RunFolderError(f"the plan has no configuration {name}; it has {', '.join(decided.configurations)}")
+    if faults := configuration_faults(decided.configurations[name]):
+        raise RunFolderError("\n  ".join([f"plan.json, configuration {name}, cannot be used:", *faults]))
     return decided.configurations[name]
 
 
 def _folds_to_train(fold: str, n_folds: int) -> list[str]:
     if fold == ALL:
         return [str(index) for index in range(n_folds)]
-    if fold == FULL or (fold.isdecimal() and int(fold) < n_folds):
+    if fold == FULL:
         return [fold]
+    if fold.isdecimal() and int(fold) < n_folds:
+        return [str(int(fold))]
     raise RunFolderError(f"there is no fold {fold}; this run has folds 0 to {n_folds - 1}, `{ALL}` and `{FULL}`")
 
 

@@ -11,7 +11,7 @@ from autoseg.errors import DataError, RunFolderError
 from autoseg.layouts.mm_table import read_spacings
 from autoseg.pipeline.fold import FULL, prediction_inputs
 from autoseg.progress import Progress
-from autoseg.records import Model, PredictedCase, Predictions, Spacing, TrainedFold
+from autoseg.records import Configuration, Model, PredictedCase, Predictions, Spacing, TrainedFold
 from autoseg.run_folder import RunFolder
 from autoseg.stages.predict import PredictionInput, find_inputs, predict_cases
 
@@ -37,13 +37,16 @@ def predict_images(
     """See `autoseg.predict`."""
     plan, model = folder.plan(), folder.model()
     name = configuration or _trained_default(model)
+    trained = choose_folds(model, name, folds)
     chosen = plan.configurations[name]
+    _refuse_edited(folder, model, chosen)
     if not mirroring:
         chosen = chosen.model_copy(update={"inference": chosen.inference.model_copy(update={"mirror_axes": ()})})
-    trained = choose_folds(model, name, folds)
     where = pick_device(device)
     dataset = folder.dataset()
     if images == HELD_OUT:
+        if spacing is not None:
+            raise DataError("--spacing is for images from elsewhere; the cases held out have that of their data set")
         inputs = prediction_inputs(dataset, _held_out(folder))
         spacings: Mapping[str, Spacing] = {case.id: case.spacing_mm for case in dataset.cases if case.spacing_mm is not None}
     else:
@@ -83,6 +86,19 @@ def predict_images(
         overwrite=overwrite,
         on_case=count,
     )
+
+
+def _refuse_edited(folder: RunFolder, model: Model, configuration: Configuration) -> None:
+    """Weights must not meet a grid or a network that they were not trained for."""
+    digests = configuration.digests()
+    for trained in model.configurations:
+        if trained.name == configuration.name:
+            changed = [concern for concern in ("preparation", "network") if getattr(trained, concern) != digests[concern]]
+            if changed:
+                raise RunFolderError(
+                    f"{folder.root}: {' and '.join(changed)} of {trained.name} changed in plan.json since its folds were trained; "
+                    "restore plan.json, or delete the trained folds and train again"
+                )
 
 
 def choose_folds(model: Model, configuration: str, wanted: Sequence[str] | None) -> tuple[TrainedFold, ...]:

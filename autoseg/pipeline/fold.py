@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
 import time
 from dataclasses import dataclass
@@ -37,10 +36,9 @@ from autoseg.stages.train import train_fold
 FULL = "full"
 SHARE_OF_MEMORY = 0.3  # of the free main memory, for holding prepared cases
 TIMED_CASES = 3
+LEAST_SHARE = 0.2  # of the budget is trained, whatever the validation takes
 VALIDATION_MARGIN = 1.15  # cases differ in size
 START_UP_SECONDS = 10.0  # importing torch and MONAI, before any clock here runs
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,8 @@ def train_one(
     place = folder.fold(configuration.name, fold)
     train = [open_case(prepared, case) for case in members.train]
     validation = [open_case(prepared, case) for case in members.validation]
-    hold_in_memory([*train, *validation], progress)
+    if chosen.type == "cpu":  # elsewhere loader processes read for themselves; each would get a copy
+        hold_in_memory([*train, *validation], progress)
     limit = _training_limit(dataset, plan, configuration, members, place, chosen, start, progress)
     checkpoint = train_fold(
         plan,
@@ -89,8 +88,8 @@ def train_one(
     )
     for amendment in checkpoint.amendments[-1:]:
         progress.message(f"length amended: {amendment.before} -> {amendment.after} epochs, since {amendment.reason}")
-    scores = _validate(folder, dataset, plan, configuration, fold, members, checkpoint, chosen, progress)
     record_model(folder, plan)
+    scores = _validate(folder, dataset, plan, configuration, fold, members, checkpoint, chosen, progress)
     return FoldOutcome(fold, configuration.name, scores, time.monotonic() - start, checkpoint.epochs, place)
 
 
@@ -119,11 +118,16 @@ def record_model(folder: RunFolder, plan: Plan) -> Model:
         for fold in folder.folds(name):
             place = folder.fold(name, fold)
             checkpoint = read_record(place)
-            if checkpoint is not None and checkpoint.finished:
+            if checkpoint is not None and checkpoint.finished and _fits(checkpoint, plan.configurations[name]):
                 weights = (place / checkpoint.weights).relative_to(folder.root)
                 folds.append(TrainedFold(fold=fold, weights=weights.as_posix(), sha256=checkpoint.weights_sha256))
         if folds:
-            trained.append(TrainedConfiguration(name=name, folds=tuple(folds)))
+            digests = plan.configurations[name].digests()
+            trained.append(
+                TrainedConfiguration(
+                    name=name, preparation=digests["preparation"], network=digests["network"], folds=tuple(folds)
+                )
+            )
     model = Model(
         targets=plan.targets,
         derived=plan.derived,
@@ -134,6 +138,12 @@ def record_model(folder: RunFolder, plan: Plan) -> Model:
     )
     folder.save(model)
     return model
+
+
+def _fits(checkpoint: FoldCheckpoint, configuration: Configuration) -> bool:
+    """Whether the fold was trained on the plan's present grid and network; training settings may have changed since."""
+    digests = configuration.digests()
+    return (checkpoint.preparation, checkpoint.network) == (digests["preparation"], digests["network"])
 
 
 def prediction_inputs(dataset: Dataset, cases: tuple[str, ...]) -> tuple[PredictionInput, ...]:
@@ -179,7 +189,11 @@ def _training_limit(
                 _predict(dataset, plan, configuration, inputs, Path(out) / part, engine, run="", fold="")
                 seconds = time.monotonic() - begin
         reserve = VALIDATION_MARGIN * seconds / len(timed) * len(members.validation)
-    return max(budget - reserve - (time.monotonic() - start) - START_UP_SECONDS, 0.2 * budget)
+    limit = budget - reserve - (time.monotonic() - start) - START_UP_SECONDS
+    if limit < LEAST_SHARE * budget:
+        limit = LEAST_SHARE * budget
+        progress.message(f"start-up and validation leave little of {budget:.0f} s; training takes {limit:.0f} s all the same")
+    return limit
 
 
 def _validate(

@@ -109,6 +109,9 @@ def assemble_image(
     first = parts[0]
     for path, part in zip(paths[1:], parts[1:], strict=True):
         faults = grid_faults(path.name, "channel", part.shape, part.geometry, paths[0].name, first.shape, first.geometry)
+        if not faults and differently_placed(first.geometry, part.geometry):
+            message = f"channel lies elsewhere or is turned against {paths[0].name} (origin or direction); resave it on the other's grid"
+            faults = [Fault(path.name, message)]
         if faults:
             raise DataError(faults)
     geometry = first.geometry if spacing_mm is None else first.geometry.with_spacing(tuple(spacing_mm))

@@ -1,4 +1,4 @@
-"""From what a label file holds (grey values, colours, or an outline) to internal label values, and from those to a mask's values.
+"""From what a label file holds (grey values, colours, or an outline) to internal label values.
 
 Whatever a file holds that its encoding does not declare is an error, so that a stray value never becomes background in silence.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from autoseg.errors import DataError, Fault
-from autoseg.records import ColourEncoding, LabelEncoding, OutlineEncoding, Structure, ValueEncoding
+from autoseg.records import ColourEncoding, LabelEncoding, OutlineEncoding, ValueEncoding
 from autoseg.volume.ellipse import Ellipse, fill_ellipse, fit_ellipse
 
 UNDECLARED = np.iinfo(np.int16).min
@@ -42,24 +42,6 @@ def decode_labels(array: np.ndarray, encoding: LabelEncoding, name: str = "label
     if isinstance(encoding, ValueEncoding):
         return _decode_values(_one_channel(array, name), encoding.values, name)
     return _decode_outline(array, encoding, name)
-
-
-def encode_structures(labels: np.ndarray, structures: Sequence[Structure], regions: bool = False) -> np.ndarray:
-    """The values that a mask on disk holds, for internal label values `labels`: uint8, or uint16 where a value exceeds 255.
-
-    Args:
-        labels: internal values, any shape; what belongs to no structure becomes 0.
-        structures: painted in their order, later ones over earlier ones, which matters only where they overlap.
-        regions: `labels` holds not internal values but the number of the structure that was painted last (1 for the first), as
-            a model of overlapping regions predicts.
-    """
-    highest = max((structure.output_value for structure in structures), default=0)
-    numbers = [(number,) if regions else structure.values for number, structure in enumerate(structures, start=1)]
-    size = max([int(labels.max(initial=0)), *(value for values in numbers for value in values)]) + 1
-    table = np.zeros(size, dtype=np.uint8 if highest <= np.iinfo(np.uint8).max else np.uint16)
-    for values, structure in zip(numbers, structures, strict=True):
-        table[list(values)] = structure.output_value
-    return table[labels]
 
 
 def _one_channel(array: np.ndarray, name: str) -> np.ndarray:

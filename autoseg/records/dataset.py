@@ -84,11 +84,6 @@ class Dataset(Record):
     cases: tuple[Case, ...]
     notes: tuple[str, ...] = ()  # what was recognised, mapped or assumed, in sentences
 
-    @property
-    def label_values(self) -> tuple[int, ...]:
-        """Internal foreground values, ignore label left out, ascending."""
-        return tuple(sorted({value for target in self.targets for value in target.values}))
-
     def path(self, file: str) -> Path:
         """Where a case's file lies."""
         return Path(self.root) / file

@@ -20,6 +20,8 @@ class TrainedConfiguration(Part):
     """The trained folds of a configuration."""
 
     name: str
+    preparation: str  # digests of what the folds were trained with
+    network: str
     folds: tuple[TrainedFold, ...]
 
 

@@ -121,6 +121,14 @@ class Configuration(Part):
     median_shape: Shape  # of the prepared cases, at the network's rank
     decisions: tuple[Decision, ...] = ()
 
+    def digests(self) -> dict[str, str]:
+        """What a checkpoint must agree on, by concern."""
+        return {
+            "preparation": self.preparation.digest(),
+            "network": self.network.digest(),
+            "training": self.training.identity(),
+        }
+
 
 class Plan(Record):
     """All configurations of a run, one of them the default."""

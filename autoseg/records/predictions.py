@@ -15,7 +15,7 @@ class PredictedCase(Part):
 
     id: str
     images: tuple[str, ...]
-    status: Literal["done", "skipped", "failed"]
+    status: Literal["done", "failed"]
     mask: str | None = None
     overlay: str | None = None
     spacing_mm: Spacing | None = None
@@ -31,6 +31,7 @@ class Predictions(Record):
     configuration: str
     folds: tuple[str, ...]
     weights: tuple[str, ...] = ()  # SHA-256 of each fold's weights, so that a prediction is only continued by the same model
+    inference: str = ""  # digest of how the model was applied
     device: str
     targets: tuple[Structure, ...]
     derived: tuple[Structure, ...]

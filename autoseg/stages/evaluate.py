@@ -1,11 +1,11 @@
-"""Predicted masks against reference labels: `scores.json`, a CSV, rows for a table, and the difference of two predictions."""
+"""Predicted masks against reference labels: `scores.json`, a CSV, and the difference of two predictions."""
 
 from __future__ import annotations
 
 import csv
 import io
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from autoseg.metrics.statistics import PairedDifference, paired_difference
 from autoseg.metrics.structures import ScoredStructure, match_structures
 from autoseg.parallel import map_cases
 from autoseg.processing.cases import grid_faults, load_labels
-from autoseg.records import Case, CaseScores, Dataset, PredictedCase, Predictions, Scores, StructureScores, Summary, write_text
+from autoseg.records import Case, CaseScores, Dataset, PredictedCase, Predictions, Scores, Spacing, StructureScores, write_text
 from autoseg.volume.files import read, read_header
 from autoseg.volume.geometry import Geometry
 
@@ -42,18 +42,6 @@ CSV_HEADER = (
     "circumference_reference_mm",
     "circumference_predicted_mm",
 )
-TABLE_HEADER = (
-    "structure",
-    "present",
-    "missed",
-    "false alarms",
-    "Dice (95 % interval)",
-    "IoU",
-    "accuracy",
-    "precision",
-    "recall",
-)
-
 Figure = Literal["dice", "iou", "accuracy", "precision", "recall", "hd95_mm", "assd_mm"]
 
 log = logging.getLogger(__name__)
@@ -65,6 +53,7 @@ class _Pair:
 
     case: Case
     mask: str
+    predicted_spacing_mm: Spacing | None
 
 
 def evaluate(
@@ -79,7 +68,8 @@ def evaluate(
     """Score every predicted mask that has a reference, per case and structure and over the set.
 
     Cases are matched by their id. Reference cases without a mask (failed, or never predicted) are listed as `missing`; masks without a
-    reference are left out, which is logged. Millimetres come from the data set: its table, or the image's own file.
+    reference are left out, which is logged. Millimetres come from the data set (its table, or the image's own file), else from what
+    the prediction was told.
 
     Args:
         dataset: the reference; only its labelled cases count.
@@ -127,9 +117,9 @@ def pair_cases(dataset: Dataset, predictions: Predictions) -> tuple[list[_Pair],
     Raises:
         DataError: no case has both.
     """
-    masks = {case.id: case.mask for case in predictions.cases if _usable(case)}
+    masks = {case.id: case for case in predictions.cases if _usable(case)}
     labelled = [case for case in dataset.cases if case.label is not None]
-    pairs = [_Pair(case, mask) for case in labelled if (mask := masks.get(case.id))]
+    pairs = [_Pair(case, found.mask or "", found.spacing_mm) for case in labelled if (found := masks.get(case.id))]
     if not pairs:
         raise DataError(
             f"no predicted case has a reference of its name: {len(masks)} masks ({_some(masks)}), "
@@ -172,30 +162,14 @@ def save_csv(scores: Scores, path: Path) -> None:
     write_text(path, text.getvalue())
 
 
-def table_rows(scores: Scores) -> list[tuple[str, ...]]:
-    """A header and one row per structure, as text, for a person to read; "-" is a figure that is not defined.
-
-    Columns in mm appear only if there is anything in mm.
-    """
-    in_mm = any(summary.hd95_mm is not None for summary in scores.summary.values())
-    heads = any(summary.circumference_mae_mm is not None for summary in scores.summary.values())
-    header = TABLE_HEADER + (("HD95 mm", "ASSD mm") if in_mm else ()) + (("circumference MAE mm",) if heads else ())
-    rows = [header]
-    for name, summary in scores.summary.items():
-        row = _overlap_columns(name, summary)
-        row += (_number(summary.hd95_mm, 2), _number(summary.assd_mm, 2)) if in_mm else ()
-        row += (_number(summary.circumference_mae_mm, 2),) if heads else ()
-        rows.append(row)
-    return rows
-
-
 def _score_case(
     pair: _Pair, *, dataset: Dataset, folder: Path, structures: Sequence[ScoredStructure], declared: frozenset[int]
 ) -> CaseScores | tuple[Fault, ...]:
     case = pair.case
     try:
         reference = load_labels(dataset, case)
-        spacing = case.spacing_mm or _file_spacing_mm(dataset, case)
+        own = case.spacing_mm or _file_spacing_mm(dataset, case)
+        spacing = own or pair.predicted_spacing_mm
         mask = read(folder / pair.mask)
     except DataError as error:
         return tuple(Fault(case.id, fault.message if fault.case == case.id else str(fault)) for fault in error.faults)
@@ -204,6 +178,9 @@ def _score_case(
     mask_geometry = mask.geometry.with_spacing(None) if case.spacing_mm else mask.geometry
     image_geometry = Geometry.plain(reference.ndim, spacing)
     faults = grid_faults(case.id, "mask", mask.shape, mask_geometry, "reference", reference.shape, image_geometry)
+    if own and pair.predicted_spacing_mm and not np.allclose(own, pair.predicted_spacing_mm, rtol=1e-3, atol=0):
+        message = f"predicted with a spacing of {pair.predicted_spacing_mm} mm, the data set says {own} mm; predict it again"
+        faults.append(Fault(case.id, message))
     if unknown := _undeclared(predicted, declared):
         message = f"the mask holds {', '.join(unknown)}, which the model does not paint; predict this case again"
         faults.append(Fault(case.id, message))
@@ -239,28 +216,12 @@ def _figure(case: CaseScores, structure: str, figure: Figure) -> float | None:
     return None if value is None else float(value)
 
 
-def _overlap_columns(name: str, summary: Summary) -> tuple[str, ...]:
-    interval = "" if summary.dice_interval is None else f" ({summary.dice_interval[0]:.3f} to {summary.dice_interval[1]:.3f})"
-    return (
-        name,
-        f"{summary.present} of {summary.cases}",
-        str(summary.missed),
-        f"{summary.false_alarms} of {summary.absent}",
-        _number(summary.dice, 3) + interval,
-        *(_number(value, 3) for value in (summary.iou, summary.accuracy, summary.precision, summary.recall)),
-    )
-
-
 def _cell(value: float | bool | None) -> str:
     if isinstance(value, bool):
         return str(int(value))
     return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _some(names: Sequence[str] | dict[str, str | None]) -> str:
+def _some(names: Iterable[str]) -> str:
     listed = list(names)
     return ", ".join(listed[:3]) + (", ..." if len(listed) > 3 else "") if listed else "none"

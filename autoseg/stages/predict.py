@@ -109,7 +109,7 @@ def predict_cases(  # noqa: PLR0913  what a caller may wish of a prediction, eac
         overlay: also write `overlays/<id>.png`.
         probabilities: also write `<id>.npz`, float16 (K, *original).
         overwrite: begin anew in a folder that holds something else.
-        on_case: called with every case done, skipped or failed, one at a time, possibly from another thread.
+        on_case: called with every case done or failed, those kept from before included, one at a time, possibly from another thread.
 
     Raises:
         DataError: two inputs would be written under one name.
@@ -123,6 +123,7 @@ def predict_cases(  # noqa: PLR0913  what a caller may wish of a prediction, eac
         configuration=configuration.name,
         folds=folds,
         weights=engine.weights,
+        inference=configuration.inference.digest(),
         device=str(engine.device),
         targets=plan.targets,
         derived=plan.derived,
@@ -171,6 +172,7 @@ def _prepare(item: PredictionInput, job: _Job) -> _Prepared:
         raise DataError([Fault(item.id, f"{np.count_nonzero(~np.isfinite(array))} values are NaN or infinite; replace them")])
     spacing = _used_spacing(item, geometry.spacing_mm, job)
     prepared, placement = prepare_image(replace(volume, geometry=geometry.with_spacing(spacing)), job.configuration.preparation)
+    _warn_of_unit_mistake(item.id, placement, job.configuration.preparation.spacing_mm)
     picture = array if job.overlay else None
     return _Prepared(prepared, placement, geometry, spacing, picture, time.perf_counter() - started)
 
@@ -200,11 +202,15 @@ def _used_spacing(item: PredictionInput, spacing: Spacing | None, job: _Job) -> 
             sentence = "its pixel size is unknown and this model works in mm; give --spacing CSV|MM or --assume-spacing MM"
             raise DataError([Fault(item.id, sentence)])
         return None
-    for own, model in zip(spacing, wanted or (), strict=bool(wanted)):
-        if model is not None and not 1 / UNIT_MISTAKE < own / model < UNIT_MISTAKE:
-            log.warning("%s: its spacing of %g mm is far from the model's %g mm; is the unit right?", item.id, own, model)
-            break
     return spacing
+
+
+def _warn_of_unit_mistake(id: str, placement: Placement, wanted: Sequence[float | None] | None) -> None:
+    """Compare the spacing with the model's, both in the axis order of the prepared array."""
+    for own, model in zip(placement.spacing_mm or (), wanted or (), strict=False):
+        if model is not None and not 1 / UNIT_MISTAKE < own / model < UNIT_MISTAKE:
+            log.warning("%s: its spacing of %g mm is far from the model's %g mm; is the unit right?", id, own, model)
+            return
 
 
 def _predict(prepared: _Prepared, job: _Job, engine: Engine) -> _Predicted:

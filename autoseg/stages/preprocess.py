@@ -124,6 +124,8 @@ def _stamp(path: Path) -> str:
 
 def _prepare(job: _Job) -> None:
     case = job.case.id
+    if is_complete(job.folder, case, job.digest):  # another process, training another fold, was quicker
+        return
     try:
         image, placement = prepare_image(load_image(job.dataset, job.case), job.preparation)
         labels = prepare_labels(load_labels(job.dataset, job.case), placement, job.preparation)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -26,8 +25,6 @@ from autoseg.parallel import available_cores
 from autoseg.processing.store import PreparedCase
 from autoseg.progress import Progress, SilentProgress
 from autoseg.records import Amendment, Configuration, FoldCheckpoint, Plan
-
-log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_SAVES = 60.0
 TRAIN_STREAM, VALIDATION_STREAM = 0, 1
@@ -143,25 +140,36 @@ def _set_up(
 def _resume(trainer: FoldTrainer) -> FoldCheckpoint | None:
     """Bring the trainer to the folder's checkpoint, if there is one."""
     checkpoint = load_checkpoint(
-        trainer.folder, trainer.network, trainer.optimizer, trainer.scaler, digests(trainer.configuration)
+        trainer.folder, trainer.network, trainer.optimizer, trainer.scaler, trainer.configuration.digests()
     )
     trainer.journal.cut_back(checkpoint.epoch if checkpoint else 0)
     if checkpoint is None:
         return None
     trainer.schedule = Schedule(checkpoint.epoch, checkpoint.epochs, checkpoint.progress)
     trainer.seconds, trainer.amendments = checkpoint.seconds, checkpoint.amendments
+    _follow_edited_length(trainer, checkpoint)
     if not checkpoint.finished:
-        trainer.progress.message(f"continuing at epoch {checkpoint.epoch + 1} of {checkpoint.epochs}")
+        trainer.progress.message(f"continuing at epoch {checkpoint.epoch + 1} of {trainer.schedule.epochs}")
     return checkpoint
 
 
-def digests(configuration: Configuration) -> dict[str, str]:
-    """What a checkpoint must agree on, by concern."""
-    return {
-        "preparation": configuration.preparation.digest(),
-        "network": configuration.network.digest(),
-        "training": configuration.training.identity(),
-    }
+def _follow_edited_length(trainer: FoldTrainer, checkpoint: FoldCheckpoint) -> None:
+    """When the plan's epochs were edited after training began, go on to the new length, and write that down."""
+    spec = trainer.configuration.training
+    if spec.time_budget_seconds is not None or spec.epochs == checkpoint.epochs:
+        return
+    if checkpoint.finished:
+        trainer.progress.message(
+            f"plan.json now says {spec.epochs} epochs, but this fold ended with {checkpoint.epochs} and its learning rate at zero; "
+            f"delete {trainer.folder} to train it anew"
+        )
+        return
+    epochs = max(spec.epochs, checkpoint.epoch + 1)
+    amendment = Amendment(
+        epoch=checkpoint.epoch, name="epochs", before=str(checkpoint.epochs), after=str(epochs), reason="plan.json was edited"
+    )
+    trainer.schedule = replace(trainer.schedule, epochs=epochs)
+    trainer.amendments = (*trainer.amendments, amendment)
 
 
 def _train(trainer: FoldTrainer, train: PatchSampler, validation: PatchSampler, workers: int) -> FoldCheckpoint:
@@ -173,11 +181,12 @@ def _train(trainer: FoldTrainer, train: PatchSampler, validation: PatchSampler, 
     validation_batches = _loader(validation, validation_steps, workers // 2, trainer.device)
     last_save = time.monotonic()
     checkpoint: FoldCheckpoint | None = None
+    start = time.monotonic()
     while trainer.schedule.epoch < trainer.schedule.epochs:
-        start = time.monotonic()
-        _train_epoch(trainer, batches, validation_batches, start)
-        trainer.epoch_seconds.append(time.monotonic() - start)
-        trainer.seconds += trainer.epoch_seconds[-1]
+        _train_epoch(trainer, batches, validation_batches)
+        start, begun = time.monotonic(), start  # an epoch's time holds the saving after the one before it
+        trainer.epoch_seconds.append(start - begun)
+        trainer.seconds += start - begun
         trainer.schedule = trainer.schedule.after_epoch()
         trainer.schedule, amendment = amend_length(
             trainer.schedule, trainer.epoch_seconds, trainer.seconds, trainer.limit_seconds
@@ -194,7 +203,7 @@ def _train(trainer: FoldTrainer, train: PatchSampler, validation: PatchSampler, 
 
 
 def _save(trainer: FoldTrainer, finished: bool) -> FoldCheckpoint:
-    identity = digests(trainer.configuration)
+    identity = trainer.configuration.digests()
     record = FoldCheckpoint(
         preparation=identity["preparation"],
         network=identity["network"],
@@ -214,7 +223,8 @@ def _save(trainer: FoldTrainer, finished: bool) -> FoldCheckpoint:
     return record
 
 
-def _train_epoch(trainer: FoldTrainer, batches: Iterator[Batch], validation: DataLoader[Batch], start: float) -> None:
+def _train_epoch(trainer: FoldTrainer, batches: Iterator[Batch], validation: DataLoader[Batch]) -> None:
+    start = time.monotonic()
     spec, schedule = trainer.configuration.training, trainer.schedule
     first = schedule.epoch * spec.steps_per_epoch
     trainer.network.train()
@@ -234,7 +244,7 @@ def _train_epoch(trainer: FoldTrainer, batches: Iterator[Batch], validation: Dat
         steps=first + spec.steps_per_epoch,
         learning_rate=rate,
         train_loss=_finite(float(total) / spec.steps_per_epoch, schedule.epoch),
-        validation_loss=loss,
+        validation_loss=None if loss is None else _finite(loss, schedule.epoch),
         dice=dice,
         seconds=time.monotonic() - start,
         steps_per_second=spec.steps_per_epoch / train_seconds,

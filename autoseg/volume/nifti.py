@@ -38,11 +38,13 @@ def check_content(path: Path) -> None:
     with gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb") as file:
         start = file.read(HEADER_BYTES)
         layout = _layout(start)
+        start += file.read(max(0, layout.offset - len(start)))  # header extensions are no voxels
         found, strange, rest = len(start), 0, start[layout.offset :]
         while chunk := file.read(CHUNK_BYTES):
+            left = layout.offset + layout.data_bytes - found
             found += len(chunk)
-            if layout.floats is not None:
-                rest += chunk
+            if layout.floats is not None and left > 0:
+                rest += chunk[:left]
                 whole = len(rest) // layout.floats.itemsize * layout.floats.itemsize
                 values = np.frombuffer(rest[:whole], layout.floats)
                 strange += values.size - int(np.isfinite(values).sum())

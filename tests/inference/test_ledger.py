@@ -83,3 +83,24 @@ def test_a_damaged_record_is_not_replaced_unasked(tmp_path: Path, item: Predicti
         Ledger.open(tmp_path, HEADER, [item], overwrite=False)
     Ledger.open(tmp_path, HEADER, [item], overwrite=True)
     assert names(tmp_path) == []
+
+
+def test_a_case_that_fails_now_loses_the_mask_of_its_earlier_success(tmp_path: Path, item: PredictionInput) -> None:
+    out = tmp_path / "out"
+    ledger = Ledger.open(out, HEADER, [item], overwrite=False)
+    (out / item.mask).touch()
+    ledger.add(done(item))
+    ledger.add(PredictedCase(id=item.id, images=image_names(item), status="failed", error="damaged"))
+    assert not (out / item.mask).exists()
+
+
+def test_another_way_of_applying_the_model_begins_anew(tmp_path: Path, item: PredictionInput) -> None:
+    out = tmp_path / "out"
+    ledger = Ledger.open(out, HEADER, [item], overwrite=False)
+    (out / item.mask).touch()
+    ledger.add(done(item))
+    ledger.save()
+    again = Ledger.open(out, HEADER.model_copy(update={"run": "moved"}), [item], overwrite=False)
+    assert again.finished(item, None, overlay=False, probabilities=False) is not None
+    changed = Ledger.open(out, HEADER.model_copy(update={"inference": "unmirrored"}), [item], overwrite=False)
+    assert changed.finished(item, None, overlay=False, probabilities=False) is None

@@ -14,10 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from safetensors.torch import load_file, save_file
 
 from autoseg import pipeline
+from autoseg.engines.weights import file_sha256
 from autoseg.errors import RunFolderError
 from autoseg.phantom import write_fetal_head, write_volumes
+from autoseg.pipeline.fold import record_model
 from autoseg.records import FoldCheckpoint, Predictions, Scores
 from autoseg.run_folder import RunFolder
 
@@ -47,7 +50,7 @@ def test_learns_heads_in_mm(trained: Path) -> None:
     assert head.dice is not None
     assert head.dice > 0.85
     assert head.circumference_mae_mm is not None
-    assert head.circumference_mae_mm < 40
+    assert head.circumference_mae_mm < 25  # one pixel size for all would be off by a quarter of about 250 mm
     validation = folder.splits().folds[0].validation
     assert {case.id for case in scores.cases} == set(validation)
     assert (folder.fold("2d", "0") / "curves.png").exists()
@@ -86,18 +89,61 @@ def test_a_folder_with_a_bad_file(trained: Path, heads: Path, tmp_path: Path, de
 
 
 def test_ensemble_of_folds(trained: Path, tmp_path: Path, device: str) -> None:
+    """Fold 1 is fold 0 with its last layer negated: the mean of both knows nothing, whatever either says alone."""
     run = tmp_path / "run"
     shutil.copytree(trained, run)
-    plan = RunFolder.open(run).plan()
-    shutil.copytree(run / "models" / "2d" / "fold_0", run / "models" / "2d" / "fold_1")
-    from autoseg.pipeline.fold import record_model
+    folder = RunFolder.open(run)
+    zero, one = folder.fold("2d", "0"), folder.fold("2d", "1")
+    shutil.copytree(zero, one)
+    weights = load_file(one / "weights.safetensors")
+    for name in weights:
+        if name.startswith("heads.0."):
+            weights[name] = -weights[name]
+    save_file(weights, one / "weights.safetensors")
+    record = FoldCheckpoint.load(one / "checkpoint.json")
+    record.model_copy(update={"weights_sha256": file_sha256(one / "weights.safetensors")}).save(one / "checkpoint.json")
+    record_model(folder, folder.plan())
+    found = {
+        name: pipeline.predict(run, "held-out", tmp_path / name, folds=folds, probabilities=True, device=device)
+        for name, folds in (("alone", ["0"]), ("both", None))
+    }
+    assert found["both"].folds == ("0", "1")
+    for case in found["both"].cases:
+        alone, both = (np.load(tmp_path / name / f"{case.id}.npz") for name in ("alone", "both"))
+        (mean,), (single,) = ([values[key] for key in values.files] for values in (both, alone))
+        assert np.abs(mean - 0.25).max() < 0.02, "four classes, equally likely"
+        assert np.abs(single - 0.25).max() > 0.3
 
-    record_model(RunFolder.open(run), plan)
-    alone = pipeline.predict(run, "held-out", tmp_path / "alone", folds=["0"], device=device)
-    both = pipeline.predict(run, "held-out", tmp_path / "both", device=device)
-    assert both.folds == ("0", "1")
-    for one, two in zip(alone.cases, both.cases, strict=True):
-        assert one.pixels == two.pixels, "the mean of a model with itself is that model"
+
+def test_an_edited_plan_does_not_meet_old_weights(trained: Path, tmp_path: Path, device: str) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    folder = RunFolder.open(run)
+    plan = folder.plan()
+    edited = plan.configurations["2d"].preparation.model_copy(update={"spacing_mm": (3.0, 3.0)})
+    configuration = plan.configurations["2d"].model_copy(update={"preparation": edited})
+    folder.save(plan.model_copy(update={"configurations": {"2d": configuration}}))
+    with pytest.raises(RunFolderError, match="preparation of 2d changed"):
+        pipeline.predict(run, "held-out", tmp_path / "out", device=device)
+
+
+def test_a_run_may_be_moved(trained: Path, tmp_path: Path, device: str) -> None:
+    shutil.copytree(trained, tmp_path / "moved")
+    (outcome,) = pipeline.train(tmp_path / "moved", device=device)
+    assert outcome.scores is not None
+
+
+def test_planning_anew_spares_trained_folds(trained: Path, heads: Path, device: str) -> None:
+    small = ("training.steps_per_epoch=60", "training.batch_size=4", "training.validation_steps=2")
+    with pytest.raises(RunFolderError, match="trained folds"):
+        pipeline.plan(heads, trained, device=device, epochs=7, hold_out=0.25, folds=3, seed=1, overrides=small, overwrite=True)
+
+
+def test_a_data_set_is_no_run_folder(heads: Path) -> None:
+    before = (heads / "dataset.json").read_bytes()
+    with pytest.raises(RunFolderError):
+        pipeline.plan(heads, heads, preset="nnunet")
+    assert (heads / "dataset.json").read_bytes() == before
 
 
 def test_killed_training_goes_on(heads: Path, tmp_path: Path, device: str) -> None:
@@ -120,7 +166,6 @@ def test_killed_training_goes_on(heads: Path, tmp_path: Path, device: str) -> No
     training = plan.configurations["2d"].training.model_copy(update={"epochs": reached.epoch + 2})
     shorter = plan.configurations["2d"].model_copy(update={"training": training})
     RunFolder.open(run).save(plan.model_copy(update={"configurations": {"2d": shorter}}))
-    record.write_text(reached.model_copy(update={"epochs": reached.epoch + 2}).model_dump_json())
     (outcome,) = pipeline.train(run, device=device)
     assert outcome.epochs == reached.epoch + 2
     assert outcome.scores is not None

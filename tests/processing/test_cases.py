@@ -188,3 +188,13 @@ def test_float_labels_and_enormous_intensities_of_a_real_set(shared_data: Path) 
         image, label = load_image(dataset, only), load_label_map(dataset, only)
         assert case_faults(only, image, label) == []
         assert set(np.unique(label.labels)) == {0, 1, 2}
+
+
+def test_channels_that_lie_the_other_way_round_are_refused(tmp_path: Path) -> None:
+    array = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    image = sitk.GetImageFromArray(array)
+    sitk.WriteImage(image, str(tmp_path / "t1.nii.gz"))
+    image.SetDirection((-1, 0, 0, 0, -1, 0, 0, 0, 1))
+    sitk.WriteImage(image, str(tmp_path / "t2.nii.gz"))
+    with pytest.raises(DataError, match=r"t2.*turned against t1"):
+        assemble_image([tmp_path / "t1.nii.gz", tmp_path / "t2.nii.gz"], ("T1", "T2"), None)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from autoseg.errors import DataError
-from autoseg.processing.labels import decode_labels, encode_structures
-from autoseg.records import ColourEncoding, OutlineEncoding, Structure, ValueEncoding
+from autoseg.processing.labels import decode_labels
+from autoseg.records import ColourEncoding, OutlineEncoding, ValueEncoding
 from autoseg.volume.files import read
 
 MAPPED = ValueEncoding(values={0: 0, 128: 2, 255: 1})
@@ -141,22 +141,3 @@ def test_real_outlines_that_leave_the_image(shared_data: Path) -> None:
     for path in present:
         array = read(path).array
         assert decode_labels(array, OutlineEncoding()).sum() > 20 * (array > 0).sum()  # a ring has 2.5 px, the head hundreds
-
-
-def test_structures_are_written_with_their_values() -> None:
-    structures = (Structure(name="a", values=(1,), output_value=255), Structure(name="b", values=(2,), output_value=128))
-    encoded = encode_structures(np.array([[0, 1], [2, 3]]), structures)
-    assert encoded.dtype == np.uint8
-    assert encoded.tolist() == [[0, 255], [128, 0]]  # 3, an ignore label, belongs to nothing
-
-
-def test_regions_are_painted_in_their_order() -> None:
-    whole = Structure(name="whole", values=(1, 2, 3), output_value=1)
-    core = Structure(name="core", values=(2, 3), output_value=2)
-    kernel = Structure(name="kernel", values=(3,), output_value=500)
-    labels = np.array([0, 1, 2, 3])
-    encoded = encode_structures(labels, (whole, core, kernel))
-    assert encoded.dtype == np.uint16
-    assert encoded.tolist() == [0, 1, 2, 500]
-    assert encode_structures(labels, (kernel, core, whole)).tolist() == [0, 1, 1, 1]
-    assert encode_structures(labels, (kernel, core, whole), regions=True).tolist() == [0, 500, 2, 1]

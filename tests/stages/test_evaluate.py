@@ -12,7 +12,7 @@ from PIL import Image
 
 from autoseg.errors import DataError
 from autoseg.records import Case, Dataset, PredictedCase, Predictions, Scores, Structure, ValueEncoding
-from autoseg.stages.evaluate import compare, evaluate, save_csv, table_rows
+from autoseg.stages.evaluate import compare, evaluate, save_csv
 
 A, B = Structure(name="a", values=(1,), output_value=1), Structure(name="b", values=(2,), output_value=2)
 HEAD = Structure(name="head", values=(1, 2), output_value=3)
@@ -112,15 +112,6 @@ def test_csv_has_a_row_per_case_and_structure(scores: Scores, tmp_path: Path) ->
     assert (rows[1]["dice"], rows[1]["present"], rows[1]["accuracy"]) == ("", "0", "1")
 
 
-def test_table_for_a_person(scores: Scores) -> None:
-    header, first, second, _ = table_rows(scores)
-    assert header[:5] == ("structure", "present", "missed", "false alarms", "Dice (95 % interval)")
-    assert header[-2:] == ("HD95 mm", "ASSD mm")
-    assert len(first) == len(second) == len(header)
-    assert first[:4] == ("a", "3 of 4", "1", "1 of 1") and first[4].startswith("0.583 (0.000 to ")
-    assert second[:5] == ("b", "0 of 4", "0", "0 of 4", "-")
-
-
 def test_workers_and_progress_change_nothing(tmp_path: Path) -> None:
     names = [f"s{number}_1" for number in range(9)]
     cases = [_write_case(tmp_path, name, _square(100), _square(9, top=2 + number % 3)) for number, name in enumerate(names)]
@@ -151,7 +142,6 @@ def test_head_circumference_error(tmp_path: Path) -> None:
     found = _evaluate(tmp_path, _dataset(tmp_path, case), _predictions(*_done("s1_1")))
     assert found.summary["head"].circumference_mae_mm == pytest.approx(2 * np.pi * 3, rel=0.02)
     assert found.summary["a"].circumference_mae_mm is None
-    assert "circumference MAE mm" in table_rows(found)[0]
 
 
 def test_volumes_take_their_spacing_from_the_file(tmp_path: Path) -> None:

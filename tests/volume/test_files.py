@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import struct
 from pathlib import Path
 
 import nibabel
@@ -187,3 +188,25 @@ def test_a_failed_write_leaves_the_old_mask(tmp_path: Path, monkeypatch: pytest.
 def _orthonormal(matrix: tuple[float, ...]) -> list[float]:
     left, _, right = np.linalg.svd(np.reshape(matrix, (3, 3)))
     return (left @ right).ravel().tolist()
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_numbers_that_are_not_finite_are_found_where_itk_hides_them(tmp_path: Path, suffix: str) -> None:
+    array = np.ones((4, 5, 6), np.float32)
+    array[1, 2, 3], array[0, 0, 0] = np.nan, np.inf
+    path = tmp_path / f"image{suffix}"
+    sitk.WriteImage(sitk.GetImageFromArray(array), str(path))
+    with pytest.raises(DataError, match="2 values are NaN or infinite"):
+        read(path)
+
+
+def test_a_header_extension_is_not_taken_for_voxels(tmp_path: Path) -> None:
+    """A kilobyte of 0xFF, which would be NaN, between the header and the data."""
+    path = tmp_path / "image.nii"
+    sitk.WriteImage(sitk.GetImageFromArray(np.ones((4, 5, 6), np.float32)), str(path))
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<f", content, 108, 352 + 1024)
+    content[348] = 1
+    extension = struct.pack("<2i", 1024, 2) + b"\xff" * 1016
+    path.write_bytes(bytes(content[:352]) + extension + bytes(content[352:]))
+    assert read(path).array.sum() == 120

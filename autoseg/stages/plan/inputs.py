@@ -55,7 +55,9 @@ class PlanInputs:
 
 
 def inputs_from(dataset: Dataset, fingerprint: Fingerprint, splits: Splits, preset: Preset) -> PlanInputs:
-    """Gather the facts of the cases that the folds train on (those held out of every fold are not looked at).
+    """Gather the facts of the cases that the folds train on.
+
+    Those held out of every fold are not looked at, but for the set's foreground intensities, which are measured over all.
 
     Raises:
         PlanError: no case is left, or the fingerprint is of another data set.

@@ -1,0 +1,98 @@
+"""Workers: order, bounds, and failures that name their case."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from autoseg.errors import CaseError, DataError, Fault
+from autoseg.parallel import SMALLEST_POOL_WORK, available_cores, map_cases
+
+CASES = list(range(SMALLEST_POOL_WORK + 2))
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def fails_at_three(number: int) -> int:
+    if number == 3:
+        raise ZeroDivisionError("boom")
+    return number
+
+
+def refuses_three(number: int) -> int:
+    if number == 3:
+        raise DataError([Fault("three", "is odd")])
+    return number
+
+
+def dies_at_three(number: int) -> int:
+    if number == 3:
+        os._exit(9)
+    return number
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_results_come_in_order(workers: int) -> None:
+    done: list[int] = []
+    results = list(map_cases(square, CASES, name=str, workers=workers, on_done=done.append))
+    assert results == [n * n for n in CASES]
+    assert done == [n + 1 for n in CASES]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_failure_names_its_case(workers: int) -> None:
+    with pytest.raises(CaseError, match="case 3: ZeroDivisionError: boom"):
+        list(map_cases(fails_at_three, CASES, name=lambda n: f"case {n}", workers=workers))
+    with pytest.raises(DataError, match="three: is odd"):
+        list(map_cases(refuses_three, CASES, name=str, workers=workers))
+
+
+def test_a_dead_worker_is_reported() -> None:
+    with pytest.raises(CaseError, match="fewer --workers"):
+        list(map_cases(dies_at_three, CASES, name=str, workers=2))
+
+
+def test_no_cases() -> None:
+    assert list(map_cases(square, [], name=str, workers=2)) == []
+    assert available_cores() >= 1
+
+
+def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
+    """The parent is killed while its workers sleep; they must not be left behind."""
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import os, time\n"
+        "from pathlib import Path\n"
+        "from autoseg.parallel import map_cases\n"
+        "def wait(n):\n"
+        f"    (Path({str(tmp_path)!r}) / f'{{os.getpid()}}.pid').touch()\n"
+        "    time.sleep(60)\n"
+        "if __name__ == '__main__':\n"
+        "    list(map_cases(wait, list(range(10)), name=str, workers=2))\n"
+    )
+    parent = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.DEVNULL)
+    waiting = time.monotonic() + 60
+    while len(list(tmp_path.glob("*.pid"))) < 2 and time.monotonic() < waiting:
+        time.sleep(0.1)
+    workers = [int(path.stem) for path in tmp_path.glob("*.pid")]
+    assert len(workers) == 2
+    parent.kill()
+    parent.wait()
+    gone = time.monotonic() + 20
+    while any(_alive(worker) for worker in workers) and time.monotonic() < gone:
+        time.sleep(0.1)
+    assert not any(_alive(worker) for worker in workers)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
