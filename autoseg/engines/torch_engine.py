@@ -129,5 +129,5 @@ def _load_weights(network: nn.Module, path: Path, sha256: str) -> None:
         network.load_state_dict(weights)
     except RuntimeError as error:
         raise RecordError(
-            f"{path}: the weights do not fit the plan's network; was plan.json edited after training?\n{error}"
+            f"{path}: these are not the weights of the plan's network; was plan.json edited after training?\n{error}"
         ) from error

@@ -28,11 +28,13 @@ class Ledger:
         out: Path,
         header: Predictions,
         kept: Sequence[PredictedCase],
+        order: Sequence[str],
         on_case: Callable[[PredictedCase], None] | None = None,
     ):
         self.out = out
         self._header = header
         self._cases = {case.id: case for case in kept}
+        self._order = {id: place for place, id in enumerate(order)}
         self._on_case = on_case
         self._lock = threading.Lock()
         self._saved_at = 0.0
@@ -76,7 +78,7 @@ class Ledger:
                 )
         elif not overwrite:
             _refuse_unknown_masks(out, inputs)
-        ledger = cls(out, header, kept, on_case)
+        ledger = cls(out, header, kept, [item.id for item in inputs], on_case)
         ledger.save()  # from here on the folder is known as ours, also if the run is killed before its first case is done
         return ledger
 
@@ -122,8 +124,9 @@ class Ledger:
             self._save()
 
     def predictions(self) -> Predictions:
-        """All that is known now."""
-        return self._header.model_copy(update={"cases": tuple(self._cases.values())})
+        """All that is known now, in the order of the inputs; cases of earlier sittings that are not among them come first."""
+        cases = sorted(self._cases.values(), key=lambda case: self._order.get(case.id, -1))
+        return self._header.model_copy(update={"cases": tuple(cases)})
 
     def _save(self) -> None:
         self.predictions().save(self.out / PREDICTIONS_FILE)

@@ -111,8 +111,10 @@ def test_ensemble_of_folds(trained: Path, tmp_path: Path, device: str) -> None:
     for case in found["both"].cases:
         alone, both = (np.load(tmp_path / name / f"{case.id}.npz") for name in ("alone", "both"))
         (mean,), (single,) = ([values[key] for key in values.files] for values in (both, alone))
-        assert np.abs(mean - 0.25).max() < 0.02, "four classes, equally likely"
-        assert np.abs(single - 0.25).max() > 0.3
+        seen = single.max(axis=0) < 1  # outside the crop, and where the network is certain, one class has it all
+        assert seen.mean() > 0.3
+        assert np.abs(mean[:, seen] - 0.25).max() < 0.02, "four classes, equally likely"
+        assert np.abs(single[:, seen] - 0.25).max() > 0.3
 
 
 def test_an_edited_plan_does_not_meet_old_weights(trained: Path, tmp_path: Path, device: str) -> None:

@@ -286,11 +286,10 @@ def test_what_was_done_before_a_kill_is_kept(images: Path, tmp_path: Path) -> No
 def test_the_work_of_another_model_is_not_mixed_in(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     predict(images, out, plan_of(2))
-    with pytest.raises(RunFolderError, match="another run: run-1, not run-2"):
-        predict(images, out, plan_of(2), run="run-2")
     with pytest.raises(RunFolderError, match="another choice of folds"):
         predict(images, out, plan_of(2), folds=("0", "1"))
-    assert predict(images, out, plan_of(2), run="run-2", overwrite=True).run == "run-2"
+    assert predict(images, out, plan_of(2), run="moved/run").run == "moved/run", "a run may be moved"
+    assert predict(images, out, plan_of(2), folds=("0", "1"), overwrite=True).folds == ("0", "1")
 
 
 def test_folds_that_were_trained_further_predict_anew(images: Path, tmp_path: Path) -> None:

@@ -81,9 +81,10 @@ def test_other_settings_are_refused(tmp_path: Path, device: str) -> None:
 
 
 def test_a_time_limit_shortens_and_is_written_down(tmp_path: Path, device: str) -> None:
-    checkpoint = run(tmp_path, small_configuration(epochs=10_000, steps=2), device, limit_seconds=2.0)
+    checkpoint = run(tmp_path, small_configuration(epochs=10_000, steps=2), device, limit_seconds=3.0)
     assert checkpoint.finished
-    assert checkpoint.seconds < 4
+    assert checkpoint.seconds < 30  # 10,000 epochs take many minutes
+    assert checkpoint.epochs < 5_000
     assert checkpoint.amendments[0].name == "epochs"
     assert checkpoint.amendments[0].before == "10000"
     assert checkpoint.progress == 1

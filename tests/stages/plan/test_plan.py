@@ -140,8 +140,11 @@ def test_a_larger_card_gets_a_larger_patch_up_to_a_point(records: Callable[..., 
 
 def test_epochs_fix_the_length(records: Callable[..., Records], laptop: MachineProfile) -> None:
     training = make_plan(*records(), laptop, PlanOptions(epochs=3)).configurations["2d"].training
-    assert (training.epochs, training.steps_per_epoch, training.time_budget_seconds) == (3, 250, None)
-    assert training.patch_size == (640, 896)  # nnU-Net's: the whole image
+    in_time = make_plan(*records(), laptop, PlanOptions()).configurations["2d"].training
+    assert (training.epochs, training.time_budget_seconds) == (3, None)
+    assert in_time.time_budget_seconds == 3600
+    same = {"epochs": 0, "time_budget_seconds": None}
+    assert training.model_copy(update=same) == in_time.model_copy(update=same), "the network that an hour calls for"
 
 
 @pytest.mark.parametrize(
