@@ -31,7 +31,8 @@ from autoseg.volume.geometry import Geometry
 
 __all__ = ["PredictionInput", "find_inputs", "predict_cases"]
 
-UNIT_MISTAKE = 10  # a pixel size so many times the model's own is more often a wrong unit than another machine
+# A grid may be 5 times coarser than its images, and these differ as much among themselves; beyond, a wrong unit is likely.
+UNIT_MISTAKE = 50
 
 log = logging.getLogger(__name__)
 

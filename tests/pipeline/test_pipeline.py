@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,22 @@ from autoseg.pipeline.fold import record_model
 from autoseg.records import FoldCheckpoint, Predictions, Scores
 from autoseg.run_folder import RunFolder
 
+# A small network and a fixed length, so that every machine trains the same.
+SMALL: dict[str, Any] = {
+    "time_budget_seconds": 60.0,
+    "overrides": (
+        "preparation.spacing_mm=1.6,1.6",
+        "training.patch_size=96,128",
+        "training.batch_size=4",
+        "training.validation_steps=2",
+        "training.epochs=6",
+        "training.steps_per_epoch=50",
+        "training.time_budget_seconds=none",
+        "network.features=16,32,64,128,128",
+        "network.strides=[[1,1],[2,2],[2,2],[2,2],[2,2]]",
+        "network.kernel_sizes=[[3,3],[3,3],[3,3],[3,3],[3,3]]",
+    ),
+}
 SHORT = ("training.steps_per_epoch=4", "training.validation_steps=1", "training.batch_size=2")
 
 
@@ -36,8 +53,7 @@ def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(heads: Path, tmp_path_factory: pytest.TempPathFactory, device: str) -> Path:
     """A run whose first fold learned long enough to see heads, and whose second only just began."""
     run = tmp_path_factory.mktemp("run") / "run"
-    small = ("training.steps_per_epoch=60", "training.batch_size=4", "training.validation_steps=2")
-    pipeline.plan(heads, run, device=device, epochs=7, hold_out=0.25, folds=3, overrides=small)
+    pipeline.plan(heads, run, device=device, hold_out=0.25, folds=3, **SMALL)
     pipeline.train(run, fold=0, device=device)
     return run
 
@@ -136,9 +152,8 @@ def test_a_run_may_be_moved(trained: Path, tmp_path: Path, device: str) -> None:
 
 
 def test_planning_anew_spares_trained_folds(trained: Path, heads: Path, device: str) -> None:
-    small = ("training.steps_per_epoch=60", "training.batch_size=4", "training.validation_steps=2")
     with pytest.raises(RunFolderError, match="trained folds"):
-        pipeline.plan(heads, trained, device=device, epochs=7, hold_out=0.25, folds=3, seed=1, overrides=small, overwrite=True)
+        pipeline.plan(heads, trained, device=device, hold_out=0.25, folds=3, seed=1, overwrite=True, **SMALL)
 
 
 def test_a_data_set_is_no_run_folder(heads: Path) -> None:
