@@ -231,7 +231,7 @@ def test_the_spacing_reaches_the_network(tmp_path: Path) -> None:
 
 
 def test_a_spacing_far_from_the_models_is_warned_of(images: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    spacings = {"a": (1.0, 1.0), "b": (0.11, 0.11), "c": (0.3, 0.3)}
+    spacings = {"a": (6.0, 6.0), "b": (0.11, 0.11), "c": (0.3, 0.3)}
     with caplog.at_level(logging.WARNING):
         predict(images, tmp_path / "out", plan_of(2, (0.1, 0.1)), spacings=spacings)
     assert [record.getMessage().split(":")[0] for record in caplog.records] == ["a"]
