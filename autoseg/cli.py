@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 EXIT_FAULT_IN_AUTOSEG = 70  # EX_SOFTWARE of sysexits.h, whose 75 (try again) is used for memory
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
 CONTINUED = ("preprocess", "train", "predict")  # verbs that go on where they were interrupted
-LINE_WIDTH = 140  # of tables that go to a file or a pipe
+LINE_WIDTH = 160  # of tables that go to a file or a pipe
 
 app = typer.Typer(
     add_completion=False,
@@ -257,7 +257,7 @@ def demo(
     context: typer.Context,
     folder: Annotated[Path | None, typer.Argument(metavar="[FOLDER]", help="Keep everything here.", show_default=False)] = None,
     rank: Annotated[Literal["2", "3"], typer.Option(help="Ultrasound pictures (2) or volumes (3).")] = "2",
-    time_budget: Annotated[str | None, typer.Option(metavar="90s", help="Wall time of the training. [default: 90s]")] = None,
+    time_budget: Annotated[str | None, typer.Option(metavar="150s", help="Wall time of the training. [default: 150s]")] = None,
 ) -> None:
     """All of the above on a small synthetic data set."""
     with _reported(context) as (console, progress):

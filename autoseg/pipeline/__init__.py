@@ -24,7 +24,7 @@ FULL = "full"
 ALL = "all"
 HELD_OUT = "held-out"
 DEMO_SUBJECTS = 24
-DEMO_SECONDS = 90.0
+DEMO_SECONDS = 150.0
 
 
 @dataclass(frozen=True)
