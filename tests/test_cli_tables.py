@@ -193,7 +193,14 @@ def _plan_outcome() -> PlanOutcome:
             normalization=(Normalization(scheme="zscore"),),
         ),
         network=NetworkSpec(
-            rank=2, in_channels=1, out_channels=2, features=(8, 16), strides=((1, 1), (2, 2)), kernel_sizes=((3, 3), (3, 3))
+            rank=2,
+            in_channels=1,
+            out_channels=2,
+            features=(8, 16),
+            strides=((1, 1), (2, 2)),
+            kernel_sizes=((3, 3), (3, 3)),
+            encoder_blocks=(2,) * 2,
+            decoder_convs=(2,) * 1,
         ),
         training=TrainingSpec(
             patch_size=(96, 96),

@@ -38,6 +38,8 @@ def probe_network(rank: int, width: int, n_stages: int = 4) -> NetworkSpec:
         features=tuple(width * 2**stage for stage in range(n_stages)),
         strides=((1,) * rank, *((2,) * rank,) * (n_stages - 1)),
         kernel_sizes=((3,) * rank,) * n_stages,
+        encoder_blocks=(2,) * n_stages,
+        decoder_convs=(2,) * (n_stages - 1),
     )
 
 

@@ -1,7 +1,7 @@
 """What a U-Net costs, in closed form and without torch: feature map elements, multiply-adds, parameters, training memory.
 
-All functions count the network that `NetworkSpec` describes: per encoder stage `convs_per_stage` convolutions (the first
-one strided), per decoder stage a transposed convolution with kernel = stride followed by `convs_per_stage` convolutions
+All functions count the network that `NetworkSpec` describes: per encoder stage its `encoder_blocks` convolutions (the first
+one strided), per decoder stage a transposed convolution with kernel = stride followed by its `decoder_convs` convolutions
 on the concatenation with the skip, instance normalisation after every convolution, and a 1x1 output head at full
 resolution; with deep supervision also at every other decoder resolution but the coarsest, whose loss weight is zero.
 Convolutions in front of a normalisation have no bias, transposed ones and heads have one.
@@ -42,9 +42,8 @@ def conv_feature_elements(network: NetworkSpec, patch_size: Shape, *, labels: in
         labels: C; nnU-Net counts all declared labels, background and ignore included. Default: the output channels.
     """
     volumes = [prod(shape) for shape in stage_shapes(network, patch_size)]
-    n = network.convs_per_stage
-    encoder = sum(n * features * volume for features, volume in zip(network.features, volumes, strict=True))
-    decoder = sum((n + 1) * features * volume for features, volume in zip(network.features[:-1], volumes, strict=False))
+    encoder = sum(n * f * volume for n, f, volume in zip(network.encoder_blocks, network.features, volumes, strict=True))
+    decoder = sum((n + 1) * f * volume for n, f, volume in zip(network.decoder_convs, network.features, volumes, strict=False))
     return encoder + decoder + (network.out_channels if labels is None else labels) * volumes[0]
 
 
@@ -59,12 +58,14 @@ def multiply_adds(network: NetworkSpec, patch_size: Shape, batch_size: int) -> f
 
 def n_parameters(network: NetworkSpec) -> int:
     """Trainable parameters: weights, biases, and the scale and shift of every instance normalisation."""
-    n, total = network.convs_per_stage, 0
+    total = 0
     for stage, features in enumerate(network.features):
+        n = network.encoder_blocks[stage]
         before = network.in_channels if stage == 0 else network.features[stage - 1]
         taps = prod(network.kernel_sizes[stage])
         total += taps * features * (before + (n - 1) * features) + n * 2 * features
     for stage, features in enumerate(network.features[:-1]):
+        n = network.decoder_convs[stage]
         taps, taps_up = prod(network.kernel_sizes[stage]), prod(network.strides[stage + 1])
         total += taps_up * network.features[stage + 1] * features + features
         total += taps * features * (2 * features + (n - 1) * features) + n * 2 * features
@@ -93,12 +94,14 @@ def _has_head(network: NetworkSpec, stage: int) -> bool:
 
 def _stage_weights(network: NetworkSpec) -> list[float]:
     """Multiply-adds per output element position of every stage, encoder and decoder together."""
-    n, weights = network.convs_per_stage, []
+    weights = []
     for stage, features in enumerate(network.features):
+        n = network.encoder_blocks[stage]
         before = network.in_channels if stage == 0 else network.features[stage - 1]
         taps = prod(network.kernel_sizes[stage])
         here = float(taps * features * (before + (n - 1) * features))
         if stage < network.n_stages - 1:
+            n = network.decoder_convs[stage]
             # every output element of a transposed convolution with kernel = stride sees exactly one tap
             here += network.features[stage + 1] * features
             here += taps * features * (2 * features + (n - 1) * features)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from autoseg.records.base import Part, Record, Shape
 from autoseg.records.dataset import Structure
 
 NormalizationScheme = Literal["ct", "zscore", "rescale_to_0_1", "rgb_to_0_1", "none"]
+NetworkFamily = Literal["plain_unet", "residual_unet", "unet2015"]
+Number = bool | int | float | str | tuple[float | None, ...]
 
 
 class Decision(Part):
-    """Why a value was chosen: the rule, its numbers, and what else would have been possible."""
+    """Why a value was chosen: the rule in general, its numbers here, and what else would have been possible.
+
+    `reason` is the rule applied, a sentence that holds the `numbers`; `alternative` says what else there was, and how to get it.
+    """
 
     name: str
     choice: str
+    rule: str = ""
     reason: str
+    numbers: dict[str, Number] = {}
     alternative: str = ""
 
 
@@ -50,16 +57,21 @@ class Preparation(Part):
 
 
 class NetworkSpec(Part):
-    """A U-Net: stage i has `features[i]`, is entered with `strides[i]`, convolves with `kernel_sizes[i]`."""
+    """A U-Net: stage i has `features[i]`, is entered with `strides[i]`, convolves with `kernel_sizes[i]`.
 
-    kind: Literal["plain_unet"] = "plain_unet"
+    `plain_unet` is nnU-Net's, `residual_unet` its residual-encoder network (blocks of two convolutions behind a stem),
+    `unet2015` that of Ronneberger et al. 2015 (max-pooling, no normalisation).
+    """
+
+    family: NetworkFamily = "plain_unet"
     rank: Literal[2, 3]
     in_channels: int
     out_channels: int
     features: tuple[int, ...]
     strides: tuple[Shape, ...]
     kernel_sizes: tuple[Shape, ...]
-    convs_per_stage: Literal[2] = 2
+    encoder_blocks: tuple[int, ...]  # per stage: convolutions, or residual blocks
+    decoder_convs: tuple[int, ...]  # per stage but the bottleneck, finest first
     deep_supervision: bool = True
 
     @property
@@ -114,6 +126,8 @@ class Configuration(Part):
 
     name: str
     slice_axis: int | None = None
+    previous_stage: str | None = None  # the configuration whose masks are further input channels (cascade)
+    next_stage: str | None = None
     preparation: Preparation
     network: NetworkSpec
     training: TrainingSpec
@@ -133,6 +147,8 @@ class Configuration(Part):
 class Plan(Record):
     """All configurations of a run, one of them the default."""
 
+    FORMAT: ClassVar[int] = 2
+    format: int = 2
     preset: str
     device: Literal["cpu", "cuda", "mps"]
     rank: Literal[2, 3]

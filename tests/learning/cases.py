@@ -71,6 +71,8 @@ def small_configuration(
             features=(4, 8, 8),
             strides=((1,) * rank, (2,) * rank, (2,) * rank),
             kernel_sizes=((3,) * rank,) * 3,
+            encoder_blocks=(2,) * 3,
+            decoder_convs=(2,) * 2,
         ),
         training=TrainingSpec(
             patch_size=patch,

@@ -15,6 +15,8 @@ SMALL = NetworkSpec(
     features=(2, 4),
     strides=((1, 1), (2, 2)),
     kernel_sizes=((3, 3), (3, 3)),
+    encoder_blocks=(2,) * 2,
+    decoder_convs=(2,) * 1,
 )
 
 
@@ -60,6 +62,8 @@ def test_parameters_of_the_network_itself(deep_supervision: bool) -> None:
         strides=((1, 1, 1), (1, 2, 2), (2, 2, 2), (2, 2, 2)),
         kernel_sizes=((1, 3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3)),
         deep_supervision=deep_supervision,
+        encoder_blocks=(2,) * 4,
+        decoder_convs=(2,) * 3,
     )
     network = unet.build_network(spec)
     assert cost.n_parameters(spec) == sum(parameter.numel() for parameter in network.parameters())

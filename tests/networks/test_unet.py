@@ -13,7 +13,14 @@ from tests.learning.cases import small_configuration
 def test_parameters_of_a_two_stage_network() -> None:
     """Convolutions 9*(1*4 + 4*4) + 9*(4*8 + 8*8); up 4*8*4 + 4; decoder 9*(8*4 + 4*4); norms 2*(4+4+8+8+4+4); head 4*2 + 2."""
     spec = NetworkSpec(
-        rank=2, in_channels=1, out_channels=2, features=(4, 8), strides=((1, 1), (2, 2)), kernel_sizes=((3, 3), (3, 3))
+        rank=2,
+        in_channels=1,
+        out_channels=2,
+        features=(4, 8),
+        strides=((1, 1), (2, 2)),
+        kernel_sizes=((3, 3), (3, 3)),
+        encoder_blocks=(2,) * 2,
+        decoder_convs=(2,) * 1,
     )
     expected = 9 * (4 + 16) + 9 * (32 + 64) + (128 + 4) + 9 * (32 + 16) + 2 * 32 + 10
     assert count_parameters(build_network(spec)) == expected
@@ -27,6 +34,8 @@ def test_shapes(patch: tuple[int, ...]) -> None:
         "features": (4, 8, 8, 8),
         "strides": (*spec.strides, (2,) * rank),
         "kernel_sizes": (*spec.kernel_sizes, (3,) * rank),
+        "encoder_blocks": (2,) * 4,
+        "decoder_convs": (2,) * 3,
     }
     spec = spec.model_copy(update=deeper)
     network = build_network(spec)
@@ -43,6 +52,8 @@ def test_anisotropic_strides() -> None:
         features=(4, 8, 8),
         strides=((1, 1, 1), (1, 2, 2), (2, 2, 2)),
         kernel_sizes=((1, 3, 3), (3, 3, 3), (3, 3, 3)),
+        encoder_blocks=(2,) * 3,
+        decoder_convs=(2,) * 2,
     )
     assert spec.divisor == (2, 4, 4)
     assert build_network(spec).eval()(torch.randn(1, 2, 6, 16, 20)).shape == (1, 3, 6, 16, 20)

@@ -70,6 +70,8 @@ def plan_of(rank: int, spacing: tuple[float, ...] | None = None, channels: tuple
             features=(4, 8),
             strides=((1,) * rank, (2,) * rank),
             kernel_sizes=((3,) * rank,) * 2,
+            encoder_blocks=(2,) * 2,
+            decoder_convs=(2,) * 1,
         ),
         training=TrainingSpec(
             patch_size=patch, batch_size=2, epochs=1, steps_per_epoch=1, validation_steps=1, batch_dice=False, mirror_axes=()

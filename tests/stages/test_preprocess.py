@@ -64,7 +64,16 @@ def _configuration(rank: int = 2, slice_axis: int | None = None, **changes: obje
         "spacing_mm": (1.0,) * rank,
         "normalization": (Normalization(scheme="zscore"),),
     } | changes
-    network = NetworkSpec(rank=2, in_channels=1, out_channels=2, features=(8,), strides=((1, 1),), kernel_sizes=((3, 3),))
+    network = NetworkSpec(
+        rank=2,
+        in_channels=1,
+        out_channels=2,
+        features=(8,),
+        strides=((1, 1),),
+        kernel_sizes=((3, 3),),
+        encoder_blocks=(2,) * 1,
+        decoder_convs=(2,) * 0,
+    )
     training = TrainingSpec(
         patch_size=(8, 12), batch_size=2, epochs=1, steps_per_epoch=1, validation_steps=1, batch_dice=True, mirror_axes=(0,)
     )

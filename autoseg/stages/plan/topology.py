@@ -59,6 +59,8 @@ def network_of(layout: Topology, *, base_features: int, max_features: int, in_ch
         features=tuple(min(base_features * 2**stage, max_features) for stage in range(len(layout.strides))),
         strides=layout.strides,
         kernel_sizes=layout.kernel_sizes,
+        encoder_blocks=(2,) * len(layout.strides),
+        decoder_convs=(2,) * (len(layout.strides) - 1),
     )
 
 
