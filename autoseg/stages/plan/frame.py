@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from autoseg.records import Decision, MachineProfile, Normalization, Preparation, Shape, Spacing
+from autoseg.records import Configuration, Decision, MachineProfile, Normalization, Preparation, Shape, Spacing
+from autoseg.records.plan import NetworkFamily
 from autoseg.stages.plan import decisions
 from autoseg.stages.plan.inputs import PlanInputs
 from autoseg.stages.plan.presets import Preset
@@ -13,7 +14,7 @@ from autoseg.stages.plan.spacing import Extent
 
 TILE_BATCH_VOXELS = 2**19  # windows are predicted together up to this size: small ones do not fill a machine alone
 LARGEST_TILE_BATCH = 4
-NETWORK_RANK = {"2d": 2, "3d_fullres": 3}
+NETWORK_RANK = {"3d_fullres": 3, "2d": 2, "3d_lowres": 3, "3d_cascade_fullres": 3}
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class PlanOptions:
     epochs: int | None = None
     memory_bytes: float | None = None
     overrides: tuple[str, ...] = ()
+    family: NetworkFamily | None = None  # instead of the preset's
+    source: Configuration | None = None  # whose network, patch and grid are taken over
 
 
 @dataclass(frozen=True)
