@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -79,6 +80,36 @@ def available_memory() -> int:
         return 4 * 2**30
 
 
+@dataclass
+class Peak:
+    """Bytes that the work inside `peak_memory` took at most, beyond what was held before; None where it cannot be told."""
+
+    bytes: int | None = None
+
+
+@contextlib.contextmanager
+def peak_memory(device: torch.device) -> Iterator[Peak]:
+    """Watch how much memory the work inside takes; on Linux and CUDA only, else `bytes` stays None."""
+    peak = Peak()
+    cuda = device.type == "cuda"
+    if cuda:
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+    else:
+        before = _resident_bytes("VmRSS") if _reset_resident_peak() else 0
+    yield peak
+    after = torch.cuda.max_memory_allocated(device) if cuda else _resident_bytes("VmHWM")
+    peak.bytes = max(0, after - before) if before and after else None
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done what it was given; nothing to do on a CPU."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
 def place(network: nn.Module, device: torch.device) -> nn.Module:
     """Move a network; on CUDA 2D weights go channels-last, as is usual there with low precision.
 
@@ -112,6 +143,24 @@ def naming_memory_errors(cure: str) -> Iterator[None]:
         if is_out_of_memory(error):
             raise OutOfMemory(f"the device's memory did not suffice; {cure}") from error
         raise
+
+
+def _reset_resident_peak() -> bool:
+    """Set the process's largest resident size back to the present one (Linux 4.0 and later); False where that is not possible."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return False
+    return True
+
+
+def _resident_bytes(field: str) -> int:
+    """A field of this process's status in bytes; 0 where the system does not tell."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:")), 0)
 
 
 def _cpu_has_bfloat16() -> bool:

@@ -17,15 +17,16 @@ class SegmentationLoss(nn.Module):
 
     Called with logits `(B, K, *spatial)`, or a list of them finest first, and labels `(B, 1, *spatial)` of internal
     values. Level i of a list weighs 1/2^i (normalised) and is compared with labels subsampled to its grid. Pixels of
-    `ignore_value` take no part. A batch in which every pixel is ignored has loss 0.
+    `ignore_value` take no part. A batch in which every pixel is ignored has loss 0. Without a plan: exclusive labels, none
+    of them ignored.
     """
 
-    def __init__(self, plan: Plan, *, batch_dice: bool):
+    def __init__(self, plan: Plan | None, *, batch_dice: bool):
         super().__init__()
-        self.regions = plan.regions
-        self.members = tuple(target.values for target in plan.targets)
-        self.ignore_value = plan.ignore_value
-        self.dice = DiceLoss(include_background=plan.regions, batch=batch_dice, smooth_nr=SMOOTH, smooth_dr=SMOOTH)
+        self.regions = plan is not None and plan.regions
+        self.members = tuple(target.values for target in plan.targets) if plan else ()
+        self.ignore_value = plan.ignore_value if plan else None
+        self.dice = DiceLoss(include_background=self.regions, batch=batch_dice, smooth_nr=SMOOTH, smooth_dr=SMOOTH)
 
     def forward(self, logits: Tensor | list[Tensor], labels: Tensor) -> Tensor:
         """The scalar loss in float32."""

@@ -1,10 +1,10 @@
 """What a U-Net costs, in closed form and without torch: feature map elements, multiply-adds, parameters, training memory.
 
 All functions count the network that `NetworkSpec` describes: per encoder stage its `encoder_blocks` convolutions (the first
-one strided), per decoder stage a transposed convolution with kernel = stride followed by its `decoder_convs` convolutions
-on the concatenation with the skip, instance normalisation after every convolution, and a 1x1 output head at full
-resolution; with deep supervision also at every other decoder resolution but the coarsest, whose loss weight is zero.
-Convolutions in front of a normalisation have no bias, transposed ones and heads have one.
+one strided) or residual blocks of two, per decoder stage a transposed convolution with kernel = stride followed by its
+`decoder_convs` convolutions on the concatenation with the skip, instance normalisation after every convolution, and a 1x1
+output head at full resolution; with deep supervision also at every other decoder resolution but the coarsest, whose loss
+weight is zero. Convolutions in front of a normalisation have no bias, transposed ones, heads and those of 2015 have one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ def conv_feature_elements(network: NetworkSpec, patch_size: Shape, *, labels: in
     """Output elements of all convolutions for one sample, deep supervision off.
 
     The closed form of what nnU-Net counts on an instantiated network to size patches:
-    sum_s n F_s V_s + sum_decoder (n + 1) F_skip V_skip + C V_0.
+    sum_s n F_s V_s + sum_decoder (d + 1) F_skip V_skip + C V_0; a residual stage has 2 n + [s > 0] in the place of n (the 1 is
+    the skip's projection, which nnU-Net counts even where it only pools), and a stem of F_0 V_0.
 
     Args:
         network: the network.
@@ -42,9 +43,13 @@ def conv_feature_elements(network: NetworkSpec, patch_size: Shape, *, labels: in
         labels: C; nnU-Net counts all declared labels, background and ignore included. Default: the output channels.
     """
     volumes = [prod(shape) for shape in stage_shapes(network, patch_size)]
-    encoder = sum(n * f * volume for n, f, volume in zip(network.encoder_blocks, network.features, volumes, strict=True))
-    decoder = sum((n + 1) * f * volume for n, f, volume in zip(network.decoder_convs, network.features, volumes, strict=False))
-    return encoder + decoder + (network.out_channels if labels is None else labels) * volumes[0]
+    residual = network.family == "residual_unet"
+    total = network.features[0] * volumes[0] if residual else 0
+    for stage, (blocks, features, volume) in enumerate(zip(network.encoder_blocks, network.features, volumes, strict=True)):
+        total += (2 * blocks + (stage > 0) if residual else blocks) * features * volume
+    for convs, features, volume in zip(network.decoder_convs, network.features, volumes, strict=False):
+        total += (convs + 1) * features * volume
+    return total + (network.out_channels if labels is None else labels) * volumes[0]
 
 
 def multiply_adds(network: NetworkSpec, patch_size: Shape, batch_size: int) -> float:
@@ -58,20 +63,18 @@ def multiply_adds(network: NetworkSpec, patch_size: Shape, batch_size: int) -> f
 
 def n_parameters(network: NetworkSpec) -> int:
     """Trainable parameters: weights, biases, and the scale and shift of every instance normalisation."""
-    total = 0
+    extra = 1 if network.family == "unet2015" else 2  # per convolution and feature: a bias, or scale and shift
+    total = network.features[0] * extra if network.family == "residual_unet" else 0
     for stage, features in enumerate(network.features):
-        n = network.encoder_blocks[stage]
-        before = network.in_channels if stage == 0 else network.features[stage - 1]
-        taps = prod(network.kernel_sizes[stage])
-        total += taps * features * (before + (n - 1) * features) + n * 2 * features
+        total += sum(weights + extra * features for weights in _encoder_weights(network, stage))
     for stage, features in enumerate(network.features[:-1]):
-        n = network.decoder_convs[stage]
-        taps, taps_up = prod(network.kernel_sizes[stage]), prod(network.strides[stage + 1])
-        total += taps_up * network.features[stage + 1] * features + features
-        total += taps * features * (2 * features + (n - 1) * features) + n * 2 * features
+        up, *convs = _decoder_weights(network, stage)
+        # a transposed convolution has a tap per position it writes to
+        total += prod(network.strides[stage + 1]) * up + features + sum(weights + extra * features for weights in convs)
+    for stage in range(network.n_stages):
         if _has_head(network, stage):
-            total += features * network.out_channels + network.out_channels
-    return total
+            total += (network.features[stage] + 1) * network.out_channels
+    return total + _stem_weights(network)
 
 
 def training_bytes(network: NetworkSpec, patch_size: Shape, batch_size: int, value_bytes: int) -> float:
@@ -88,24 +91,44 @@ def training_bytes(network: NetworkSpec, patch_size: Shape, batch_size: int, val
 
 
 def _has_head(network: NetworkSpec, stage: int) -> bool:
-    """Whether the decoder puts out logits at this stage."""
+    """Whether logits are put out at this stage."""
     return stage == 0 or (network.deep_supervision and stage < network.n_stages - 2)
 
 
 def _stage_weights(network: NetworkSpec) -> list[float]:
-    """Multiply-adds per output element position of every stage, encoder and decoder together."""
-    weights = []
-    for stage, features in enumerate(network.features):
-        n = network.encoder_blocks[stage]
-        before = network.in_channels if stage == 0 else network.features[stage - 1]
-        taps = prod(network.kernel_sizes[stage])
-        here = float(taps * features * (before + (n - 1) * features))
+    """Multiply-adds per output position of every stage, encoder and decoder together."""
+    result = []
+    for stage in range(network.n_stages):
+        here = sum(_encoder_weights(network, stage)) + (_stem_weights(network) if stage == 0 else 0)
         if stage < network.n_stages - 1:
-            n = network.decoder_convs[stage]
             # every output element of a transposed convolution with kernel = stride sees exactly one tap
-            here += network.features[stage + 1] * features
-            here += taps * features * (2 * features + (n - 1) * features)
-            if _has_head(network, stage):
-                here += features * network.out_channels
-        weights.append(here)
-    return weights
+            here += sum(_decoder_weights(network, stage))
+        if _has_head(network, stage):
+            here += network.features[stage] * network.out_channels
+        result.append(float(here))
+    return result
+
+
+def _stem_weights(network: NetworkSpec) -> int:
+    if network.family != "residual_unet":
+        return 0
+    return prod(network.kernel_sizes[0]) * network.in_channels * network.features[0]
+
+
+def _encoder_weights(network: NetworkSpec, stage: int) -> list[int]:
+    """Weights of every convolution of an encoder stage, the projection of a residual skip included."""
+    features, taps, count = network.features[stage], prod(network.kernel_sizes[stage]), network.encoder_blocks[stage]
+    residual = network.family == "residual_unet"
+    first = network.features[0] if residual else network.in_channels
+    before = first if stage == 0 else network.features[stage - 1]
+    convs = 2 * count if residual else count
+    projection = [before * features] if residual and before != features else []
+    return [taps * before * features, *[taps * features**2] * (convs - 1), *projection]
+
+
+def _decoder_weights(network: NetworkSpec, stage: int) -> list[int]:
+    """Weights of a decoder stage: one tap of the transposed convolution, then every convolution."""
+    features, taps = network.features[stage], prod(network.kernel_sizes[stage])
+    count = network.decoder_convs[stage]
+    convs = [taps * 2 * features * features, *[taps * features**2] * (count - 1)] if count else []
+    return [network.features[stage + 1] * features, *convs]

@@ -1,19 +1,17 @@
-"""The plain U-Net of nnU-Net (Isensee et al. 2021), put together from MONAI's blocks.
+"""The U-Nets by `NetworkSpec`: nnU-Net's plain and residual-encoder networks (Isensee et al. 2021, 2024), and the U-Net of 2015.
 
-Two convolutions a stage, each followed by instance normalisation and leaky ReLU (0.01); a stage is entered with a
-strided convolution and left with a transposed one; every decoder resolution has a 1x1 head for deep supervision.
-Convolutions have no bias: the instance normalisation behind each would take it out again.
+All have an encoder of stages, a decoder that is entered with transposed convolutions, and a 1x1 head at the finest resolution,
+with deep supervision also at the coarser ones. The residual network has a stem of one convolution. The U-Net of Ronneberger
+et al. 2015 pools by maxima, has no normalisation, and here pads its convolutions so that masks keep the image's size.
 """
 
 from __future__ import annotations
 
-from monai.networks.blocks.dynunet_block import UnetBasicBlock, UnetOutBlock, UnetUpBlock
+from monai.networks.layers.factories import Conv
 from torch import Tensor, nn
 
+from autoseg.networks.blocks import NEGATIVE_SLOPE, ResidualBlock, UpBlock, convolution, encoder_stage
 from autoseg.records import NetworkSpec
-
-NORM = ("INSTANCE", {"affine": True, "eps": 1e-5})
-NEGATIVE_SLOPE = 0.01
 
 
 class UNet(nn.Module):
@@ -27,30 +25,22 @@ class UNet(nn.Module):
     def __init__(self, spec: NetworkSpec):
         super().__init__()
         self.spec = spec
-        widths = (spec.in_channels, *spec.features)
-        self.encoder = nn.ModuleList(
-            UnetBasicBlock(spec.rank, widths[i], widths[i + 1], spec.kernel_sizes[i], spec.strides[i], NORM)
-            for i in range(spec.n_stages)
-        )
-        self.decoder = nn.ModuleList(
-            UnetUpBlock(
-                spec.rank,
-                spec.features[i + 1],
-                spec.features[i],
-                spec.kernel_sizes[i],
-                1,
-                spec.strides[i + 1],
-                NORM,
-                trans_bias=True,
-            )
-            for i in reversed(range(spec.n_stages - 1))
-        )
+        residual = spec.family == "residual_unet"
+        self.stem = convolution(spec, spec.in_channels, spec.features[0], spec.kernel_sizes[0]) if residual else nn.Identity()
+        widths = (spec.features[0] if residual else spec.in_channels, *spec.features)
+        self.encoder = nn.ModuleList(encoder_stage(spec, index, widths[index]) for index in range(spec.n_stages))
+        self.decoder = nn.ModuleList(UpBlock(spec, index) for index in reversed(range(spec.n_stages - 1)))
         n_heads = max(1, spec.n_stages - 2) if spec.deep_supervision else 1
-        self.heads = nn.ModuleList(UnetOutBlock(spec.rank, spec.features[i], spec.out_channels) for i in range(n_heads))
+        head = Conv[Conv.CONV, spec.rank]
+        self.heads = nn.ModuleList(head(spec.features[i], spec.out_channels, 1) for i in range(n_heads))
         self.apply(_initialise)
+        for module in self.modules():
+            if isinstance(module, ResidualBlock):
+                module.start_as_identity()
 
     def forward(self, x: Tensor) -> Tensor | list[Tensor]:
         """See the class."""
+        x = self.stem(x)
         skips: list[Tensor] = []
         for stage in self.encoder:
             x = stage(x)
@@ -73,8 +63,9 @@ def build_network(spec: NetworkSpec) -> UNet:
 
 
 def _initialise(module: nn.Module) -> None:
+    """He et al. 2015, as nnU-Net and the U-Net of 2015."""
     if isinstance(module, (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)):
-        nn.init.kaiming_normal_(module.weight, a=NEGATIVE_SLOPE)  # He et al. 2015, as nnU-Net
+        nn.init.kaiming_normal_(module.weight, a=NEGATIVE_SLOPE)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
 

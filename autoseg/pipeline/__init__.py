@@ -85,7 +85,7 @@ def plan(
         DataError: every fault of the data set, at once.
         PlanError, RunFolderError: what their names say.
     """
-    from autoseg.pipeline.machine import machine_for
+    from autoseg.pipeline.machine import machine_for, plan_and_measure
     from autoseg.stages.fingerprint import fingerprint_dataset
     from autoseg.stages.index import index_dataset
     from autoseg.stages.plan import PlanOptions, make_plan
@@ -116,8 +116,8 @@ def plan(
         hold_out=hold_out,
         splits_file=None if splits is None else Path(splits),
     )
-    machine = machine_for(device, options, found.rank, progress)
-    decided = make_plan(found, facts, chosen, machine, options)
+    place = machine_for(device, options, found.rank, progress)
+    decided, machine = plan_and_measure(place, lambda machine: make_plan(found, facts, chosen, machine, options), progress)
     outcome = PlanOutcome(found, facts, chosen, decided, machine)
     if overwrite:
         _refuse_orphans(folder, decided, chosen)

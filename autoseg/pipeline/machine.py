@@ -2,38 +2,111 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, cast
 
+from autoseg.errors import OutOfMemory, PlanError
 from autoseg.progress import Progress
-from autoseg.records import MachineProfile
+from autoseg.records import Configuration, MachineProfile, Plan
 from autoseg.stages.plan import PlanOptions, load_preset
+from autoseg.stages.plan.timing import speed_of
 
 NNUNET_MEMORY_BYTES = 8 * 10**9  # what nnU-Net's own preset is made for
+PROBE_SECONDS = 20.0  # for all measuring
+ROUNDS = 4  # of planning and measuring what was planned
+STEPS_OF_A_PROBE = 8  # training steps and forward passes that a measurement takes, in training steps
 
 
-def machine_for(device: str, options: PlanOptions, rank: int, progress: Progress) -> MachineProfile:
-    """Describe the device, and probe its speed when the plan is to fit a time.
+@dataclass(frozen=True)
+class Workplace:
+    """A machine, and whether it is the one at hand, on which more can be measured until `deadline` (monotonic seconds)."""
 
-    A preset that plans as nnU-Net does looks at no device, so torch is not even imported for it.
+    profile: MachineProfile
+    here: bool = False
+    deadline: float = 0.0
 
-    A device that is not here is planned for by its memory alone.
+
+def machine_for(
+    device: str, options: PlanOptions, rank: int, progress: Progress, *, throughput: Path | None = None, measure: bool = False
+) -> Workplace:
+    """Describe the device, and probe its speed.
+
+    A preset that plans as nnU-Net does looks at no device, so torch is not even imported for it, unless `measure` asks for its
+    speed all the same. `throughput` is the machine.json of another machine. A device that is not here is planned for by its
+    memory alone.
 
     Raises:
-        PlanError: the device is not here, and its memory was not given either.
+        PlanError: the device is not here, and its memory was not given either; or it is not that of `throughput`.
+        RecordError: `throughput` is no profile.
     """
-    if load_preset(options.preset).budget is None:
+    if throughput is not None:
+        return Workplace(_profile_of(throughput, device, options))
+    if load_preset(options.preset).budget is None and not measure:
         name = cast("Literal['cpu', 'cuda', 'mps']", "cuda" if device == "auto" else device)
         memory = int(options.memory_bytes or NNUNET_MEMORY_BYTES)
-        return MachineProfile(device=name, name="not looked at", cores=0, memory_bytes=memory, precision="float32")
-    progress.stage("measuring this machine (a few seconds)")
-    from autoseg.engines.device import describe_machine, is_present, pick_device
+        return Workplace(MachineProfile(device=name, name="not looked at", cores=0, memory_bytes=memory, precision="float32"))
+    progress.stage(f"measuring this machine (at most {PROBE_SECONDS:.0f} seconds)")
+    deadline = time.monotonic() + PROBE_SECONDS
+    from autoseg.engines.device import is_present, pick_device
     from autoseg.learning.probe import probe_machine
 
     if device != "auto" and options.memory_bytes and not is_present(device):
         named = cast("Literal['cpu', 'cuda', 'mps']", device)
         memory = int(options.memory_bytes)
-        return MachineProfile(device=named, name="not here, not measured", cores=0, memory_bytes=memory, precision="bfloat16")
-    chosen = pick_device(device)
-    if chosen.type == "cuda" and options.time_budget_seconds is None:
-        return describe_machine(chosen)
-    return probe_machine(chosen, ranks=(2,) if rank == 2 else (2, 3))
+        return Workplace(
+            MachineProfile(device=named, name="not here, not measured", cores=0, memory_bytes=memory, precision="bfloat16")
+        )
+    return Workplace(probe_machine(pick_device(device), ranks=(2,) if rank == 2 else (2, 3)), here=True, deadline=deadline)
+
+
+def plan_and_measure(place: Workplace, make: Callable[[MachineProfile], Plan], progress: Progress) -> tuple[Plan, MachineProfile]:
+    """Plan, measure the very network that was chosen, and plan again, until the choice stands on its own measurement.
+
+    So the predicted time is that of the planned network, not of one like it. Configurations beside the default one are not
+    measured. Ends early when the time for measuring is used up.
+    """
+    machine = place.profile
+    plan = make(machine)
+    for _ in range(ROUNDS if place.here else 0):
+        chosen = plan.configurations[plan.default]
+        more = _measured(machine, chosen, place.deadline)
+        if more is None:
+            break
+        machine = more
+        plan = make(machine)
+    progress.advance(1)
+    return plan, machine
+
+
+def _measured(machine: MachineProfile, chosen: Configuration, deadline: float) -> MachineProfile | None:
+    """The profile with a probe of a configuration's network; None where there is one already, or no time for it."""
+    import torch
+
+    from autoseg.learning.probe import measure
+
+    network, patch, batch = chosen.network, chosen.training.patch_size, chosen.training.batch_size
+    speed = speed_of(machine, network.rank)
+    expected = STEPS_OF_A_PROBE * speed.step_seconds(network, patch, batch)
+    if speed.probe_of(network, patch, batch) or time.monotonic() + expected > deadline:
+        return None
+    try:
+        probe = measure(network, patch, batch, torch.device(machine.device), machine.precision)
+    except (OutOfMemory, MemoryError, RuntimeError):  # planning goes on with what is known; training would say it by name
+        return None
+    return machine.model_copy(update={"throughput": (*machine.throughput, probe)})
+
+
+def _profile_of(path: Path, device: str, options: PlanOptions) -> MachineProfile:
+    profile = MachineProfile.load(path / "machine.json" if path.is_dir() else path)
+    if device not in ("auto", profile.device):
+        raise PlanError(
+            f"--device {device}, but {path} was measured on {profile.device}; leave --device away, or give another file"
+        )
+    if not profile.throughput:
+        raise PlanError(
+            f"{path} holds no measured throughput; plan on that machine without --preset nnunet, and take its machine.json"
+        )
+    return profile.model_copy(update={"memory_bytes": int(options.memory_bytes)}) if options.memory_bytes else profile

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from autoseg.records.base import Part, Record, Shape
+from autoseg.records.plan import NetworkSpec
 
 
 class Throughput(Part):
-    """One probe: a network of `base_features` on a batch of patches; seconds per training step and per forward pass."""
+    """One probe: a network trained for a few steps on a batch of random patches. Seconds are those of a quiet machine."""
 
-    rank: Literal[2, 3]
-    base_features: int
-    n_stages: int
+    network: NetworkSpec
     patch_size: Shape
     batch_size: int
-    work: float  # multiply-adds of one forward pass of the batch, see networks.cost
-    step_seconds: float
-    forward_seconds: float
+    step_seconds: float  # forward, backward and optimiser
+    forward_seconds: float  # of the batch, without gradients
+    data_seconds: float  # to augment the batch, where that happens in the training process; else 0
+    peak_bytes: int | None  # of memory, beyond what the process held before; None where it cannot be told
 
 
 class MachineProfile(Record):
     """The device, its memory, and training throughput measured by a short probe (none when not probed)."""
 
+    FORMAT: ClassVar[int] = 2
+    format: int = 2
     device: Literal["cpu", "cuda", "mps"]
     name: str
     cores: int

@@ -132,7 +132,7 @@ class Configuration(Part):
     network: NetworkSpec
     training: TrainingSpec
     inference: InferenceSpec
-    median_shape: Shape  # of the prepared cases, at the network's rank
+    median_shape: tuple[float, ...]  # of the prepared cases, at the network's rank; halves occur over an even number of cases
     decisions: tuple[Decision, ...] = ()
 
     def digests(self) -> dict[str, str]:

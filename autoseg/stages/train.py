@@ -20,6 +20,7 @@ from autoseg.learning.journal import EpochLine, Journal, draw_curves
 from autoseg.learning.loss import SegmentationLoss, hard_counts
 from autoseg.learning.sampler import Batch, PatchSampler
 from autoseg.learning.schedule import Schedule, amend_length, learning_rate
+from autoseg.learning.step import Step, sgd
 from autoseg.networks.unet import build_network
 from autoseg.parallel import available_cores
 from autoseg.processing.store import PreparedCase
@@ -116,9 +117,7 @@ def _set_up(
     with torch.random.fork_rng():
         torch.manual_seed(spec.seed * 1000 + fold + 1)
         network = place(build_network(configuration.network), device)
-    optimizer = torch.optim.SGD(
-        network.parameters(), spec.initial_lr, momentum=spec.momentum, weight_decay=spec.weight_decay, nesterov=spec.momentum > 0
-    )
+    optimizer = sgd(network, spec.initial_lr, spec.momentum, spec.weight_decay)
     folder.mkdir(parents=True, exist_ok=True)
     return FoldTrainer(
         plan=plan,
@@ -254,25 +253,11 @@ def _train_epoch(trainer: FoldTrainer, batches: Iterator[Batch], validation: Dat
 
 def _step(trainer: FoldTrainer, batch: Batch, rate: float) -> Tensor:
     """One optimiser step; the loss, still on the device."""
-    spec = trainer.configuration.training
     for group in trainer.optimizer.param_groups:
         group["lr"] = rate
-    images, labels = _to(batch, trainer.device)
-    with autocast(trainer.device, trainer.precision):
-        outputs = trainer.network(images)
-    loss = trainer.loss(outputs, labels)
-    trainer.optimizer.zero_grad(set_to_none=True)
-    if trainer.scaler is None:
-        loss.backward()
-        nn.utils.clip_grad_norm_(trainer.network.parameters(), spec.gradient_clip)
-        trainer.optimizer.step()
-    else:
-        trainer.scaler.scale(loss).backward()
-        trainer.scaler.unscale_(trainer.optimizer)
-        nn.utils.clip_grad_norm_(trainer.network.parameters(), spec.gradient_clip)
-        trainer.scaler.step(trainer.optimizer)
-        trainer.scaler.update()
-    return loss.detach()
+    clip = trainer.configuration.training.gradient_clip
+    step = Step(trainer.network, trainer.loss, trainer.optimizer, trainer.scaler, trainer.device, trainer.precision, clip)
+    return step(*_to(batch, trainer.device))
 
 
 def _validate_patches(trainer: FoldTrainer, batches: DataLoader[Batch]) -> tuple[float | None, dict[str, float | None]]:

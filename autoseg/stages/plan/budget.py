@@ -11,17 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from math import log2, prod
+from math import inf, log2, prod
 
 from autoseg.errors import PlanError
-from autoseg.networks.cost import training_bytes
-from autoseg.records import InferenceSpec, MachineProfile, NetworkSpec, Shape, Spacing
+from autoseg.records import Configuration, InferenceSpec, MachineProfile, NetworkSpec, Shape, Spacing
+from autoseg.records.plan import NetworkFamily
 from autoseg.stages.plan.inputs import PlanInputs
-from autoseg.stages.plan.patch import largest_patch
+from autoseg.stages.plan.patch import largest_patch, largest_patch_2015
 from autoseg.stages.plan.presets import BudgetRule, SizeRule
 from autoseg.stages.plan.spacing import Extent, coarsened, extent_to_show, median_shape
-from autoseg.stages.plan.timing import Speed, speed_of, training_step_seconds, validation_seconds
-from autoseg.stages.plan.topology import Topology, network_of
+from autoseg.stages.plan.timing import Speed, peak_bytes, speed_of, training_step_seconds, validation_seconds
+from autoseg.stages.plan.topology import MOST_FEATURES_2015, WIDTH_2015, Topology, network_of
 
 REFERENCE_WIDTH = 32  # nnU-Net's; the cap on features is stated for it
 
@@ -38,6 +38,10 @@ class Task:
     rule: BudgetRule
     seconds: float
     memory_bytes: float
+    family: NetworkFamily = "plain_unet"
+    source: Configuration | None = None  # whose network, patch and grid are taken over: only the batch is left to choose
+    least_share: float = 0.0  # of the median image that a patch must show
+    most_voxels: float = inf  # of the median image
 
     @property
     def may_coarsen(self) -> bool:
@@ -136,39 +140,70 @@ def steps_in(task: Task, step_seconds: float, validation: float) -> int:
 
 def _candidates(task: Task) -> Iterator[Candidate]:
     speed = speed_of(task.machine, task.rank)
+    for place, network, patch in _networks(task):
+        for batch in _batches(task, place.median, patch):
+            candidate = _priced(task, speed, place, patch, network, batch)
+            if candidate.bytes <= task.memory_bytes:
+                yield candidate
+
+
+def _networks(task: Task) -> Iterator[tuple[_Grid, NetworkSpec, Shape]]:
+    """Every grid with every patch and width; or the one network that is taken over."""
+    if task.source is not None:
+        spacing = tuple(
+            own or given for own, given in zip(task.source.preparation.spacing_mm or task.spacing, task.spacing, strict=True)
+        )
+        yield _grid(task, 1.0, spacing), task.source.network, task.source.training.patch_size
+        return
     for coarsening in allowed_coarsenings(task):
-        head, grid = task.spacing[: -task.rank], coarsened(task.spacing[-task.rank :], coarsening)
-        median = median_shape(task.inputs, (*head, *grid))
-        extent = extent_to_show(task.inputs, (*head, *grid), median)[-task.rank :] if task.may_coarsen else median[-task.rank :]
-        place = _Grid(coarsening, (*head, *grid), median, extent)
-        for layout in _layouts(grid, extent, task.rule.patch_voxels[task.rank]):
-            for width in task.rule.widths:
-                network = network_of(
-                    layout,
-                    base_features=width,
-                    max_features=task.size.max_features[task.rank] * width // REFERENCE_WIDTH,
-                    in_channels=len(task.inputs.channels),
-                    out_channels=task.inputs.n_outputs,
-                )
-                for batch in _batches(task, median, layout):
-                    candidate = _priced(task, speed, place, layout, network, batch)
-                    if candidate.bytes <= task.memory_bytes:
-                        yield candidate
+        fine = task.spacing[-task.rank :]
+        place = _grid(task, coarsening, (*task.spacing[: -task.rank], *coarsened(fine, coarsening)))
+        if prod(place.median) > task.most_voxels:
+            continue
+        for layout in _layouts(task, place):
+            if prod(layout.patch_size) < task.least_share * prod(place.median[-task.rank :]):
+                continue
+            for width in _widths(task):
+                yield place, _network(task, layout, width), layout.patch_size
 
 
-def _layouts(grid: Spacing, extent: Extent, limits: tuple[int, ...]) -> list[Topology]:
+def _grid(task: Task, coarsening: float, spacing: Spacing) -> _Grid:
+    median = median_shape(task.inputs, spacing)
+    extent = extent_to_show(task.inputs, spacing, median) if task.may_coarsen else median
+    return _Grid(coarsening, spacing, median, extent[-task.rank :])
+
+
+def _layouts(task: Task, place: _Grid) -> list[Topology]:
     """Patches to try, from small ones to all that should be shown."""
     found: dict[Shape, Topology] = {}
-    for limit in limits:
-        layout = largest_patch(grid, extent, partial(_is_within, limit))
+    spacing = place.spacing[-task.rank :]
+    shrink = largest_patch_2015 if task.family == "unet2015" else largest_patch
+    for limit in task.rule.patch_voxels[task.rank]:
+        layout = shrink(spacing, place.extent, partial(_is_within, limit))
         found[layout.patch_size] = layout
     return list(found.values())
 
 
-def _batches(task: Task, median: Extent, layout: Topology) -> tuple[int, ...]:
+def _widths(task: Task) -> tuple[int, ...]:
+    return (WIDTH_2015,) if task.family == "unet2015" else task.rule.widths
+
+
+def _network(task: Task, layout: Topology, width: int) -> NetworkSpec:
+    most = task.size.max_features[task.rank] * width // REFERENCE_WIDTH
+    return network_of(
+        layout,
+        family=task.family,
+        base_features=width,
+        max_features=MOST_FEATURES_2015 if task.family == "unet2015" else most,
+        in_channels=len(task.inputs.channels),
+        out_channels=task.inputs.n_outputs,
+    )
+
+
+def _batches(task: Task, median: Extent, patch: Shape) -> tuple[int, ...]:
     """Batches to try: the smallest, and those that cover no more of the data set than nnU-Net allows."""
     smallest, *larger = task.rule.batches[task.rank]
-    by_data = prod(median) * task.inputs.n_training * task.size.largest_dataset_share / prod(layout.patch_size)
+    by_data = prod(median) * task.inputs.n_training * task.size.largest_dataset_share / prod(patch)
     return (smallest, *(batch for batch in larger if batch <= by_data))
 
 
@@ -180,12 +215,11 @@ def _priced(
     task: Task,
     speed: Speed,
     grid: _Grid,
-    layout: Topology,
+    patch: Shape,
     network: NetworkSpec,
     batch: int,
 ) -> Candidate:
     """Steps and memory of one combination; predictions are mirrored where that takes a small part of the budget."""
-    patch = layout.patch_size
     image = tuple(round(n) for n in grid.median)
     step = training_step_seconds(speed, network, patch, batch, task.rule)
 
@@ -196,7 +230,6 @@ def _priced(
     mirrored = validation(all_axes)
     axes = all_axes if mirrored <= task.rule.mirroring_share * task.seconds else ()
     seconds = mirrored if axes else validation(())
-    value_bytes = 4 if task.machine.precision == "float32" else 2
     return Candidate(
         coarsening=grid.coarsening,
         spacing=grid.spacing,
@@ -208,6 +241,6 @@ def _priced(
         mirror_axes=axes,
         step_seconds=step,
         validation_seconds=seconds,
-        bytes=training_bytes(network, patch, batch, value_bytes),
+        bytes=peak_bytes(task.machine, network, patch, batch),
         steps=steps_in(task, step, seconds),
     )

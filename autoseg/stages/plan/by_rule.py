@@ -1,16 +1,19 @@
-"""A configuration sized by nnU-Net's rule: memory decides, the length is given."""
+"""Configurations sized by nnU-Net's rule: memory decides, the length is given."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from math import prod
 
-from autoseg.networks.cost import training_bytes
+from autoseg.errors import PlanError
+from autoseg.networks.cost import conv_feature_elements
 from autoseg.records import Configuration, InferenceSpec, TrainingSpec
 from autoseg.stages.plan import decisions
 from autoseg.stages.plan.frame import (
+    CASCADE,
     NETWORK_RANK,
     Frame,
+    cascade_of,
     preparation_of,
     shared_decisions,
     slice_axis,
@@ -18,17 +21,36 @@ from autoseg.stages.plan.frame import (
     value_bytes,
     whole,
 )
-from autoseg.stages.plan.nnunet import Sized, lowres_network, size_network
+from autoseg.stages.plan.nnunet import Sized, lowres_network, size_network, with_family
 from autoseg.stages.plan.presets import SizeRule
-from autoseg.stages.plan.timing import speed_of, training_step_seconds, validation_seconds
+from autoseg.stages.plan.spacing import median_shape
+from autoseg.stages.plan.timing import peak_bytes, speed_of, training_step_seconds, validation_seconds
 
 
-def configuration_by_rule(frame: Frame, name: str) -> Configuration:
-    """Patch and batch fill the memory; epochs are the user's or nnU-Net's."""
+def configurations_by_rule(frame: Frame) -> dict[str, Configuration]:
+    """Patch and batch fill the memory; epochs are the user's or nnU-Net's.
+
+    Volumes get a low-resolution network and a cascade where a full-resolution patch shows too little of the image.
+    """
+    if frame.options.source is not None:
+        name = frame.options.source.name
+        return {name: _configuration(frame, name, _sized_as(frame, frame.options.source), frame.preset.size, over_batch=True)}
+    result: dict[str, Configuration] = {}
+    lowres, memory = None, _sizing_memory(frame)
+    if frame.has_volumes:
+        rule, fullres = _fitted(frame, 3, memory)
+        lowres = lowres_network(frame.inputs, fullres, rule, memory)
+        result["3d_fullres"] = _configuration(frame, "3d_fullres", fullres, rule, over_batch=lowres is not None)
+    rule_2d, slices = _fitted(frame, 2, memory)
+    result["2d"] = _configuration(frame, "2d", slices, rule_2d, over_batch=True)
+    if lowres is not None:
+        result["3d_lowres"] = _configuration(frame, "3d_lowres", _in_memory(frame, lowres, rule), rule, over_batch=False)
+        result[CASCADE] = cascade_of(result["3d_fullres"])
+    return result
+
+
+def _configuration(frame: Frame, name: str, found: Sized, rule: SizeRule, *, over_batch: bool) -> Configuration:
     rank, preset, options = NETWORK_RANK[name], frame.preset, frame.options
-    memory = _sizing_memory(frame)
-    rule, found = _sized(frame, rank, memory)
-    dice = rank == 2 or lowres_network(frame.inputs, found, rule, memory) is not None
     length = preset.length
     epochs = options.epochs or length.epochs
     preparation = preparation_of(frame, name, (*frame.spacing[:-rank], *found.spacing))
@@ -38,30 +60,31 @@ def configuration_by_rule(frame: Frame, name: str) -> Configuration:
         epochs=epochs,
         steps_per_epoch=length.steps_per_epoch,
         validation_steps=length.validation_steps,
-        batch_dice=dice,
+        batch_dice=over_batch,
         mirror_axes=tuple(range(rank)),
     )
     step, axes, why = _predicted(frame, found, training)
     plain = Configuration(
         name=name,
         slice_axis=slice_axis(frame, name),
+        next_stage=CASCADE if name == "3d_lowres" else None,
         preparation=preparation,
         network=found.network,
         training=training,
         inference=InferenceSpec(mirror_axes=axes, tile_batch_size=tile_batch(found.patch_size) if preset.fit_machine else 1),
-        median_shape=whole(found.median),
+        median_shape=found.median,
     )
     hours = None if step is None else step * epochs * length.steps_per_epoch / 3600
     reasons = [
         *shared_decisions(frame, preparation, ""),
-        *decisions.sized(found, rule, memory, frame.inputs),
+        *decisions.sized(found, rule, _sizing_memory(frame), frame.inputs),
         decisions.depth(plain),
-        decisions.batch_dice(name, found.median, found.patch_size, dice, rule.lowres_threshold),
+        decisions.batch_dice(name, found.median, found.patch_size, over_batch, rule.lowres_threshold),
         decisions.length_by_rule(epochs, length.steps_per_epoch, options.epochs is not None, hours),
         decisions.inference(plain, why),
     ]
     if preset.fit_machine:
-        used = training_bytes(found.network, found.patch_size, found.batch_size, value_bytes(frame.machine))
+        used = peak_bytes(frame.machine, found.network, found.patch_size, found.batch_size)
         reasons.append(decisions.shrunk_to_memory(found, used, frame.memory_bytes))
     return plain.model_copy(update={"decisions": tuple(reasons)})
 
@@ -79,12 +102,15 @@ def _sizing_memory(frame: Frame) -> float:
     return available if useful is None else min(available, useful)
 
 
-def _sized(frame: Frame, rank: int, memory: float) -> tuple[SizeRule, Sized]:
-    """nnU-Net's size, then reduced until the estimate of peak memory fits: first the batch, then the width, then the patch."""
-    rule, per_value = frame.preset.size, value_bytes(frame.machine)
+def _fitted(frame: Frame, rank: int, memory: float) -> tuple[SizeRule, Sized]:
+    """nnU-Net's size, then reduced until the estimate of peak memory fits: first the batch, then the width, then the patch.
+
+    Returns the rule with the width that was taken, too.
+    """
+    rule = with_family(frame.preset.size, frame.family)
     voxels = prod(frame.median) * frame.inputs.n_training
     widths = [rule.base_features]
-    if frame.preset.budget is not None:
+    if frame.preset.budget is not None and rule.family != "unet2015":
         widths += [width for width in reversed(frame.preset.budget.widths) if width < rule.base_features]
     while True:
         for width in widths:
@@ -93,10 +119,45 @@ def _sized(frame: Frame, rank: int, memory: float) -> tuple[SizeRule, Sized]:
             found = size_network(frame.inputs, frame.spacing[-rank:], frame.median[-rank:], voxels, narrowed, memory)
             if not frame.preset.fit_machine:
                 return rule, found
-            for batch in range(found.batch_size, rule.minimum_batch - 1, -1):
-                if training_bytes(found.network, found.patch_size, batch, per_value) <= frame.memory_bytes:
-                    return narrowed, replace(found, batch_size=batch)
+            fitting = _in_memory(frame, found, rule)
+            if _bytes(frame, fitting) <= frame.memory_bytes:
+                return narrowed, fitting
         memory /= 2
+
+
+def _in_memory(frame: Frame, found: Sized, rule: SizeRule) -> Sized:
+    """The network with the largest batch that fits the memory, the smallest allowed one if none does."""
+    while frame.preset.fit_machine and found.batch_size > rule.minimum_batch and _bytes(frame, found) > frame.memory_bytes:
+        found = replace(found, batch_size=found.batch_size - 1)
+    return found
+
+
+def _bytes(frame: Frame, found: Sized) -> float:
+    return peak_bytes(frame.machine, found.network, found.patch_size, found.batch_size)
+
+
+def _sized_as(frame: Frame, source: Configuration) -> Sized:
+    """A network that is taken over, with its patch, batch and grid, on this data set.
+
+    Raises:
+        PlanError: it does not fit the memory even with a batch of two.
+    """
+    rank, rule = source.network.rank, frame.preset.size
+    grid = tuple(own or given for own, given in zip(source.preparation.spacing_mm or frame.spacing, frame.spacing, strict=True))
+    median = median_shape(frame.inputs, grid)
+    elements = conv_feature_elements(source.network, source.training.patch_size, labels=frame.inputs.n_labels)
+    memory = _sizing_memory(frame)
+    reference = rule.reference_elements[rank] * memory / rule.reference_memory_bytes
+    batch = source.training.batch_size
+    network, patch = source.network, source.training.patch_size
+    found = Sized(grid[-rank:], median[-rank:], patch, network, batch, elements, reference, batch, batch)
+    fitting = _in_memory(frame, found, rule)
+    if frame.preset.fit_machine and _bytes(frame, fitting) > frame.memory_bytes:
+        needed = _bytes(frame, fitting) / 1e9
+        raise PlanError(
+            f"the network of the other run needs {needed:.1f} GB here, more than {frame.memory_bytes / 1e9:.1f} GB; allow more with --memory"
+        )
+    return fitting
 
 
 def _predicted(frame: Frame, found: Sized, training: TrainingSpec) -> tuple[float | None, tuple[int, ...], str]:

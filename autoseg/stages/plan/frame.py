@@ -14,7 +14,8 @@ from autoseg.stages.plan.spacing import Extent
 
 TILE_BATCH_VOXELS = 2**19  # windows are predicted together up to this size: small ones do not fill a machine alone
 LARGEST_TILE_BATCH = 4
-NETWORK_RANK = {"3d_fullres": 3, "2d": 2, "3d_lowres": 3, "3d_cascade_fullres": 3}
+CASCADE = "3d_cascade_fullres"
+NETWORK_RANK = {"3d_fullres": 3, "2d": 2, "3d_lowres": 3, CASCADE: 3}
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,16 @@ class Frame:
     schemes: tuple[Normalization, ...]
 
     @property
+    def has_volumes(self) -> bool:
+        """Whether 3D networks make sense: not for single slices."""
+        return self.inputs.rank == 3 and self.median[0] != 1
+
+    @property
+    def family(self) -> NetworkFamily:
+        """Of the networks that are planned."""
+        return self.options.family or self.preset.size.family
+
+    @property
     def memory_bytes(self) -> float:
         """What a training may fill."""
         return self.options.memory_bytes or self.machine.memory_bytes * self.preset.memory_share
@@ -73,6 +84,11 @@ def shared_decisions(frame: Frame, preparation: Preparation, coarsening: str) ->
         decisions.transpose(frame.target_before, frame.order),
         decisions.normalization(frame.inputs, frame.schemes),
     ]
+
+
+def cascade_of(fullres: Configuration) -> Configuration:
+    """The second stage of a cascade: the full-resolution network, which also sees the low-resolution one's masks."""
+    return fullres.model_copy(update={"name": CASCADE, "previous_stage": "3d_lowres"})
 
 
 def slice_axis(frame: Frame, name: str) -> int | None:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 
+from autoseg.errors import PlanError
 from autoseg.records import Configuration, InferenceSpec, TrainingSpec
 from autoseg.stages.plan import decisions
 from autoseg.stages.plan.budget import Candidate, Task, fit_to_time
-from autoseg.stages.plan.frame import NETWORK_RANK, Frame, preparation_of, shared_decisions, slice_axis, tile_batch, whole
+from autoseg.stages.plan.frame import (
+    CASCADE,
+    NETWORK_RANK,
+    Frame,
+    cascade_of,
+    preparation_of,
+    shared_decisions,
+    slice_axis,
+    tile_batch,
+)
+from autoseg.stages.plan.nnunet import LOWRES_WORTHWHILE
 from autoseg.stages.plan.presets import BudgetRule
 from autoseg.stages.plan.timing import speed_of
 
@@ -15,9 +27,45 @@ FEWEST_EPOCHS = 20  # points of the training curve
 MOST_EPOCHS = 1000
 
 
-def configuration_in_time(frame: Frame, name: str, rule: BudgetRule, seconds: float) -> Configuration:
-    """The best candidate for `seconds` of wall time per fold, validation included; `--epochs` then replaces its length."""
-    task = Task(
+def configurations_in_time(frame: Frame, rule: BudgetRule, seconds: float) -> dict[str, Configuration]:
+    """Every configuration for `seconds` of wall time per fold, validation included; `--epochs` then replaces its length.
+
+    Where a 3D patch shows less of the image than nnU-Net asks for, a low-resolution network that shows enough is planned, too,
+    and the cascade that refines its masks at full resolution.
+    """
+    if frame.options.source is not None:
+        name = frame.options.source.name
+        return {name: _configuration(frame, name, rule, seconds)}
+    result: dict[str, Configuration] = {}
+    for name in ("3d_fullres", "2d") if frame.has_volumes else ("2d",):
+        result[name] = _configuration(frame, name, rule, seconds)
+    if frame.has_volumes and (lowres := _lowres(frame, result["3d_fullres"], rule, seconds)) is not None:
+        result["3d_lowres"] = lowres
+        result[CASCADE] = cascade_of(result["3d_fullres"])
+    return result
+
+
+def _configuration(frame: Frame, name: str, rule: BudgetRule, seconds: float) -> Configuration:
+    task = _task(frame, name, rule, seconds)
+    return _described(frame, name, task, *fit_to_time(task))
+
+
+def _lowres(frame: Frame, fullres: Configuration, rule: BudgetRule, seconds: float) -> Configuration | None:
+    """The best network whose patch shows enough of the image, on a grid that is worth it; None where none is called for."""
+    threshold = frame.preset.size.lowres_threshold
+    if coverage(fullres) >= threshold:
+        return None
+    voxels = prod(fullres.median_shape) / LOWRES_WORTHWHILE
+    task = replace(_task(frame, "3d_lowres", rule, seconds), least_share=threshold, most_voxels=voxels)
+    try:
+        chosen, compared = fit_to_time(task)
+    except PlanError:  # no grid that may be taken is coarse enough: the full-resolution network stands alone
+        return None
+    return _described(frame, "3d_lowres", task, chosen, compared)
+
+
+def _task(frame: Frame, name: str, rule: BudgetRule, seconds: float) -> Task:
+    return Task(
         inputs=frame.inputs,
         spacing=frame.spacing,
         rank=NETWORK_RANK[name],
@@ -26,8 +74,14 @@ def configuration_in_time(frame: Frame, name: str, rule: BudgetRule, seconds: fl
         rule=rule,
         seconds=seconds,
         memory_bytes=frame.memory_bytes,
+        family=frame.family,
+        source=frame.options.source,
     )
-    chosen, compared = fit_to_time(task)
+
+
+def _described(frame: Frame, name: str, task: Task, chosen: Candidate, compared: int) -> Configuration:
+    """The candidate as a configuration, with its reasons."""
+    rule, seconds = task.rule, task.seconds
     steps_per_epoch = _steps_per_epoch(rule, chosen, seconds)
     asked = frame.options.epochs
     epochs = asked or max(1, chosen.steps // steps_per_epoch)
@@ -48,11 +102,12 @@ def configuration_in_time(frame: Frame, name: str, rule: BudgetRule, seconds: fl
     plain = Configuration(
         name=name,
         slice_axis=slice_axis(frame, name),
+        next_stage=CASCADE if name == "3d_lowres" else None,
         preparation=preparation,
         network=chosen.network,
         training=training,
         inference=InferenceSpec(mirror_axes=chosen.mirror_axes, tile_batch_size=tile_batch(chosen.patch_size)),
-        median_shape=whole(median),
+        median_shape=median,
     )
     why = (
         f"mirroring is kept where the fold's validation then takes at most {rule.mirroring_share:.0%} of {seconds:.0f} s; "
@@ -69,6 +124,11 @@ def configuration_in_time(frame: Frame, name: str, rule: BudgetRule, seconds: fl
         decisions.inference(plain, why),
     ]
     return plain.model_copy(update={"decisions": tuple(reasons)})
+
+
+def coverage(configuration: Configuration) -> float:
+    """Part of the median image that a patch shows."""
+    return prod(configuration.training.patch_size) / prod(configuration.median_shape)
 
 
 def _steps_per_epoch(rule: BudgetRule, chosen: Candidate, seconds: float) -> int:

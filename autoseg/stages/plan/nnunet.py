@@ -10,11 +10,12 @@ from math import prod
 
 from autoseg.networks.cost import conv_feature_elements
 from autoseg.records import NetworkSpec, Shape, Spacing
+from autoseg.records.plan import NetworkFamily
 from autoseg.stages.plan.inputs import PlanInputs
-from autoseg.stages.plan.patch import largest_patch
+from autoseg.stages.plan.patch import largest_patch, largest_patch_2015
 from autoseg.stages.plan.presets import SizeRule
 from autoseg.stages.plan.spacing import Extent, lowres_spacings
-from autoseg.stages.plan.topology import Topology, network_of
+from autoseg.stages.plan.topology import MOST_FEATURES_2015, WIDTH_2015, Topology, network_of
 
 LOWRES_WORTHWHILE = 2  # a low-resolution image must have at most one voxel for so many at full resolution
 
@@ -39,8 +40,8 @@ def size_network(
 ) -> Sized:
     """Patch, depth and batch for a grid.
 
-    The patch shrinks from the median image until a batch of two fits the reference; what is left over raises the batch, up
-    to a share of the data set.
+    The patch shrinks from the median image until a batch of two (the residual presets: of the reference) fits; what is left
+    over raises the batch, up to a share of the data set.
 
     Args:
         inputs: the facts.
@@ -52,11 +53,12 @@ def size_network(
     """
     rank = len(spacing)
     reference = rule.reference_elements[rank] * (memory_bytes / rule.reference_memory_bytes)
-    per_sample = rule.reference_batch[rank] / rule.minimum_batch * reference
+    room = sample_room(rule, rank, memory_bytes)
 
     def network(layout: Topology) -> NetworkSpec:
         return network_of(
             layout,
+            family=rule.family,
             base_features=rule.base_features,
             max_features=rule.max_features[rank],
             in_channels=len(inputs.channels),
@@ -66,13 +68,29 @@ def size_network(
     def elements(layout: Topology) -> int:
         return conv_feature_elements(network(layout), layout.patch_size, labels=inputs.n_labels)
 
-    layout = largest_patch(spacing, median, lambda layout: elements(layout) <= per_sample)
+    shrink = largest_patch_2015 if rule.family == "unet2015" else largest_patch
+    layout = shrink(spacing, median, lambda layout: elements(layout) <= room)
     by_memory = round(reference / elements(layout) * rule.reference_batch[rank])
     by_data = round(dataset_voxels * rule.largest_dataset_share / prod(layout.patch_size))
     batch = max(min(by_memory, by_data), rule.minimum_batch)
     if rule.largest_batch is not None:
         batch = min(batch, rule.largest_batch[rank])
     return Sized(spacing, median, layout.patch_size, network(layout), batch, elements(layout), reference, by_memory, by_data)
+
+
+def sample_room(rule: SizeRule, rank: int, memory_bytes: float) -> float:
+    """Feature map elements that one sample may have: so many that the smallest, or the reference batch fits."""
+    reference = rule.reference_elements[rank] * (memory_bytes / rule.reference_memory_bytes)
+    batch = rule.minimum_batch if rule.patch_fits_batch == "minimum" else rule.reference_batch[rank]
+    return rule.reference_batch[rank] / batch * reference
+
+
+def with_family(rule: SizeRule, family: NetworkFamily) -> SizeRule:
+    """The rule for networks of another family; the U-Net of 2015 brings its own width."""
+    if family != "unet2015":
+        return rule.model_copy(update={"family": family})
+    most = dict.fromkeys(rule.max_features, MOST_FEATURES_2015)
+    return rule.model_copy(update={"family": family, "base_features": WIDTH_2015, "max_features": most})
 
 
 def lowres_network(inputs: PlanInputs, fullres: Sized, rule: SizeRule, memory_bytes: float) -> Sized | None:

@@ -7,12 +7,16 @@ from math import prod
 
 from autoseg.errors import PlanError
 from autoseg.records import Shape, Spacing
-from autoseg.stages.plan.topology import Topology, topology
+from autoseg.stages.plan.topology import Topology, topology, topology_2015
 
 LARGEST_VOXELS = {2: 2048**2, 3: 256**3}  # of the patch the search starts from, before it is clipped to the image
 
 
-def largest_patch(spacing: Spacing, median: Sequence[float], fits: Callable[[Topology], bool]) -> Topology:
+Fits = Callable[[Topology], bool]
+Arrange = Callable[[Spacing, Sequence[float]], Topology]
+
+
+def largest_patch(spacing: Spacing, median: Sequence[float], fits: Fits) -> Topology:
     """The first patch (with its topology) that fits, shrinking from the median image.
 
     The axis that covers most of the image is shortened, by what the strides of the shortened patch divide.
@@ -20,9 +24,18 @@ def largest_patch(spacing: Spacing, median: Sequence[float], fits: Callable[[Top
     Raises:
         PlanError: not even the smallest patch fits.
     """
-    layout = topology(spacing, _first_patch(spacing, median))
+    return _shrunk(topology, spacing, median, fits)
+
+
+def largest_patch_2015(spacing: Spacing, median: Sequence[float], fits: Fits) -> Topology:
+    """The same for the layout of the U-Net of 2015."""
+    return _shrunk(topology_2015, spacing, median, fits)
+
+
+def _shrunk(arrange: Arrange, spacing: Spacing, median: Sequence[float], fits: Fits) -> Topology:
+    layout = arrange(spacing, _first_patch(spacing, median))
     while not fits(layout):
-        layout = _shorter(layout, spacing, median)
+        layout = _shorter(arrange, layout, spacing, median)
     return layout
 
 
@@ -38,7 +51,7 @@ def _first_patch(spacing: Spacing, median: Sequence[float]) -> tuple[float, ...]
     return tuple(min(round(value * scale), n) for value, n in zip(inverse, median, strict=True))
 
 
-def _shorter(layout: Topology, spacing: Spacing, median: Sequence[float]) -> Topology:
+def _shorter(arrange: Arrange, layout: Topology, spacing: Spacing, median: Sequence[float]) -> Topology:
     """One step: the divisor is taken from a patch tentatively shortened, so that 224 between 256 and 192 is not skipped."""
     size = list(layout.patch_size)
     axis = max(range(len(size)), key=lambda a: (size[a] / median[a], a))  # the last one of equals
@@ -46,5 +59,5 @@ def _shorter(layout: Topology, spacing: Spacing, median: Sequence[float]) -> Top
         raise PlanError(f"not even a patch of {'x'.join(map(str, size))} fits; allow more memory or time, or a coarser grid")
     tentative = list(size)
     tentative[axis] -= layout.divisor[axis]
-    size[axis] -= topology(spacing, tentative).divisor[axis]
-    return topology(spacing, size)
+    size[axis] -= arrange(spacing, tentative).divisor[axis]
+    return arrange(spacing, size)

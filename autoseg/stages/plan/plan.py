@@ -7,9 +7,9 @@ from dataclasses import replace
 from autoseg.errors import PlanError
 from autoseg.records import Configuration, Dataset, Decision, Fingerprint, MachineProfile, Plan, Splits
 from autoseg.stages.plan import decisions
-from autoseg.stages.plan.by_rule import configuration_by_rule
+from autoseg.stages.plan.by_rule import configurations_by_rule
 from autoseg.stages.plan.frame import Frame, PlanOptions
-from autoseg.stages.plan.in_time import configuration_in_time
+from autoseg.stages.plan.in_time import configurations_in_time
 from autoseg.stages.plan.inputs import PlanInputs, inputs_from
 from autoseg.stages.plan.normalization import normalization
 from autoseg.stages.plan.overrides import apply_overrides
@@ -56,6 +56,8 @@ def plan_configurations(
     _check_options(options, preset)
     target, coarse_axis_rule = target_spacing(inputs)
     order = transposition(target)
+    if options.source is not None:
+        order = options.source.preparation.transpose
     turned = _transposed(inputs, order)
     spacing = tuple(target[axis] for axis in order)
     frame = Frame(
@@ -68,10 +70,9 @@ def plan_configurations(
         order=order,
         target_before=target,
         coarse_axis_rule=coarse_axis_rule,
-        schemes=normalization(inputs),
+        schemes=options.source.preparation.normalization if options.source else normalization(inputs),
     )
-    volumes = inputs.rank == 3 and frame.median[0] != 1
-    return {name: _configuration(frame, name) for name in (("3d_fullres", "2d") if volumes else ("2d",))}
+    return _configurations(frame)
 
 
 def _check_options(options: PlanOptions, preset: Preset) -> None:
@@ -94,7 +95,7 @@ def _transposed(inputs: PlanInputs, order: tuple[int, ...]) -> PlanInputs:
     )
 
 
-def _configuration(frame: Frame, name: str) -> Configuration:
+def _configurations(frame: Frame) -> dict[str, Configuration]:
     """By the clock on a CPU, or where a time is given; else by nnU-Net's rule.
 
     On a CPU `--epochs` sets the length of the network that the default time calls for: nnU-Net's would take days.
@@ -103,8 +104,8 @@ def _configuration(frame: Frame, name: str) -> Configuration:
     if rule is not None:
         seconds = options.time_budget_seconds or (rule.default_seconds if frame.machine.device == "cpu" else None)
         if seconds is not None:
-            return configuration_in_time(frame, name, rule, seconds)
-    return configuration_by_rule(frame, name)
+            return configurations_in_time(frame, rule, seconds)
+    return configurations_by_rule(frame)
 
 
 def _default_decision(configurations: dict[str, Configuration]) -> Decision:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from autoseg.errors import PlanError
 from autoseg.records import Part, Record
+from autoseg.records.plan import NetworkFamily
 
 Rank = Annotated[int, Field(ge=2, le=3)]
 PerRank = dict[Rank, int]
@@ -18,6 +19,8 @@ PerRank = dict[Rank, int]
 class SizeRule(Part):
     """nnU-Net's sizing: how many feature map elements fit, what they stand for, and how a batch is capped."""
 
+    family: NetworkFamily
+    patch_fits_batch: Literal["minimum", "reference"]  # the patch shrinks until a batch of this size fits
     reference_elements: PerRank  # convolution output elements of one sample
     reference_batch: PerRank  # at this batch
     reference_memory_bytes: float  # in this much memory
@@ -67,7 +70,6 @@ class BudgetRule(Part):
     steps_per_epoch: tuple[int, ...]
     validation_share: float  # validation steps per optimiser step
     mirroring_share: float  # mirror in inference when the fold's validation then takes at most this part of the budget
-    data_seconds_per_megavoxel: float  # augmentation and loading beside the step that the probe measures
     export_seconds: float  # per validation case
     export_seconds_per_megavoxel: float  # and class
     weights: Weights

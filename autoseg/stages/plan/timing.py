@@ -1,14 +1,13 @@
-"""Seconds that a training will take on a machine, predicted from its probes (or, without any, from typical figures)."""
+"""Seconds and bytes that a training will take on a machine, predicted from its probes (or, without any, from typical figures)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, log, prod
-from statistics import fmean
+from math import ceil, exp, log, prod
 
 import numpy as np
 
-from autoseg.networks.cost import multiply_adds
+from autoseg.networks.cost import multiply_adds, n_parameters, training_bytes
 from autoseg.records import InferenceSpec, MachineProfile, NetworkSpec, Shape, Throughput
 from autoseg.stages.plan.inputs import PlanInputs
 from autoseg.stages.plan.presets import BudgetRule
@@ -19,74 +18,99 @@ CPU_CORE_RATE = 5e9
 BFLOAT16_GAIN = 2.4
 DEVICE_RATE = {"cuda": 5e12, "mps": 3e11}
 FORWARD_SHARE = 1 / 3  # of a step: the backward pass costs two forward passes
-LARGEST_OVERHEAD = 0.5  # of the shortest probe: more than this would be extrapolation, not measurement
+DATA_SECONDS_PER_MEGAVOXEL = 0.1  # of augmentation in the training process, where nothing was measured
+OTHER_FAMILY = 1.0  # distance, as a factor e in size: a network of another kind says little about this one's speed
+TELLING_BYTES = 1e8  # smaller probes hardly grow a process
+MEMORY_RATIOS = (0.5, 2.0)  # a measured peak beyond these, against the closed form, is a fault of measuring
 
 
 @dataclass(frozen=True)
 class Speed:
-    """A linear model: `overhead` seconds per step, and multiply-adds per second that grow with a network's width.
+    """Interpolates between probes: a network runs at the rates of those that are like it in width and in work.
 
-    `widths`, `rates` and `forward_rates` are parallel, ascending in width; widths between are interpolated on a logarithmic
-    axis, those outside take the nearest.
+    Rates (multiply-adds of the forward pass per second) are averaged on a logarithmic scale with weights 1/distance^2
+    (Shepard 1968), so that a network which was probed itself gets exactly its own seconds. Distance is taken over the logarithms
+    of width and of work per step.
     """
 
-    overhead: float
-    widths: tuple[int, ...]
-    rates: tuple[float, ...]
-    forward_rates: tuple[float, ...]
-    measured: bool
+    probes: tuple[Throughput, ...]
+    typical_rate: float
+    device: str
 
-    def step_seconds(self, work: float, width: int) -> float:
-        """One optimiser step whose forward pass takes `work` multiply-adds."""
-        return self.overhead + work / self._at(width, self.rates)
+    @property
+    def measured(self) -> bool:
+        """Whether there is any probe."""
+        return bool(self.probes)
 
-    def forward_seconds(self, work: float, width: int) -> float:
-        """One forward pass without gradients."""
-        return work / self._at(width, self.forward_rates)
+    def probe_of(self, network: NetworkSpec, patch_size: Shape, batch_size: int) -> Throughput | None:
+        """The probe of this very network, patch and batch."""
+        wanted = (network, tuple(patch_size), batch_size)
+        return next((p for p in self.probes if (p.network, p.patch_size, p.batch_size) == wanted), None)
 
-    def _at(self, width: int, rates: tuple[float, ...]) -> float:
-        return float(np.interp(log(width), [log(w) for w in self.widths], rates))
+    def step_seconds(self, network: NetworkSpec, patch_size: Shape, batch_size: int) -> float:
+        """Forward, backward and optimiser for one batch."""
+        return self._seconds(network, patch_size, batch_size, "step_seconds")
+
+    def forward_seconds(self, network: NetworkSpec, patch_size: Shape, batch_size: int) -> float:
+        """One forward pass of a batch, without gradients."""
+        return self._seconds(network, patch_size, batch_size, "forward_seconds")
+
+    def data_seconds(self, network: NetworkSpec, patch_size: Shape, batch_size: int) -> float:
+        """Augmentation of one batch in the training process; 0 where other processes do it."""
+        if self.device != "cpu":
+            return 0.0
+        if found := self.probe_of(network, patch_size, batch_size):
+            return found.data_seconds
+        voxels = prod(patch_size) * batch_size
+        if not self.probes:
+            return DATA_SECONDS_PER_MEGAVOXEL * voxels / 1e6
+        nearest = min(self.probes, key=lambda p: abs(log(prod(p.patch_size) * p.batch_size / voxels)))
+        return nearest.data_seconds * voxels / (prod(nearest.patch_size) * nearest.batch_size)
+
+    def _seconds(self, network: NetworkSpec, patch_size: Shape, batch_size: int, field: str) -> float:
+        work = multiply_adds(network, patch_size, batch_size)
+        if not self.probes:
+            return work / self.typical_rate * (1.0 if field == "step_seconds" else FORWARD_SHARE)
+        total = weights = 0.0
+        for probe in self.probes:
+            probe_work = multiply_adds(probe.network, probe.patch_size, probe.batch_size)
+            away = log(network.features[0] / probe.network.features[0]) ** 2 + log(work / probe_work) ** 2
+            away += OTHER_FAMILY * (network.family != probe.network.family)
+            rate = log(probe_work / getattr(probe, field))
+            if away < 1e-12:
+                return work / exp(rate)
+            total += rate / away
+            weights += 1 / away
+        return work / exp(total / weights)
 
 
 def speed_of(machine: MachineProfile, rank: int) -> Speed:
     """The machine's speed for networks of a rank, from its probes of that rank, else of the other, else typical figures."""
-    probes = [probe for probe in machine.throughput if probe.rank == rank] or list(machine.throughput)
-    if not probes:
-        rate = DEVICE_RATE.get(machine.device, CPU_CORE_RATE * machine.cores)
-        rate *= BFLOAT16_GAIN if machine.device == "cpu" and machine.precision == "bfloat16" else 1.0
-        return Speed(0.0, (32,), (rate,), (rate / FORWARD_SHARE,), measured=False)
-    widths = tuple(sorted({probe.base_features for probe in probes}))
-    same = [[probe for probe in probes if probe.base_features == width] for width in widths]
-    overhead = _overhead(same)
-    rates = tuple(fmean(p.work / (p.step_seconds - overhead) for p in group) for group in same)
-    forward = tuple(fmean(p.work / p.forward_seconds for p in group) for group in same)
-    return Speed(overhead, widths, rates, forward, measured=True)
+    probes = tuple(probe for probe in machine.throughput if probe.network.rank == rank) or machine.throughput
+    rate = DEVICE_RATE.get(machine.device, CPU_CORE_RATE * machine.cores)
+    rate *= BFLOAT16_GAIN if machine.device == "cpu" and machine.precision == "bfloat16" else 1.0
+    return Speed(probes, rate, machine.device)
 
 
-def _overhead(same_width: list[list[Throughput]]) -> float:
-    """Seconds of a step that do not grow with the work: the intercept of a line through probes of one width.
-
-    Across widths there is no such line, as the rate changes with the width. None with different work: 0.
-    """
-    intercepts = []
-    for group in same_width:
-        work, seconds = [probe.work for probe in group], [probe.step_seconds for probe in group]
-        if len(set(work)) > 1:
-            intercept = float(np.polyfit(np.asarray(work) / max(work), seconds, 1)[1])
-            intercepts.append(max(intercept, 0.0))
-    shortest = min(probe.step_seconds for group in same_width for probe in group)
-    return min(fmean(intercepts), LARGEST_OVERHEAD * shortest) if intercepts else 0.0
+def peak_bytes(machine: MachineProfile, network: NetworkSpec, patch_size: Shape, batch_size: int) -> float:
+    """Memory of a training step: the closed form, scaled by what the machine's largest probes took against it."""
+    value_bytes = 4 if machine.precision == "float32" else 2
+    ratios = []
+    for probe in machine.throughput:
+        expected = training_bytes(probe.network, probe.patch_size, probe.batch_size, value_bytes)
+        if probe.peak_bytes is not None and expected >= TELLING_BYTES:
+            ratios.append(probe.peak_bytes / expected)
+    scale = min(max(max(ratios), MEMORY_RATIOS[0]), MEMORY_RATIOS[1]) if ratios else 1.0
+    return scale * training_bytes(network, patch_size, batch_size, value_bytes)
 
 
 def training_step_seconds(
     speed: Speed, network: NetworkSpec, patch_size: Shape, batch_size: int, rule: BudgetRule | None
 ) -> float:
     """One optimiser step with its augmentation and its share of validation patches for the curve."""
-    work, width = multiply_adds(network, patch_size, batch_size), network.features[0]
-    seconds = speed.step_seconds(work, width)
+    seconds = speed.step_seconds(network, patch_size, batch_size) + speed.data_seconds(network, patch_size, batch_size)
     if rule is not None:
-        seconds += rule.data_seconds_per_megavoxel * prod(patch_size) * batch_size / 1e6
-        seconds += rule.validation_share * speed.forward_seconds(work, width)
+        seconds += rule.validation_share * speed.forward_seconds(network, patch_size, batch_size)
     return seconds
 
 
@@ -110,7 +134,12 @@ def validation_seconds(
     """
     slices = prod(median[: len(median) - network.rank])
     tiles = slices * n_tiles(median[-network.rank :], patch_size, inference.step_fraction) * 2 ** len(inference.mirror_axes)
-    forward = tiles * speed.forward_seconds(multiply_adds(network, patch_size, 1), network.features[0])
+    forward = tiles * speed.forward_seconds(network, patch_size, 1)
     megavoxels = float(np.median([prod(shape) for shape in inputs.shapes_after_crop])) / 1e6
     export = rule.export_seconds + rule.export_seconds_per_megavoxel * megavoxels * inputs.n_outputs
     return float(inputs.n_validation * (forward + export))
+
+
+def weights_bytes(network: NetworkSpec) -> int:
+    """Size of a weights file, float32."""
+    return 4 * n_parameters(network)

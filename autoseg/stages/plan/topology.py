@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from math import ceil
 
 from autoseg.records import NetworkSpec, Shape, Spacing
+from autoseg.records.plan import NetworkFamily
 
 SMALLEST_EDGE = 4  # pixels of the bottleneck's feature map
+STAGES_2015, WIDTH_2015, MOST_FEATURES_2015 = 5, 64, 1024  # of the U-Net of Ronneberger et al. 2015
+RESIDUAL_BLOCKS = (1, 3, 4, 6)  # of the first stages; the deeper ones are like the last
 SIMILAR = 2  # axes within this factor of the finest spacing pool, and are convolved, together
 
 
@@ -50,17 +53,46 @@ def topology(spacing: Spacing, patch_size: Sequence[float]) -> Topology:
     return Topology(tuple(strides), tuple(kernels), padded, divisor)
 
 
-def network_of(layout: Topology, *, base_features: int, max_features: int, in_channels: int, out_channels: int) -> NetworkSpec:
-    """The plain U-Net of a topology: features double from stage to stage up to `max_features`."""
+def topology_2015(spacing: Spacing, patch_size: Sequence[float]) -> Topology:
+    """The layout of Ronneberger et al. 2015: every axis is halved up to four times, as long as four pixels remain; kernels of 3.
+
+    `spacing` does not matter to it. The patch is padded up to what the strides divide.
+    """
+    size, pools = list(patch_size), [0] * len(spacing)
+    strides: list[Shape] = [(1,) * len(spacing)]
+    while len(strides) < STAGES_2015:
+        halved = tuple(2 if n >= 2 * SMALLEST_EDGE else 1 for n in size)
+        if max(halved) == 1:
+            break
+        strides.append(halved)
+        pools = [n + (step == 2) for n, step in zip(pools, halved, strict=True)]
+        size = [ceil(n / step) for n, step in zip(size, halved, strict=True)]
+    divisor = tuple(2**n for n in pools)
+    padded = tuple(ceil(n / d) * d for n, d in zip(patch_size, divisor, strict=True))
+    return Topology(tuple(strides), ((3,) * len(spacing),) * len(strides), padded, divisor)
+
+
+def network_of(
+    layout: Topology, *, family: NetworkFamily, base_features: int, max_features: int, in_channels: int, out_channels: int
+) -> NetworkSpec:
+    """The network of a topology: features double from stage to stage up to `max_features`.
+
+    Residual networks have 1, 3, 4, and from then on 6 blocks a stage, and one convolution a decoder stage (nnU-Net's ResEnc
+    presets); the others have two convolutions everywhere. The U-Net of 2015 knows no deep supervision.
+    """
+    n_stages = len(layout.strides)
+    residual = family == "residual_unet"
     return NetworkSpec(
+        family=family,
         rank=2 if len(layout.patch_size) == 2 else 3,
         in_channels=in_channels,
         out_channels=out_channels,
-        features=tuple(min(base_features * 2**stage, max_features) for stage in range(len(layout.strides))),
+        features=tuple(min(base_features * 2**stage, max_features) for stage in range(n_stages)),
         strides=layout.strides,
         kernel_sizes=layout.kernel_sizes,
-        encoder_blocks=(2,) * len(layout.strides),
-        decoder_convs=(2,) * (len(layout.strides) - 1),
+        encoder_blocks=tuple(RESIDUAL_BLOCKS[min(stage, 3)] if residual else 2 for stage in range(n_stages)),
+        decoder_convs=(1 if residual else 2,) * (n_stages - 1),
+        deep_supervision=family != "unet2015",
     )
 
 

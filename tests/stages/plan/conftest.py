@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from autoseg.networks.cost import multiply_adds
 from autoseg.records import (
     Case,
     CaseFacts,
@@ -13,34 +14,45 @@ from autoseg.records import (
     Fingerprint,
     Fold,
     MachineProfile,
+    NetworkSpec,
     Splits,
     Structure,
     StructureSize,
     Throughput,
     ValueEncoding,
 )
+from autoseg.stages.plan.topology import Topology, network_of
 
 N = 10
 Records = tuple[Dataset, Fingerprint, Splits]
 
 
-def cpu_probe(rank: int, width: int, work: float, seconds: float) -> Throughput:
+def plain_network(rank: int, width: int, n_stages: int = 4) -> NetworkSpec:
+    layout = Topology(
+        ((1,) * rank, *((2,) * rank,) * (n_stages - 1)), ((3,) * rank,) * n_stages, (64,) * rank, (2 ** (n_stages - 1),) * rank
+    )
+    return network_of(layout, family="plain_unet", base_features=width, max_features=512, in_channels=1, out_channels=2)
+
+
+def cpu_probe(rank: int, width: int, rate: float, patch: int = 64) -> Throughput:
+    """A batch of two that trains at `rate` multiply-adds (of the forward pass) a second; augmentation takes 0.1 s a megavoxel."""
+    network = plain_network(rank, width)
+    seconds = multiply_adds(network, (patch,) * rank, 2) / rate
     return Throughput(
-        rank=2 if rank == 2 else 3,
-        base_features=width,
-        n_stages=5,
-        patch_size=(64,) * rank,
+        network=network,
+        patch_size=(patch,) * rank,
         batch_size=2,
-        work=work,
         step_seconds=seconds,
         forward_seconds=seconds / 3,
+        data_seconds=0.2 * patch**rank / 1e6,
+        peak_bytes=None,
     )
 
 
 @pytest.fixture
 def laptop() -> MachineProfile:
     """Two cores: 25e9 multiply-adds a second at width 16, 40e9 at width 32, in training."""
-    probes = (cpu_probe(rank, width, rate, 1.0) for rank in (2, 3) for width, rate in ((16, 25e9), (32, 40e9)))
+    probes = (cpu_probe(rank, width, rate) for rank in (2, 3) for width, rate in ((16, 25e9), (32, 40e9)))
     return MachineProfile(
         device="cpu", name="laptop", cores=2, memory_bytes=8 * 10**9, precision="bfloat16", throughput=tuple(probes)
     )
