@@ -1,9 +1,9 @@
 """Fit a training into a wall time: choose the grid, the patch, the width and the batch so that training converges.
 
 All combinations of a few widths, grids, patches and batches are priced with the machine's measured speed. Each leaves time
-for a number of steps, and has an expected gain: so much per doubling of the steps (steeply up to the number that training
-wants, little beyond), of the width, of the grid's resolution, of the part of the image that a patch shows, of the batch.
-The best sum wins. The weights are in the preset; the experiments behind them are told in `plans/README.md`.
+for a number of steps, and is expected to lose some Dice: for want of steps (a power law), of width, of pixels across the
+thinnest structure, of what a patch shows. The smallest sum wins. The numbers are in the preset, the experiment behind them
+in `docs/planning.md`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from autoseg.records.plan import NetworkFamily
 from autoseg.stages.plan.inputs import PlanInputs
 from autoseg.stages.plan.patch import largest_patch, largest_patch_2015
 from autoseg.stages.plan.presets import BudgetRule, SizeRule
-from autoseg.stages.plan.spacing import Extent, coarsened, extent_to_show, median_shape
+from autoseg.stages.plan.spacing import Extent, coarsened, extent_to_show, median_shape, structure_extent
 from autoseg.stages.plan.timing import Speed, peak_bytes, speed_of, training_step_seconds, validation_seconds
 from autoseg.stages.plan.topology import MOST_FEATURES_2015, WIDTH_2015, Topology, network_of
 
+SMALLEST_BATCH = 2  # steps are counted for it
+CONTEXT_PIXELS = 96  # per axis, that a patch needs to show whatever the size of the structures
 REFERENCE_WIDTH = 32  # nnU-Net's; the cap on features is stated for it
 
 
@@ -53,7 +55,7 @@ class Task:
 class Candidate:
     """One priced combination. `median` and `spacing` have the rank of the data, patch and `extent` that of the network.
 
-    `extent` is what a patch should show.
+    `extent` is what a patch needs to show.
     """
 
     coarsening: float
@@ -71,18 +73,19 @@ class Candidate:
 
     @property
     def coverage(self) -> float:
-        """Part of what a patch should show that it does show, at most 1."""
+        """Part of what a patch needs to show that it does show, at most 1."""
         return prod(min(1.0, p / e) for p, e in zip(self.patch_size, self.extent, strict=True))
 
 
 @dataclass(frozen=True)
 class _Grid:
-    """A target grid with the median image and the extent to show on it."""
+    """A target grid with the median image on it, what a patch may show at most, and what it needs to show."""
 
     coarsening: float
     spacing: Spacing
     median: Extent
-    extent: Extent
+    largest: Extent
+    needed: Extent
 
 
 def fit_to_time(task: Task) -> tuple[Candidate, int]:
@@ -103,21 +106,31 @@ def fit_to_time(task: Task) -> tuple[Candidate, int]:
             f"{task.inputs.n_validation} cases alone take {least:.0f} s; give --time-budget a multiple of that"
         )
     enough = [candidate for candidate in possible if candidate.steps >= task.rule.steps_minimum]
-    return max(enough or possible, key=lambda candidate: expected_gain(candidate, task.rule)), len(candidates)
+    most = max(candidate.steps for candidate in possible)
+    compared = enough or [candidate for candidate in possible if candidate.steps == most]
+    return min(compared, key=lambda candidate: expected_loss(task, candidate)), len(candidates)
 
 
-def expected_gain(candidate: Candidate, rule: BudgetRule) -> float:
-    """Points of expected quality; only differences between candidates mean something."""
-    weights = rule.weights
-    steps = log2(candidate.steps / rule.steps_wanted[candidate.network.rank])
-    return (
-        weights.steps_below * min(steps, 0.0)
-        + weights.steps_above * max(steps, 0.0)
-        + weights.width * log2(candidate.network.features[0])
-        - weights.grid * log2(candidate.coarsening)
-        + weights.patch * log2(candidate.coverage)
-        + weights.batch * log2(candidate.batch_size)
-    )
+def expected_loss(task: Task, candidate: Candidate) -> float:
+    """Dice that the candidate is expected to lose against what the data set allows; differences mean more than the value."""
+    return sum(loss_terms(task, candidate).values())
+
+
+def loss_terms(task: Task, candidate: Candidate) -> dict[str, float]:
+    """The expected loss of Dice by cause.
+
+    A patch larger than what it needs to show counts as a larger batch. Coarsening costs nothing where no thickness was measured.
+    """
+    losses, thickness = task.rule.losses, task.inputs.thickness
+    views = candidate.batch_size * max(1.0, prod(candidate.patch_size) / prod(candidate.extent))
+    counted = candidate.steps * (views / SMALLEST_BATCH) ** losses.batch_exponent
+    pixels = inf if thickness is None else thickness / min(candidate.spacing[-task.rank :])
+    return {
+        "steps": losses.steps * (1000 / counted) ** losses.steps_exponent,
+        "width": losses.width * 16 / candidate.network.features[0],
+        "grid": losses.thickness / pixels,
+        "patch": losses.patch * log2(1 / candidate.coverage),
+    }
 
 
 def allowed_coarsenings(task: Task) -> tuple[float, ...]:
@@ -169,8 +182,10 @@ def _networks(task: Task) -> Iterator[tuple[_Grid, NetworkSpec, Shape]]:
 
 def _grid(task: Task, coarsening: float, spacing: Spacing) -> _Grid:
     median = median_shape(task.inputs, spacing)
-    extent = extent_to_show(task.inputs, spacing, median) if task.may_coarsen else median
-    return _Grid(coarsening, spacing, median, extent[-task.rank :])
+    largest = extent_to_show(task.inputs, spacing, median) if task.may_coarsen else median
+    structure = structure_extent(task.inputs, spacing)
+    needed = tuple(min(most, max(CONTEXT_PIXELS, size)) for most, size in zip(largest, structure, strict=True))
+    return _Grid(coarsening, spacing, median, largest[-task.rank :], needed[-task.rank :])
 
 
 def _layouts(task: Task, place: _Grid) -> list[Topology]:
@@ -179,7 +194,7 @@ def _layouts(task: Task, place: _Grid) -> list[Topology]:
     spacing = place.spacing[-task.rank :]
     shrink = largest_patch_2015 if task.family == "unet2015" else largest_patch
     for limit in task.rule.patch_voxels[task.rank]:
-        layout = shrink(spacing, place.extent, partial(_is_within, limit))
+        layout = shrink(spacing, place.largest, partial(_is_within, limit))
         found[layout.patch_size] = layout
     return list(found.values())
 
@@ -234,7 +249,7 @@ def _priced(
         coarsening=grid.coarsening,
         spacing=grid.spacing,
         median=grid.median,
-        extent=grid.extent,
+        extent=grid.needed,
         patch_size=patch,
         network=network,
         batch_size=batch,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import prod
 
 from autoseg.records import Configuration, Decision, MachineProfile, Normalization, Spacing
-from autoseg.stages.plan.budget import Candidate, Task, allowed_coarsenings
+from autoseg.stages.plan.budget import Candidate, Task, allowed_coarsenings, loss_terms
 from autoseg.stages.plan.inputs import PlanInputs
 from autoseg.stages.plan.nnunet import Sized
 from autoseg.stages.plan.presets import Preset, SizeRule
@@ -155,8 +155,8 @@ def batch_dice(configuration: str, median: Extent, patch: Sequence[int], value: 
 
 def fitted(task: Task, chosen: Candidate, compared: int) -> list[Decision]:
     """Patch, width and batch by the time budget."""
-    rule, slice_or_image = task.rule, chosen.median[-task.rank :]
-    compared_text = f"best expected gain of {compared} combinations of grid, patch, width and batch"
+    rule, slice_or_image, losses = task.rule, chosen.median[-task.rank :], loss_terms(task, chosen)
+    compared_text = f"the smallest expected loss of {compared} combinations of grid, patch, width and batch"
     return [
         Decision(
             name="patch",
@@ -167,8 +167,8 @@ def fitted(task: Task, chosen: Candidate, compared: int) -> list[Decision]:
         Decision(
             name="width",
             choice=f"{chosen.network.features[0]} features",
-            reason=f"one step takes {chosen.step_seconds:.3g} s at this width, and {chosen.steps} steps fit, where "
-            f"{rule.steps_wanted[task.rank]} are wanted before width pays; {compared_text}",
+            reason=f"one step takes {chosen.step_seconds:.3g} s at this width, and {chosen.steps} steps fit: "
+            f"for want of steps {losses['steps']:.3f} of Dice are expected to be lost, for want of width {losses['width']:.3f}; {compared_text}",
             alternative=", ".join(str(width) for width in rule.widths if width != chosen.network.features[0]),
         ),
         Decision(

@@ -41,15 +41,18 @@ class LengthRule(Part):
     validation_steps: int
 
 
-class Weights(Part):
-    """Expected quality gained per doubling of each quantity; the budget goes where it gains most."""
+class Losses(Part):
+    """Dice that a training is expected to fall short of what the data set allows, by what it lacks.
 
-    steps_below: float  # optimiser steps, up to `steps_wanted`
-    steps_above: float  # and beyond, up to `steps_enough`
-    width: float
-    grid: float  # per halving of the grid's spacing
-    patch: float  # share of the median image that a patch covers
-    batch: float
+    The sum of these terms is what planning in time makes small. They were fitted to the study in `docs/planning.md`.
+    """
+
+    steps: float  # after 1000 optimiser steps with a batch of two
+    steps_exponent: float  # falls with this power of the steps
+    batch_exponent: float  # a step with twice the batch counts as 2 to this power of steps
+    width: float  # at width 16; in proportion to 1 / width
+    thickness: float  # where the thinnest structure is one pixel thick; in proportion to 1 / thickness
+    patch: float  # for every halving of the part that a patch shows
 
 
 class BudgetRule(Part):
@@ -58,8 +61,7 @@ class BudgetRule(Part):
     default_seconds: float  # on a CPU, per fold
     startup_seconds: float
     slack: float  # part of the budget that is left unplanned
-    steps_minimum: int  # below this a training hardly begins to converge
-    steps_wanted: PerRank  # from here on a larger network gains more than further steps
+    steps_minimum: int  # below this a training hardly begins to converge, and the losses say nothing
     steps_enough: int  # never more than these
     widths: tuple[int, ...]
     coarsenings: tuple[float, ...]
@@ -72,7 +74,7 @@ class BudgetRule(Part):
     mirroring_share: float  # mirror in inference when the fold's validation then takes at most this part of the budget
     export_seconds: float  # per validation case
     export_seconds_per_megavoxel: float  # and class
-    weights: Weights
+    losses: Losses
 
 
 class Preset(Record):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import inf
 
 import numpy as np
 
@@ -69,8 +70,15 @@ def extent_to_show(inputs: PlanInputs, spacing: Spacing, median: Extent) -> Exte
     if inputs.thickest is None:
         return median
     images = np.percentile(_shapes_on(inputs, spacing), LARGE_PERCENTILE, axis=0)
-    wanted = [ELONGATION * inputs.thickest / value for value in spacing]
+    wanted = structure_extent(inputs, spacing)
     return tuple(max(m, min(float(i), w)) for m, i, w in zip(median, images, wanted, strict=True))
+
+
+def structure_extent(inputs: PlanInputs, spacing: Spacing) -> Extent:
+    """Pixels along each axis that hold the largest structure; without end where no thickness was measured."""
+    if inputs.thickest is None:
+        return (inf,) * len(spacing)
+    return tuple(ELONGATION * inputs.thickest / value for value in spacing)
 
 
 def _shapes_on(inputs: PlanInputs, spacing: Spacing) -> np.ndarray:

@@ -10,7 +10,7 @@ import pytest
 from autoseg.errors import PlanError
 from autoseg.records import Dataset, Fingerprint, MachineProfile, Splits
 from autoseg.stages.plan import inputs_from, load_preset
-from autoseg.stages.plan.budget import Task, allowed_coarsenings, expected_gain, fit_to_time, steps_in
+from autoseg.stages.plan.budget import Task, allowed_coarsenings, expected_loss, fit_to_time, loss_terms, steps_in
 
 Records = tuple[Dataset, Fingerprint, Splits]
 PRESET = load_preset("default")
@@ -42,33 +42,91 @@ def test_grids_keep_the_pixels_of_the_thinnest_structure(task: Task) -> None:
     def allowed(thickness_mm: float | None) -> tuple[float, ...]:
         return allowed_coarsenings(replace(task, inputs=replace(task.inputs, thickness=thickness_mm)))
 
-    assert allowed(3.2) == (1, 1.25, 1.5, 2)  # 16 pixels of 0.2 mm
-    assert allowed(1.0) == (1,)
+    assert allowed(1.3) == (1, 1.25, 1.5, 1.75, 2)  # 6.5 pixels of 0.2 mm, 3.25 of 0.4 mm
+    assert allowed(0.6) == (1,)
     assert allowed(None) == task.rule.coarsenings
     pixels_only = replace(task.inputs, spacings_mm=(None,) * 10)
     assert allowed_coarsenings(replace(task, inputs=pixels_only)) == (1,)
 
 
-def test_gain_counts_doublings(task: Task) -> None:
+def test_losses_by_hand(task: Task) -> None:
+    """Terms of the preset: 0.038 at 1000 steps, power 0.75; 0.01 at width 16; 0.25 at one pixel; 0.02 per halved view."""
     chosen, _ = fit_to_time(task)
-    weights, wanted = task.rule.weights, task.rule.steps_wanted[2]
+    base = replace(chosen, steps=1000, batch_size=2, patch_size=tuple(round(n) for n in chosen.extent))
+    assert loss_terms(task, base)["steps"] == pytest.approx(0.038)
+    assert loss_terms(task, replace(base, steps=16_000))["steps"] == pytest.approx(0.038 / 8)
+    assert loss_terms(task, replace(base, batch_size=8))["steps"] == pytest.approx(0.038 / 2**0.75)
+    narrow = replace(base, network=base.network.model_copy(update={"features": (8, 16)}))
+    assert loss_terms(task, narrow)["width"] == pytest.approx(0.02)
+    assert task.inputs.thickness == pytest.approx(40.0)  # 200 pixels of 0.2 mm
+    coarse = replace(base, spacing=(4.0, 5.0))
+    assert loss_terms(task, coarse)["grid"] == pytest.approx(0.25 / 10)
+    half = replace(
+        base, patch_size=(base.patch_size[0], base.patch_size[1]), extent=(base.patch_size[0] * 2.0, base.patch_size[1])
+    )
+    assert loss_terms(task, half)["patch"] == pytest.approx(0.02)
+    assert expected_loss(task, half) == pytest.approx(sum(loss_terms(task, half).values()))
 
-    def gain(**changes: float) -> float:
-        base = replace(chosen, steps=wanted)
-        return expected_gain(replace(base, **changes), task.rule) - expected_gain(base, task.rule)  # type: ignore[arg-type]
 
-    assert gain(steps=wanted // 2) == pytest.approx(-weights.steps_below)
-    assert gain(steps=wanted * 2) == pytest.approx(weights.steps_above)
-    assert gain(coarsening=chosen.coarsening * 2) == pytest.approx(-weights.grid)
-    assert gain(batch_size=chosen.batch_size * 2) == pytest.approx(weights.batch)
+def test_more_time_buys_finer_grids_and_wider_networks(task: Task) -> None:
+    plans = [fit_to_time(replace(task, seconds=minutes * 60))[0] for minutes in (5, 20, 80, 320, 1280)]
+    losses = [expected_loss(task, plan) for plan in plans]
+    assert losses == sorted(losses, reverse=True)
+    assert plans[0].coarsening > plans[-1].coarsening
+    assert plans[0].network.features[0] <= plans[-1].network.features[0] == 32
 
 
-def test_the_choice_has_the_steps_it_needs_and_fits(task: Task) -> None:
+def test_the_choice_has_the_smallest_expected_loss_of_all_that_have_enough_steps(task: Task) -> None:
     chosen, compared = fit_to_time(task)
     assert compared > 50
-    assert chosen.steps >= 0.7 * task.rule.steps_wanted[2]
+    assert chosen.steps >= task.rule.steps_minimum
     assert chosen.bytes <= task.memory_bytes
     assert chosen.coverage == 1  # the whole image at a time
+    for width in task.rule.widths:
+        alone = replace(task, rule=task.rule.model_copy(update={"widths": (width,)}))
+        assert expected_loss(task, fit_to_time(alone)[0]) >= expected_loss(task, chosen)
+
+
+def test_a_thin_structure_keeps_the_grid_fine(task: Task) -> None:
+    thin = replace(task, inputs=replace(task.inputs, thickness=1.2))
+    assert fit_to_time(thin)[0].coarsening < fit_to_time(task)[0].coarsening
+
+
+def test_where_no_training_converges_the_one_with_most_steps_is_taken(task: Task) -> None:
+    short = replace(task, seconds=17)
+    chosen, _ = fit_to_time(short)
+    assert chosen.steps < task.rule.steps_minimum
+    assert chosen.network.features[0] == min(task.rule.widths)
+
+
+def test_a_low_resolution_network_must_show_enough(task: Task) -> None:
+    volumes = replace(
+        task,
+        inputs=replace(
+            task.inputs,
+            rank=3,
+            spacings_mm=((1.0,) * 3,) * 10,
+            shapes_after_crop=((300,) * 3,) * 10,
+            thickness=30.0,
+            thickest=60.0,
+        ),
+        spacing=(1.0, 1.0, 1.0),
+        rank=3,
+        least_share=0.25,
+        most_voxels=300**3 / 2,
+    )
+    chosen, _ = fit_to_time(volumes)
+    voxels = chosen.median[0] * chosen.median[1] * chosen.median[2]
+    assert voxels <= 300**3 / 2
+    assert chosen.patch_size[0] * chosen.patch_size[1] * chosen.patch_size[2] >= 0.25 * voxels
+
+
+def test_the_network_of_2015_is_planned_with_its_own_width(task: Task) -> None:
+    chosen, _ = fit_to_time(replace(task, family="unet2015"))
+    assert chosen.network.features[:2] == (64, 128)
+    assert max(chosen.network.features) <= 1024
+    assert not chosen.network.deep_supervision
+    assert all(n % d == 0 for n, d in zip(chosen.patch_size, chosen.network.divisor, strict=True))
 
 
 def test_mirroring_yields_when_validation_is_long(task: Task) -> None:
