@@ -10,26 +10,19 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import Annotated, Literal
 
 import typer
 
 from autoseg import __version__
-from autoseg.cli_values import parse_memory, parse_number_or_file, parse_seconds, parse_subjects
-from autoseg.errors import EXIT_OUT_OF_MEMORY, EXIT_SOME_FAILED, EXIT_UNUSABLE, AutosegError, DataError
-from autoseg.progress import Progress
-
-if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-
-EXIT_FAULT_IN_AUTOSEG = 70  # EX_SOFTWARE of sysexits.h, whose 75 (try again) is used for memory
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
-CONTINUED = ("preprocess", "train", "predict")  # verbs that go on where they were interrupted
-LINE_WIDTH = 160  # of tables that go to a file or a pipe
+from autoseg.cli_console import reported, show
+from autoseg.cli_options import DeviceOption, LayoutOption, SpacingOption, SubjectsOption, WorkersOption
+from autoseg.cli_plan import plan
+from autoseg.cli_values import parse_number_or_file, parse_seconds, parse_subjects
+from autoseg.errors import EXIT_SOME_FAILED
 
 app = typer.Typer(
     add_completion=False,
@@ -38,9 +31,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Layout = Literal["auto", "nnunet", "msd", "hc18", "fetal-head", "folders"]
-Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
 class Extra(StrEnum):
@@ -51,17 +41,6 @@ class Extra(StrEnum):
 
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder made by `autoseg plan`.", show_default=False)]
-LayoutOption = Annotated[Layout, typer.Option(help="How the data set lies on disk.")]
-DeviceOption = Annotated[Device, typer.Option(help="Where the network runs.")]
-SpacingOption = Annotated[
-    str | None, typer.Option(metavar="CSV|MM", help="Pixel sizes in mm: a table, or one number for all images.")
-]
-SubjectsOption = Annotated[
-    str | None, typer.Option(metavar="REGEX|CSV", help="Which cases belong to one person: a pattern on case names, or a table.")
-]
-WorkersOption = Annotated[
-    int | None, typer.Option(metavar="N", min=0, help="Processes that prepare data. [default: one per core]")
-]
 
 
 def _print_version(wanted: bool) -> None:
@@ -84,63 +63,7 @@ def options(
             logging.getLogger(noisy).setLevel(logging.INFO)
 
 
-@app.command()
-def plan(
-    context: typer.Context,
-    dataset: Annotated[
-        Path, typer.Argument(metavar="DATASET", help="Folder (or zip) with images and labels.", show_default=False)
-    ],
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="New folder that receives everything.", show_default=False)],
-    layout: LayoutOption = "auto",
-    preset: Annotated[
-        str, typer.Option(metavar="default|nnunet|FILE", help="Rules: fitted to this machine, nnU-Net v2's, or your own.")
-    ] = "default",
-    device: DeviceOption = "auto",
-    memory: Annotated[str | None, typer.Option(metavar="8GB", help="Memory to plan for. [default: what the device has]")] = None,
-    time_budget: Annotated[str | None, typer.Option(metavar="20m", help="Wall time of one fold: 90s, 20m, 1h30m.")] = None,
-    epochs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Fix the length, instead of a time budget.")] = None,
-    subjects: SubjectsOption = None,
-    spacing: SpacingOption = None,
-    splits: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Folds to use: our splits.json or splits_final.json.")
-    ] = None,
-    hold_out: Annotated[str | None, typer.Option(metavar="0.2|FILE", help="Subjects to keep out of every fold.")] = None,
-    folds: Annotated[int, typer.Option(min=1, help="Number of folds.")] = 5,
-    seed: Annotated[int, typer.Option(help="Seed of the folds.")] = 12345,
-    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the plan.")] = None,
-    workers: WorkersOption = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the plan of an existing run.")] = False,
-) -> None:
-    """Look at a data set, measure it, and decide how to train on it."""
-    if epochs is not None and time_budget is not None:
-        raise typer.BadParameter("--epochs fixes the length and --time-budget derives it; give one of them")
-    memory_bytes = None if memory is None else parse_memory(memory)
-    budget = None if time_budget is None else parse_seconds(time_budget)
-    held_out = None if hold_out is None else parse_number_or_file(hold_out, "--hold-out")
-    with _reported(context) as (console, progress):
-        from autoseg import cli_tables, pipeline
-
-        outcome = pipeline.plan(
-            dataset,
-            run,
-            layout=layout,
-            preset=preset,
-            device=device,
-            memory_bytes=memory_bytes,
-            time_budget_seconds=budget,
-            epochs=epochs,
-            subjects=parse_subjects(subjects),
-            spacing=None if spacing is None else parse_number_or_file(spacing, "--spacing"),
-            splits=splits,
-            hold_out=held_out,
-            folds=folds,
-            seed=seed,
-            overrides=tuple(overrides or ()),
-            workers=workers,
-            overwrite=overwrite,
-            progress=progress,
-        )
-        _print(console, cli_tables.plan_report(outcome, run))
+app.command()(plan)
 
 
 @app.command()
@@ -151,11 +74,11 @@ def preprocess(
     workers: WorkersOption = None,
 ) -> None:
     """Prepare all cases now; `train` does it on first use."""
-    with _reported(context) as (console, progress):
+    with reported(context) as (console, progress):
         from autoseg import pipeline
 
         folders = pipeline.preprocess(run, configuration=configuration, workers=workers, progress=progress)
-        _print(console, [f"Prepared cases are in {folder}" for folder in folders])
+        show(console, [f"Prepared cases are in {folder}" for folder in folders])
 
 
 @app.command()
@@ -168,11 +91,11 @@ def train(
     workers: WorkersOption = None,
 ) -> None:
     """Train a fold, or go on where it was interrupted."""
-    with _reported(context) as (console, progress):
+    with reported(context) as (console, progress):
         from autoseg import cli_tables, pipeline
 
         outcomes = pipeline.train(run, fold=fold, configuration=configuration, device=device, workers=workers, progress=progress)
-        _print(console, cli_tables.train_report(outcomes, run))
+        show(console, cli_tables.train_report(outcomes, run))
         failed = any(outcome.scores is not None and outcome.scores.missing for outcome in outcomes)
     if failed:
         raise typer.Exit(EXIT_SOME_FAILED)
@@ -199,7 +122,7 @@ def predict(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict again what is there already.")] = False,
 ) -> None:
     """Write a mask for every image, with all folds that are trained."""
-    with _reported(context) as (console, progress):
+    with reported(context) as (console, progress):
         from autoseg import cli_tables, pipeline
 
         predictions = pipeline.predict(
@@ -217,7 +140,7 @@ def predict(
             mirroring=mirroring,
             progress=progress,
         )
-        _print(console, cli_tables.predict_report(predictions, out))
+        show(console, cli_tables.predict_report(predictions, out))
         failed = any(case.status == "failed" for case in predictions.cases)
     if failed:
         raise typer.Exit(EXIT_SOME_FAILED)
@@ -237,7 +160,7 @@ def evaluate(
 
     Writes OUT/scores.json and OUT/scores.csv.
     """
-    with _reported(context) as (console, progress):
+    with reported(context) as (console, progress):
         from autoseg import cli_tables, pipeline
 
         scores = pipeline.evaluate(
@@ -249,7 +172,7 @@ def evaluate(
             workers=workers,
             progress=progress,
         )
-        _print(console, cli_tables.scores_report(scores))
+        show(console, cli_tables.scores_report(scores))
 
 
 @app.command()
@@ -260,17 +183,17 @@ def demo(
     time_budget: Annotated[str | None, typer.Option(metavar="150s", help="Wall time of the training. [default: 150s]")] = None,
 ) -> None:
     """All of the above on a small synthetic data set."""
-    with _reported(context) as (console, progress):
+    with reported(context) as (console, progress):
         from autoseg import cli_tables, pipeline
 
         with nullcontext(folder) if folder else tempfile.TemporaryDirectory(prefix="autoseg-demo-") as place:
             seconds = pipeline.DEMO_SECONDS if time_budget is None else parse_seconds(time_budget)
             scores = pipeline.demo(Path(place), rank=int(rank), time_budget_seconds=seconds, progress=progress)
-        _print(console, cli_tables.scores_report(scores))
+        show(console, cli_tables.scores_report(scores))
         kept = (
             f"Everything is in {folder}." if folder else "Nothing was kept; `autoseg demo FOLDER` keeps data, run and pictures."
         )
-        _print(console, [kept])
+        show(console, [kept])
 
 
 @app.command()
@@ -282,7 +205,7 @@ def phantom(
     seed: Annotated[int, typer.Option(help="Another seed gives other images.")] = 0,
 ) -> None:
     """Write a small synthetic data set."""
-    with _reported(context) as (console, _):
+    with reported(context) as (console, _):
         from autoseg.phantom import write_fetal_head, write_volumes
 
         if folder.exists() and any(folder.iterdir()):
@@ -291,7 +214,7 @@ def phantom(
             write_fetal_head(folder, subjects=subjects, seed=seed)
         else:
             write_volumes(folder, cases=subjects, seed=seed)
-        _print(console, [f"Wrote {subjects} subjects to {folder}. Next: autoseg plan {folder} RUN"])
+        show(console, [f"Wrote {subjects} subjects to {folder}. Next: autoseg plan {folder} RUN"])
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -302,49 +225,3 @@ def main(arguments: list[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     rest = [word for word in words if word != "--debug"]
     app(args=["--debug", *rest] if len(rest) < len(words) else rest, prog_name="autoseg")
-
-
-def _print(console: Console, parts: list[RenderableType]) -> None:
-    for part in parts:
-        console.print(part, markup=False, highlight=False, soft_wrap=isinstance(part, str))
-
-
-@contextmanager
-def _reported(context: typer.Context) -> Iterator[tuple[Console, Progress]]:
-    """Results go to standard output, progress and errors to standard error; an error becomes a sentence and an exit code."""
-    from rich.console import Console
-
-    from autoseg.cli_progress import shown_progress
-
-    debug = bool(context.parent and context.parent.params.get("debug"))
-    results = Console(width=None if sys.stdout.isatty() else LINE_WIDTH)
-    try:
-        with shown_progress(Console(stderr=True)) as progress:
-            yield results, progress
-    except (typer.Exit, typer.BadParameter):
-        raise
-    except KeyboardInterrupt:
-        again = "the same command goes on where it was" if context.info_name in CONTINUED else "give the same command again"
-        _stop(f"interrupted; {again}", EXIT_INTERRUPTED, debug)
-    except AutosegError as error:
-        _stop(_sentences(error), error.exit_code, debug)
-    except MemoryError as error:
-        _stop(f"out of memory: {str(error) or 'this process got no more of it'}", EXIT_OUT_OF_MEMORY, debug)
-    except OSError as error:
-        _stop(str(error), EXIT_UNUSABLE, debug)
-    except Exception as error:
-        fault = f"{type(error).__name__}: {error} (a fault in autoseg, not in the data; --debug shows where)"
-        _stop(fault, EXIT_FAULT_IN_AUTOSEG, debug)
-
-
-def _sentences(error: AutosegError) -> str:
-    if isinstance(error, DataError) and len(error.faults) > 1:
-        return "\n  ".join([f"{len(error.faults)} faults:", *str(error).splitlines()])
-    return str(error)
-
-
-def _stop(message: str, code: int, debug: bool) -> NoReturn:
-    if debug:
-        logging.getLogger("autoseg").exception("stopped")
-    typer.echo(f"error: {message}", err=True)
-    raise typer.Exit(code)

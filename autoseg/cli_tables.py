@@ -30,32 +30,47 @@ if TYPE_CHECKING:
     from autoseg.pipeline import PlanOutcome
     from autoseg.pipeline.fold import FoldOutcome
 
+NOTHING_ELSE = "none"  # how an alternative begins where there was none
 SHOWN_FAILURES = 20  # predictions.json has them all
 GIB = 2**30
 
 
-def plan_report(outcome: PlanOutcome, run: Path) -> list[RenderableType]:
-    """What was found, what was decided and why, and what to do next."""
+def plan_report(outcome: PlanOutcome) -> list[RenderableType]:
+    """What was found, what was decided, and why."""
     dataset, fingerprint, plan = outcome.dataset, outcome.fingerprint, outcome.plan
     parts: list[RenderableType] = ["", _found(dataset, fingerprint, outcome.splits, outcome.machine)]
     parts.append(_structures(dataset, fingerprint))
     parts += [f"note: {note}" for note in (*dataset.notes, *fingerprint.notes, *fingerprint.spacing_outliers)]
     parts += [f"note: exact duplicates: {', '.join(group)}" for group in fingerprint.duplicates]
-    if plan.decisions:
-        parts.append(_decisions("Decisions", plan.decisions))
+    first = plan.configurations[plan.default]
+    parts.append(decision_table("Decisions", [*plan.decisions, *first.decisions]))
     for name, configuration in plan.configurations.items():
-        title = f"Configuration {name}" + (" (default)" if name == plan.default and len(plan.configurations) > 1 else "")
-        parts += [_decisions(title, configuration.decisions), _length(configuration)]
-    parts.append(f"Next: autoseg train {run} --fold 0        (or --fold all)")
+        if name != plan.default:
+            other = [decision for decision in configuration.decisions if decision not in first.decisions]
+            parts.append(decision_table(f"Configuration {name}, where it differs from {plan.default}", other))
+    parts += [_length(configuration) for configuration in plan.configurations.values()]
     return parts
+
+
+def next_after_plan(run: Path) -> list[RenderableType]:
+    """What to do with a new plan."""
+    return [
+        f"Rules and alternatives: autoseg plan {run} --explain        (what it costs: --dry-run)",
+        f"Next: autoseg train {run} --fold 0        (or --fold all)",
+    ]
+
+
+def configuration_report(configuration: Configuration) -> list[RenderableType]:
+    """Decisions with their reasons, and the length of a training."""
+    return [decision_table(f"Configuration {configuration.name}", configuration.decisions), _length(configuration)]
 
 
 def train_report(outcomes: Sequence[FoldOutcome], run: Path) -> list[RenderableType]:
     """Validation Dice per fold and structure; `full` has no validation cases and no scores."""
     scored = [outcome for outcome in outcomes if outcome.scores is not None]
     names = list(dict.fromkeys(name for o in scored if o.scores for name in o.scores.summary))
-    table = _table("Whole-image validation: mean Dice over the cases where the structure is present")
-    _columns(table, ["fold"], ["cases", "mean", *names, "time", "epochs"])
+    table = new_table("Whole-image validation: mean Dice over the cases where the structure is present")
+    add_columns(table, ["fold"], ["cases", "mean", *names, "time", "epochs"])
     for outcome in outcomes:
         scores = outcome.scores
         dice = [_number(scores.summary[n].dice if scores and n in scores.summary else None) for n in names]
@@ -91,7 +106,7 @@ def predict_report(predictions: Predictions, out: Path) -> list[RenderableType]:
 def scores_report(scores: Scores) -> list[RenderableType]:
     """One row per structure. Columns that no structure fills are left out."""
     summaries = scores.summary
-    table = _table(f"Scores of {len(scores.cases)} cases (means over the cases where the structure is present)")
+    table = new_table(f"Scores of {len(scores.cases)} cases (means over the cases where the structure is present)")
     figures = {
         "IoU": [_number(s.iou) for s in summaries.values()],
         "accuracy": [_number(s.accuracy, 4) for s in summaries.values()],
@@ -102,7 +117,7 @@ def scores_report(scores: Scores) -> list[RenderableType]:
         "HC MAE mm": [_number(s.circumference_mae_mm, 2) for s in summaries.values()],
     }
     figures = {name: column for name, column in figures.items() if any(cell != "-" for cell in column)}
-    _columns(table, ["structure"], ["present", "missed", "absent", "false alarms", "Dice [95 %]", *figures])
+    add_columns(table, ["structure"], ["present", "missed", "absent", "false alarms", "Dice [95 %]", *figures])
     for row, (name, summary) in enumerate(summaries.items()):
         counts = (summary.present, summary.missed, summary.absent, summary.false_alarms)
         table.add_row(name, *map(str, counts), _dice(summary), *(column[row] for column in figures.values()))
@@ -128,8 +143,8 @@ def _found(dataset: Dataset, fingerprint: Fingerprint, splits: Splits, machine: 
         spacing += f"; unknown for {len(facts) - len(known)} cases"
     sizes = ", ".join(f"{len(f.train)}+{len(f.validation)}" for f in splits.folds)
     held_out = f"; {len(splits.held_out)} cases held out" if splits.held_out else ""
-    table = _table(f"{dataset.name}: {dataset.rank}D, layout {dataset.layout}", header=False)
-    _columns(table, ["what", "found"], [])
+    table = new_table(f"{dataset.name}: {dataset.rank}D, layout {dataset.layout}", header=False)
+    add_columns(table, ["what", "found"], [])
     table.add_row("cases", cases)
     table.add_row("channels", ", ".join(dataset.channels))
     table.add_row("size", _range([f.shape for f in facts], "{:.0f}") + " (" + ("z, y, x" if dataset.rank == 3 else "y, x") + ")")
@@ -142,8 +157,10 @@ def _found(dataset: Dataset, fingerprint: Fingerprint, splits: Splits, machine: 
 
 def _structures(dataset: Dataset, fingerprint: Fingerprint) -> Table:
     unit = "mm2" if dataset.rank == 2 else "ml"
-    table = _table("Structures")
-    _columns(table, ["structure", "kind"], ["present in", "absent in", f"median {unit}", f"smallest {unit}", f"largest {unit}"])
+    table = new_table("Structures")
+    add_columns(
+        table, ["structure", "kind"], ["present in", "absent in", f"median {unit}", f"smallest {unit}", f"largest {unit}"]
+    )
     for structure in (*dataset.targets, *dataset.derived):
         sizes = [f.structures[structure.name] for f in fingerprint.cases if structure.name in f.structures]
         present = [size for size in sizes if size.pixels]
@@ -162,11 +179,13 @@ def _size_cells(present: Sequence[StructureSize]) -> tuple[str, str, str]:
     return middle, smallest, largest
 
 
-def _decisions(title: str, decisions: Sequence[Decision]) -> Table:
-    table = _table(title, header=False)
-    _columns(table, ["name", "choice", "reason"], [])
+def decision_table(title: str, decisions: Sequence[Decision]) -> Table:
+    """One row per decision: what it is about, the choice, the reason; without those that had no alternative."""
+    table = new_table(title, header=False)
+    add_columns(table, ["name", "choice", "reason"], [])
     for decision in decisions:
-        table.add_row(decision.name, decision.choice, decision.reason)
+        if not decision.alternative.startswith(NOTHING_ELSE):
+            table.add_row(decision.name, decision.choice, decision.reason)
     return table
 
 
@@ -202,13 +221,15 @@ def _some(names: Sequence[str], limit: int = 10) -> str:
     return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
 
 
-def _table(title: str, *, header: bool = True) -> Table:
+def new_table(title: str, *, header: bool = True) -> Table:
+    """A table as all of autoseg's look."""
     return Table(
         title=Text(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_header=header, pad_edge=False
     )
 
 
-def _columns(table: Table, words: Sequence[str], numbers: Sequence[str]) -> None:
+def add_columns(table: Table, words: Sequence[str], numbers: Sequence[str]) -> None:
+    """Columns of text, then columns of figures."""
     for name in words:
         table.add_column(Text(name), overflow="fold")
     for name in numbers:

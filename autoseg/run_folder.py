@@ -21,6 +21,16 @@ PARTS = (
 )
 
 
+def read_plan(path: Path) -> Plan:
+    """The plan of a run, or in a file.
+
+    Raises:
+        RunFolderError: a folder without a plan.
+        RecordError: a file that is no plan.
+    """
+    return RunFolder.open(path).plan() if path.is_dir() else Plan.load(path)
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """Paths and records of one run; nothing is created before it is written."""
@@ -71,6 +81,14 @@ class RunFolder:
     def dataset(self) -> Dataset:
         """The data set that was planned for."""
         return Dataset.load(self.root / "dataset.json")
+
+    def fingerprint(self) -> Fingerprint:
+        """What was measured on its cases."""
+        return Fingerprint.load(self.root / "fingerprint.json")
+
+    def machine(self) -> MachineProfile:
+        """The machine that was planned for."""
+        return MachineProfile.load(self.root / "machine.json")
 
     def splits(self) -> Splits:
         """The folds."""

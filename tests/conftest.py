@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
 
@@ -30,3 +32,30 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip("real data is not at hand")
     return path
+
+
+def exit_code(*arguments: str) -> int:
+    """What the command line answers."""
+    from autoseg import cli
+
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(list(arguments))
+    return int(stopped.value.code or 0)
+
+
+@pytest.fixture
+def replaced(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Stands for a function of the pipeline, with its signature; returns a value or raises an error."""
+
+    from autoseg import pipeline
+
+    def replace(name: str, result: object) -> Any:
+        double = create_autospec(getattr(pipeline, name))
+        if isinstance(result, BaseException):
+            double.side_effect = result
+        else:
+            double.return_value = result
+        monkeypatch.setattr(pipeline, name, double)
+        return double
+
+    return replace

@@ -6,23 +6,24 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-from unittest.mock import create_autospec
 
 import pytest
 from typer.main import get_command
 
-from autoseg import __version__, cli, pipeline
+from autoseg import __version__, cli
 from autoseg.errors import AutosegError, CaseError, DataError, Fault, OutOfMemory, PlanError, RecordError, RunFolderError
 from autoseg.records import PredictedCase, Predictions, Scores
+
+from .conftest import exit_code
 
 HELP_SECONDS = 0.4
 HEAVY = ("torch", "monai", "numpy", "scipy", "SimpleITK", "nibabel", "PIL", "pydantic", "matplotlib", "rich", "blosc2")
 
 # Hyper-parameters are not flags: they enter by preset, by --set, or in plan.json. A new flag is a decision, made here too.
 FLAGS = {
-    "plan": "layout preset device memory time-budget epochs subjects spacing splits hold-out folds seed set workers overwrite",
+    "plan": "layout preset device memory time-budget epochs throughput plan-from init-from set subjects spacing splits hold-out folds "
+    "seed workers overwrite explain dry-run json compare fingerprint dataset-json",
     "train": "fold configuration device workers",
     "predict": "fold configuration device spacing assume-spacing save mirroring no-mirroring overwrite",
     "evaluate": "layout spacing subjects workers",
@@ -41,28 +42,6 @@ def _predictions(*statuses: str) -> Predictions:
     return Predictions(
         run="run", configuration="2d", folds=("0",), device="cpu", targets=(), derived=(), regions=False, cases=cases
     )
-
-
-def _exit_code(*arguments: str) -> int:
-    with pytest.raises(SystemExit) as stopped:
-        cli.main(list(arguments))
-    return int(stopped.value.code or 0)
-
-
-@pytest.fixture
-def replaced(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Stands for a function of the pipeline, with its signature; returns a value or raises an error."""
-
-    def replace(name: str, result: object) -> Any:
-        double = create_autospec(getattr(pipeline, name))
-        if isinstance(result, BaseException):
-            double.side_effect = result
-        else:
-            double.return_value = result
-        monkeypatch.setattr(pipeline, name, double)
-        return double
-
-    return replace
 
 
 def test_help_answers_at_once() -> None:
@@ -94,44 +73,14 @@ def test_verbs_and_flags_are_these() -> None:
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    assert _exit_code("--version") == 0
+    assert exit_code("--version") == 0
     assert capsys.readouterr().out == f"autoseg {__version__}\n"
-
-
-def test_plan_passes_everything_on(replaced: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autoseg.cli_tables.plan_report", lambda outcome, run: [f"planned {run}"])
-    table = tmp_path / "mm.csv"
-    table.write_text("name,mm\n")
-    plan = replaced("plan", SimpleNamespace())
-    words = f"plan data run --preset nnunet --device cuda --memory 24GB --time-budget 1h30m --subjects (\\d+)_ --spacing {table}"
-    words += " --hold-out 0.2 --folds 3 --seed 7 --set a=1 --set b=2 --workers 0 --overwrite --layout msd --splits folds.json"
-    assert _exit_code(*words.split()) == 0
-    (dataset, run), options = plan.call_args
-    assert (dataset, run) == (Path("data"), Path("run"))
-    options.pop("progress")
-    assert options == {
-        "layout": "msd",
-        "preset": "nnunet",
-        "device": "cuda",
-        "memory_bytes": 24 * 10**9,
-        "time_budget_seconds": 5400.0,
-        "epochs": None,
-        "subjects": r"(\d+)_",
-        "spacing": table,
-        "splits": Path("folds.json"),
-        "hold_out": 0.2,
-        "folds": 3,
-        "seed": 7,
-        "overrides": ("a=1", "b=2"),
-        "workers": 0,
-        "overwrite": True,
-    }
 
 
 def test_predict_passes_everything_on(replaced: Any, capsys: pytest.CaptureFixture[str]) -> None:
     predict = replaced("predict", _predictions("done", "done"))
     words = "predict run held-out out --fold 0 --fold 2 --spacing 0.5 --save overlay --save probabilities --no-mirroring"
-    assert _exit_code(*words.split()) == 0
+    assert exit_code(*words.split()) == 0
     arguments, options = predict.call_args
     assert arguments == (Path("run"), "held-out", Path("out"))
     options.pop("progress")
@@ -151,14 +100,14 @@ def test_predict_passes_everything_on(replaced: Any, capsys: pytest.CaptureFixtu
 
 def test_predict_without_options_takes_all_folds_and_no_extras(replaced: Any) -> None:
     predict = replaced("predict", _predictions("done"))
-    assert _exit_code("predict", "run", "images", "out") == 0
+    assert exit_code("predict", "run", "images", "out") == 0
     options = predict.call_args.kwargs
     assert (options["folds"], options["overlay"], options["probabilities"], options["mirroring"]) == (None, False, False, True)
 
 
 def test_a_failed_file_is_named_and_exit_code_is_1(replaced: Any, capsys: pytest.CaptureFixture[str]) -> None:
     replaced("predict", _predictions("done", "failed", "done"))
-    assert _exit_code("predict", "run", "images", "out") == 1
+    assert exit_code("predict", "run", "images", "out") == 1
     out = capsys.readouterr().out
     assert "2 done, 1 failed" in out
     assert "failed: case_1: truncated" in out
@@ -185,11 +134,11 @@ def test_a_failed_file_is_named_and_exit_code_is_1(replaced: Any, capsys: pytest
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
-def test_errors_are_sentences_with_an_exit_code(
+def test_errors_are_sentences_with_anexit_code(
     replaced: Any, capsys: pytest.CaptureFixture[str], error: BaseException, code: int, said: str
 ) -> None:
     replaced("train", error)
-    assert _exit_code("train", "run", "--fold", "0") == code
+    assert exit_code("train", "run", "--fold", "0") == code
     captured = capsys.readouterr()
     assert captured.err == said
     assert captured.out == ""
@@ -198,7 +147,7 @@ def test_errors_are_sentences_with_an_exit_code(
 @pytest.mark.parametrize("words", [("--debug", "train", "run", "--fold", "0"), ("train", "run", "--fold", "0", "--debug")])
 def test_debug_shows_the_traceback(replaced: Any, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
     replaced("train", AutosegError("no"))
-    assert _exit_code(*words) == 2
+    assert exit_code(*words) == 2
     err = capsys.readouterr().err
     assert "Traceback (most recent call last)" in err and err.endswith("error: no\n")
 
@@ -206,14 +155,6 @@ def test_debug_shows_the_traceback(replaced: Any, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     "words",
     [
-        "plan data",
-        "plan data run --memory 8",
-        "plan data run --time-budget 20",
-        "plan data run --time-budget 20m --epochs 3",
-        "plan data run --hold-out 0",
-        "plan data run --spacing nowhere.csv",
-        "plan data run --subjects (",
-        "plan data run --layout dicom",
         "train run",
         "predict run images out --save video",
         "demo --rank 4",
@@ -225,7 +166,7 @@ def test_wrong_use_is_exit_code_2_and_runs_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     doubles = [replaced(name, None) for name in ("plan", "train", "predict", "demo")]
-    assert _exit_code(*words.split()) == 2
+    assert exit_code(*words.split()) == 2
     assert not any(double.called for double in doubles)
     assert "Error" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
@@ -233,20 +174,20 @@ def test_wrong_use_is_exit_code_2_and_runs_nothing(
 
 def test_demo_keeps_a_folder_only_when_one_is_named(replaced: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     demo = replaced("demo", NO_SCORES)
-    assert _exit_code("demo", "--rank", "3") == 0
+    assert exit_code("demo", "--rank", "3") == 0
     (place,), options = demo.call_args
     assert not place.exists() and options["rank"] == 3
-    assert _exit_code("demo", str(tmp_path), "--time-budget", "30s") == 0
+    assert exit_code("demo", str(tmp_path), "--time-budget", "30s") == 0
     assert demo.call_args.args == (tmp_path,) and demo.call_args.kwargs["time_budget_seconds"] == 30
     assert tmp_path.is_dir()
     assert f"Everything is in {tmp_path}" in capsys.readouterr().out.replace("\n", "")
 
 
 def test_phantom_writes_a_data_set_into_a_new_folder_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _exit_code("phantom", str(tmp_path / "heads"), "--subjects", "2") == 0
+    assert exit_code("phantom", str(tmp_path / "heads"), "--subjects", "2") == 0
     images = {path.name for path in (tmp_path / "heads" / "images").iterdir()}
     assert images and images == {path.name for path in (tmp_path / "heads" / "labels").iterdir()}
-    assert _exit_code("phantom", str(tmp_path / "heads")) == 2
+    assert exit_code("phantom", str(tmp_path / "heads")) == 2
     assert "not empty" in capsys.readouterr().err
-    assert _exit_code("phantom", str(tmp_path / "volumes"), "--rank", "3", "--subjects", "1") == 0
+    assert exit_code("phantom", str(tmp_path / "volumes"), "--rank", "3", "--subjects", "1") == 0
     assert len(list((tmp_path / "volumes" / "imagesTr").iterdir())) == 1

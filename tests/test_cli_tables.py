@@ -141,7 +141,7 @@ def test_predict_report_names_the_folds_and_at_most_twenty_failures() -> None:
 
 
 def test_plan_report() -> None:
-    text = _text(cli_tables.plan_report(_plan_outcome(), Path("run")))
+    text = _text(cli_tables.plan_report(_plan_outcome()) + cli_tables.next_after_plan(Path("run")))
     assert _row(text, "cases") == ["cases", "3 of 2 subjects, 1 of them without label"]
     assert _row(text, "size") == ["size", "110 x 200, from 100..120 x 200..200 (y, x)"]
     assert _row(text, "spacing") == ["spacing", "0.5 x 0.5 mm; unknown for 1 cases"]
@@ -149,7 +149,8 @@ def test_plan_report() -> None:
     assert _row(text, "device") == ["device", "cpu, a laptop, 2 cores, 8.0 GiB, bfloat16"]
     assert _row(text, "CSP") == ["CSP [x]", "target", "1", "1", "25", "25", "25"]
     assert "note: labels 255 mean CSP" in text
-    assert _row(text, "patch size") == ["patch size", "96 x 96", "fits [8 GB]"]
+    assert _row(text, "patch") == ["patch", "96x96", "fits [8 GB]"]
+    assert "transpose" not in text, "there was nothing to decide"
     assert "2d: a fold trains for 4 epochs of 50 steps, made to fit 20 min with its validation" in text
     assert "Next: autoseg train run --fold 0" in text
 
@@ -214,7 +215,12 @@ def _plan_outcome() -> PlanOutcome:
         ),
         inference=InferenceSpec(mirror_axes=(0, 1)),
         median_shape=(110, 200),
-        decisions=(Decision(name="patch size", choice="96 x 96", reason="fits [8 GB]"),),
+        decisions=(
+            Decision(
+                name="patch", choice="96x96", rule="r", reason="fits [8 GB]", numbers={"memory": 8}, alternative="more: --memory."
+            ),
+            Decision(name="transpose", choice="0, 1", rule="r", reason="as it is", numbers={}, alternative="none."),
+        ),
     )
     return PlanOutcome(
         dataset=dataset,

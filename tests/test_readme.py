@@ -15,7 +15,12 @@ README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding=
 SMALL = (
     "training.steps_per_epoch=2",
     "training.validation_steps=1",
-    "network.features=8,16,32,64,64,64",  # six stages, as planned for the phantom's size
+    "training.patch_size=64,64",
+    "network.features=8,16,32",
+    "network.strides=[[1,1],[2,2],[2,2]]",
+    "network.kernel_sizes=[[3,3],[3,3],[3,3]]",
+    "network.encoder_blocks=2,2,2",
+    "network.decoder_convs=2,2",
     "inference.mirror_axes=[]",
 )
 SHORT = ("--epochs", "1", *(word for setting in SMALL for word in ("--set", setting)))

@@ -2,9 +2,13 @@
 
     python tools/compare_plans_with_nnunet.py PEER_PYTHON --number 300 --seed 0
 
-PEER_PYTHON is the interpreter of an environment in which nnunetv2 is installed. The data sets are made up: 2D and 3D, isotropic
-and not, with axes in any order, odd and mixed sizes, one to 100 labels, regions, an ignore label, several channels, tiny and
-huge. A quarter of them are planned for another memory. Every planner (default, ResEnc M, L, XL) is compared in every value.
+PEER_PYTHON is the interpreter of an environment in which nnunetv2 is installed. The data sets are made up: 2D images with and
+without a pixel size, volumes isotropic and not, with axes in any order, of few slices, tiny and huge, with mixed sizes and
+spacings, one to 100 labels, regions, an ignore label, several channels. A quarter of them are planned for another memory. Every
+planner (default, ResEnc M, L, XL) is compared in every value.
+
+nnU-Net makes every network that it considers, to count its feature maps. Here it makes them without weights (on torch's meta
+device), which counts the same and takes less time; `--weights` leaves it as it is.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import json
 import random
 import subprocess
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +47,10 @@ NETWORK_KEYS = {
     "features": "features_per_stage",
     "n_stages": "n_stages",
 }
+FAMILIES = {
+    "plain_unet": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
+    "residual_unet": "dynamic_network_architectures.architectures.unet.ResidualEncoderUNet",
+}
 MACHINE = MachineProfile(device="cpu", name="any", cores=1, memory_bytes=10**9, precision="float32")
 
 PEER = """
@@ -63,7 +72,8 @@ build = default.get_network_from_plans
 def on_no_device(*args, **kwargs):
     with torch.device("meta"):
         return build(*args, **kwargs)
-default.get_network_from_plans = on_no_device
+if sys.argv[3] == "meta":
+    default.get_network_from_plans = on_no_device
 default.ExperimentPlanner.determine_reader_writer = lambda self: Reader
 default.ExperimentPlanner.save_plans = lambda self, plans: default.recursive_fix_for_json_export(plans)
 
@@ -81,8 +91,11 @@ for index, job in enumerate(jobs):
     for planner in job["planners"]:
         kind = getattr(default, planner, None) or getattr(residual, planner)
         options = {} if job["memory_gb"] is None else {"gpu_memory_target_in_gb": job["memory_gb"]}
-        with contextlib.redirect_stdout(io.StringIO()):
-            found[planner] = kind(name, **options).plan_experiment()
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                found[planner] = kind(name, **options).plan_experiment()
+        except Exception as error:
+            found[planner] = {"error": f"{type(error).__name__}: {error}"}
     results.append(found)
 json.dump(results, open(sys.argv[2], "w"))
 """
@@ -93,66 +106,120 @@ def main() -> None:
     parser.add_argument("peer_python", type=Path)
     parser.add_argument("--number", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--weights", action="store_true", help="let nnU-Net make its networks with weights")
     options = parser.parse_args()
     rng = random.Random(options.seed)
     jobs = [random_job(rng) for _ in range(options.number)]
-    differences = values = 0
+    configurations: Counter[str] = Counter()
+    differences = values = failures = 0
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        (place / "jobs.json").write_text(json.dumps(jobs))
-        (place / "peer.py").write_text(PEER)
-        command = [options.peer_python, "-W", "ignore", place / "peer.py", place / "jobs.json", place / "plans.json"]
-        subprocess.run([str(part) for part in command], check=True)
-        theirs = json.loads((place / "plans.json").read_text())
+        theirs = plans_of_nnunet(options.peer_python, jobs, place, "weights" if options.weights else "meta")
         for index, (job, plans) in enumerate(zip(jobs, theirs, strict=True)):
             for preset, planner in PLANNERS.items():
-                found = list(compare(ours(job, preset, place), plans[planner]))
+                if "error" in plans[planner]:
+                    failures += 1
+                    print(f"data set {index} ({job['kind']}), {preset}: nnU-Net fails: {plans[planner]['error']}")
+                    continue
+                mine = ours(job, preset, place)
+                configurations.update(list(mine["configurations"]))
+                found = compare(mine, plans[planner])
                 values += len(found)
                 for text in (text for text in found if text):
                     differences += 1
-                    print(f"data set {index}, {preset}: {text}")
-    print(f"{options.number} data sets, {len(PLANNERS)} presets, {values} values compared, {differences} differ")
+                    print(f"data set {index} ({job['kind']}), {preset}: {text}")
+    print(", ".join(f"{count} x {name}" for name, count in configurations.items()))
+    print(
+        f"{options.number} data sets, {len(PLANNERS)} presets, {values} values compared, {differences} differ, "
+        f"{failures} plans nnU-Net could not make"
+    )
+
+
+def plans_of_nnunet(python: Path, jobs: list[dict[str, Any]], place: Path, device: str) -> list[dict[str, Any]]:
+    """What its planners choose, per data set and planner."""
+    (place / "jobs.json").write_text(json.dumps(jobs))
+    (place / "peer.py").write_text(PEER)
+    command = [python, "-W", "ignore", place / "peer.py", place / "jobs.json", place / "plans.json", device]
+    subprocess.run([str(part) for part in command], check=True)
+    found: list[dict[str, Any]] = json.loads((place / "plans.json").read_text())
+    return found
 
 
 def random_job(rng: random.Random) -> dict[str, Any]:
     """Facts of a data set, and the memory to plan for (None: the planner's own)."""
-    n = rng.choice([1, 3, 4, 5, 10, 31, 60])
-    flat = rng.random() < 0.25
-    base = rng.choice([0.1, 0.35, 0.7, 1.0, 1.0, 2.0])
-    spacing = [base * rng.choice([1, 1, 1, 1.2, 2, 2.1, 3.3, 5, 10])] + [base * rng.choice([1, 1, 1, 1.3])] * 2
-    size = [rng.choice([12, 20, 37, 64, 140, 300, 700]), *([rng.choice([30, 49, 128, 250, 512, 1100])] * 2)]
-    order = rng.sample(range(3), 3)
+    kind = rng.choice(["png", "2d in mm", "isotropic", "listed", "any", "any", "coarse", "thin", "tiny", "huge"])
+    cases = [next_case(rng, kind) for _ in range(rng.choice([1, 2, 3, 4, 5, 10, 30, 31, 60]))]
+    template = next_case(rng, kind)
+    order = [0, 1, 2] if kind in ("png", "2d in mm") else rng.sample(range(3), 3)
     spacings, shapes = [], []
-    for _ in range(n):
-        vary = rng.choice([1, 1, 1.5, 0.6])
-        own = [value * rng.choice([1, 1, 1.1, 0.75]) for value in spacing]
-        shape = [max(1, round(length * vary * rng.choice([1, 0.9, 1.05]))) for length in size]
-        if flat:
-            spacings.append([999.0, 1.0, 1.0])
-            shapes.append([1, shape[1] * rng.choice([1, 2]), shape[2]])
-        else:
-            spacings.append([own[axis] for axis in order])
-            shapes.append([shape[axis] for axis in order])
+    for own_spacing, own_shape in cases:
+        spacing, shape = template if rng.random() < 0.8 else (own_spacing, own_shape)
+        if kind not in ("png", "2d in mm"):
+            spacing = [value * rng.choice([1, 1, 1, 1.1, 0.75, rng.uniform(0.8, 1.2)]) for value in spacing]
+        vary = rng.choice([1, 1, 1.5, 0.6, rng.uniform(0.7, 1.3)])
+        shape = [1 if length == 1 else max(1, round(length * vary * rng.choice([1, 0.9, 1.05]))) for length in shape]
+        spacings.append([spacing[axis] for axis in order])
+        shapes.append([shape[axis] for axis in order])
+    numbers = dict.fromkeys(("mean", "median", "std", "min", "max", "percentile_00_5", "percentile_99_5"), 1.0)
+    dataset = random_dataset(rng, len(cases))
+    n_channels = len(dataset.get("channel_names") or dataset["modality"])
+    fingerprint = {
+        "spacings": spacings,
+        "shapes_after_crop": shapes,
+        "foreground_intensity_properties_per_channel": {str(i): numbers for i in range(n_channels)},
+        "median_relative_size_after_cropping": rng.choice([0.3, 0.7499, 0.75, 1.0]),
+    }
+    memory = rng.choice([4, 6.5, 11, 16, 48, 80]) if rng.random() < 0.25 else None
+    return {
+        "kind": kind,
+        "dataset": dataset,
+        "fingerprint": fingerprint,
+        "memory_gb": memory,
+        "planners": list(PLANNERS.values()),
+    }
+
+
+def next_case(rng: random.Random, kind: str) -> tuple[list[float], list[int]]:
+    """Spacing and shape, coarse axis first."""
+    width, height = (rng.choice([30, 49, 128, 250, 512, rng.randint(20, 1200)]) for _ in range(2))
+    if kind == "png":
+        scale = rng.choice([1, 2, 4])
+        return [999, 1, 1], [1, height * scale, width * scale]
+    if kind == "2d in mm":
+        y, x = (rng.uniform(0.05, 0.5) for _ in range(2))
+        return [max(y, x) * 999, y, x], [1, height, width]
+    base = rng.choice([0.1, 0.35, 0.7, 1.0, 2.0])
+    if kind == "isotropic":
+        return [base] * 3, [rng.choice([20, 64, 160, 321]), height, height]
+    if kind == "tiny":
+        return [base * rng.choice([1, 2]), base, base], [rng.randint(2, 30) for _ in range(3)]
+    if kind == "huge":
+        return [base * rng.uniform(0.8, 4), base, base], [rng.randint(200, 1500), *(rng.randint(800, 2500) for _ in range(2))]
+    if kind == "thin":
+        return [base * rng.uniform(0.5, 12), base, base], [rng.randint(1, 6), height, width]
+    if kind == "coarse":
+        return [base * rng.uniform(2.8, 12), base, base], [rng.randint(5, 90), height, height]
+    if kind == "any":
+        return [base * rng.uniform(0.4, 3) for _ in range(3)], [rng.randint(8, 700), height, width]
+    factors = [rng.choice([1, 1, 1.2, 2, 2.1, 3.3, 5, 10]), *([rng.choice([1, 1, 1, 1.3])] * 2)]
+    return [base * factor for factor in factors], [rng.choice([12, 20, 37, 64, 140, 300, 700]), height, height]
+
+
+def random_dataset(rng: random.Random, cases: int) -> dict[str, Any]:
+    """A `dataset.json`: channels, labels or regions, perhaps an ignore label."""
     names = rng.choices(
         ["CT", "T1", "FLAIR", "noNorm", "rgb_to_0_1", "R", "zscore", "rescale_to_0_1", "ct"], k=rng.choice([1, 1, 2, 4])
     )
     n_labels = rng.choice([1, 1, 2, 3, 13, 100])
     labels: dict[str, Any] = {"background": 0} | {f"l{i}": i for i in range(1, n_labels + 1)}
-    dataset = {"channel_names": {str(i): name for i, name in enumerate(names)}, "labels": labels, "numTraining": n}
+    dataset: dict[str, Any] = {rng.choice(["channel_names", "channel_names", "modality"]): None, "labels": labels}
+    dataset = {key: value or {str(i): name for i, name in enumerate(names)} for key, value in dataset.items()}
     if rng.random() < 0.2:
         labels["whole"] = list(range(1, n_labels + 1))
         dataset["regions_class_order"] = list(range(1, len(labels)))
     if rng.random() < 0.2:
         labels["ignore"] = n_labels + 1
-    numbers = {key: 1.0 for key in ("mean", "median", "std", "min", "max", "percentile_00_5", "percentile_99_5")}
-    fingerprint = {
-        "spacings": spacings,
-        "shapes_after_crop": shapes,
-        "foreground_intensity_properties_per_channel": {str(i): numbers for i in range(len(names))},
-        "median_relative_size_after_cropping": rng.choice([0.3, 0.7499, 0.75, 1.0]),
-    }
-    memory = rng.choice([4, 11, 16, 48]) if rng.random() < 0.25 else None
-    return {"dataset": dataset, "fingerprint": fingerprint, "memory_gb": memory, "planners": list(PLANNERS.values())}
+    return dataset | {"numTraining": cases if rng.random() < 0.8 else rng.randint(1, 1500)}
 
 
 def ours(job: dict[str, Any], preset: str, place: Path) -> dict[str, Any]:
@@ -182,6 +249,8 @@ def compare(mine: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
             result.append(_difference(f"{name} {key}", own[key], architecture[other]))
         blocks = architecture.get("n_blocks_per_stage") or architecture["n_conv_per_stage"]
         result.append(_difference(f"{name} encoder_blocks", own["encoder_blocks"], blocks))
+        result.append(_difference(f"{name} decoder_convs", own["decoder_convs"], architecture["n_conv_per_stage_decoder"]))
+        result.append(_difference(f"{name} network", FAMILIES[own["network"]], entry["architecture"]["network_class_name"]))
     return result
 
 

@@ -65,16 +65,25 @@ def load_checkpoint(
     record = read_record(folder)
     if record is None:
         return None
+    refuse_other_settings(folder, record, digests)
+    network.load_state_dict(read_tensors(folder / record.weights, record.weights_sha256))
+    if record.state is not None:
+        _restore_training_state(read_tensors(folder / record.state), network, optimizer, scaler)
+    return record
+
+
+def refuse_other_settings(folder: Path, record: FoldCheckpoint, digests: dict[str, str]) -> None:
+    """A training goes on with the settings that it began with.
+
+    Raises:
+        RecordError: `digests`, by concern, are others than those in the record.
+    """
     changed = [concern for concern, digest in digests.items() if getattr(record, concern) != digest]
     if changed:
         raise RecordError(
             f"{folder} was trained with other settings ({', '.join(changed)} changed in plan.json since); "
             "restore plan.json, or delete this folder to train the fold anew"
         )
-    network.load_state_dict(read_tensors(folder / record.weights, record.weights_sha256))
-    if record.state is not None:
-        _restore_training_state(read_tensors(folder / record.state), network, optimizer, scaler)
-    return record
 
 
 def _write(folder: Path, kind: str, tensors: dict[str, Tensor], name: str | None) -> tuple[str, str]:

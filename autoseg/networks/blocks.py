@@ -81,7 +81,7 @@ class ResidualBlock(nn.Module):
 
     def start_as_identity(self) -> None:
         """Let the block begin as its skip alone, as nnU-Net does: the last normalisation scales by 0."""
-        nn.init.zeros_(self.conv2.adn.N.weight)
+        nn.init.zeros_(self.conv2.get_parameter("adn.N.weight"))
 
 
 class UpBlock(nn.Module):

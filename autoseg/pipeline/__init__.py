@@ -6,15 +6,16 @@ All paths may be `str` or `Path`. Nothing is printed; hand in a `Progress` to wa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoseg.errors import DataError, Fault, RunFolderError
+from autoseg.errors import DataError, PlanError, RunFolderError
 from autoseg.parallel import available_cores
+from autoseg.pipeline.planning import PlanOutcome, bill, plan, plan_files, planned
+from autoseg.pipeline.trained import refuse_foreign_plan
 from autoseg.progress import Progress, SilentProgress
-from autoseg.records import Configuration, Dataset, Fingerprint, MachineProfile, Plan, Predictions, Scores, Splits
+from autoseg.records import Configuration, Plan, Predictions, Scores
 from autoseg.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -23,107 +24,26 @@ if TYPE_CHECKING:
 FULL = "full"
 ALL = "all"
 HELD_OUT = "held-out"
+NAMED_CASES = 3  # in a message
 DEMO_SUBJECTS = 24
 DEMO_SECONDS = 150.0
 
-
-@dataclass(frozen=True)
-class PlanOutcome:
-    """What `plan` found and decided."""
-
-    dataset: Dataset
-    fingerprint: Fingerprint
-    splits: Splits
-    plan: Plan
-    machine: MachineProfile
-
-
-def plan(
-    dataset: str | Path,
-    run: str | Path,
-    *,
-    layout: str = "auto",
-    preset: str = "default",
-    device: str = "auto",
-    memory_bytes: int | None = None,
-    time_budget_seconds: float | None = None,
-    epochs: int | None = None,
-    subjects: str | Path | None = None,
-    spacing: str | Path | float | None = None,
-    splits: str | Path | None = None,
-    hold_out: float | str | Path | None = None,
-    folds: int = 5,
-    seed: int = 12345,
-    overrides: tuple[str, ...] = (),
-    workers: int | None = None,
-    overwrite: bool = False,
-    progress: Progress | None = None,
-) -> PlanOutcome:
-    """Index a data set, measure it and the machine, and decide how to train.
-
-    Args:
-        dataset: folder of the data set.
-        run: new folder for everything that follows from the plan.
-        layout: how the data set lies on disk; `auto` recognises it.
-        preset: `default`, or `nnunet` for nnU-Net v2's own choices.
-        device: to plan for; `auto` takes the best one here.
-        memory_bytes: of the device that may be used.
-        time_budget_seconds: wall time of training one fold, its validation included.
-        epochs: fixes the length instead.
-        subjects: regular expression or CSV that tells the subject of a case.
-        spacing: CSV of pixel sizes, or one number, in mm.
-        splits: file of folds to use.
-        hold_out: fraction of subjects, or file of cases, kept out of every fold.
-        folds: how many; fewer when there are fewer subjects.
-        seed: of the folds.
-        overrides: `key=value` settings that replace what was decided.
-        workers: processes; None takes the cores at hand.
-        overwrite: plan anew in a folder that holds a run.
-        progress: listener.
-
-    Raises:
-        DataError: every fault of the data set, at once.
-        PlanError, RunFolderError: what their names say.
-    """
-    from autoseg.pipeline.machine import machine_for, plan_and_measure
-    from autoseg.stages.fingerprint import fingerprint_dataset
-    from autoseg.stages.index import index_dataset
-    from autoseg.stages.plan import PlanOptions, make_plan
-    from autoseg.stages.split import make_splits
-
-    progress = progress or SilentProgress()
-    folder = RunFolder.create(Path(run), overwrite=overwrite)
-    options = PlanOptions(
-        preset=preset,
-        time_budget_seconds=time_budget_seconds,
-        epochs=epochs,
-        memory_bytes=memory_bytes,
-        overrides=overrides,
-    )
-    progress.stage("reading the data set")
-    found, faults = index_dataset(Path(dataset), layout=layout, subjects=subjects, spacing=spacing)
-    if found is None:
-        raise DataError(faults)
-    progress.stage("measuring cases", len(found.cases))
-    facts, more = fingerprint_dataset(found, workers=_workers(workers), on_done=progress.advance)
-    if faults or more or facts is None:
-        raise DataError(_ordered([*faults, *more]) or "no case has a label; there is nothing to learn from")
-    chosen = make_splits(
-        found,
-        facts,
-        folds=folds,
-        seed=seed,
-        hold_out=hold_out,
-        splits_file=None if splits is None else Path(splits),
-    )
-    place = machine_for(device, options, found.rank, progress)
-    decided, machine = plan_and_measure(place, lambda machine: make_plan(found, facts, chosen, machine, options), progress)
-    outcome = PlanOutcome(found, facts, chosen, decided, machine)
-    if overwrite:
-        _refuse_orphans(folder, decided, chosen)
-    for record in (found, facts, machine, chosen, decided):  # plan.json last: with it the run is whole
-        folder.save(record)
-    return outcome
+__all__ = [
+    "ALL",
+    "DEMO_SECONDS",
+    "FULL",
+    "HELD_OUT",
+    "PlanOutcome",
+    "bill",
+    "demo",
+    "evaluate",
+    "plan",
+    "plan_files",
+    "planned",
+    "predict",
+    "preprocess",
+    "train",
+]
 
 
 def preprocess(
@@ -132,6 +52,7 @@ def preprocess(
     """Prepare the cases of a configuration (None: of all); training does this by itself when needed. Returns the folders."""
     folder = RunFolder.open(Path(run))
     decided = folder.plan()
+    refuse_foreign_plan(folder, decided, folder.dataset())
     names = [configuration] if configuration else list(decided.configurations)
     return tuple(_prepare(folder, _configuration(decided, name), workers, progress or SilentProgress()) for name in names)
 
@@ -156,12 +77,16 @@ def train(
         workers: processes that prepare cases; None takes the cores at hand.
         progress: listener.
     """
-    from autoseg.pipeline.fold import train_one
+    from autoseg.pipeline.fold import refuse_changed, train_one
 
     folder = RunFolder.open(Path(run))
     decided, splits = folder.plan(), folder.splits()
     chosen = _configuration(decided, configuration or decided.default)
+    _refuse_second_stage(chosen, decided)
     folds = _folds_to_train(str(fold), len(splits.folds))
+    refuse_foreign_plan(folder, decided, folder.dataset())
+    for name in folds:
+        refuse_changed(folder, decided, chosen, splits, name)
     progress = progress or SilentProgress()
     prepared = _prepare(folder, chosen, workers, progress)
     outcomes = []
@@ -286,30 +211,22 @@ def _workers(workers: int | None) -> int:
     return available_cores() if workers is None else workers
 
 
-def _ordered(faults: Sequence[Fault]) -> tuple[Fault, ...]:
-    return tuple(sorted(set(faults)))
-
-
-def _refuse_orphans(folder: RunFolder, decided: Plan, chosen: Splits) -> None:
-    """Planning anew must not leave trained folds that no longer fit the plan, or that were trained on other cases."""
-    if folder.has_models and (_digests(decided), chosen) != (_digests(folder.plan()), folder.splits()):
-        raise RunFolderError(
-            f"{folder.root} holds trained folds, and the new plan or its folds differ from theirs; choose another folder, or delete its models"
-        )
-
-
-def _digests(decided: Plan) -> dict[str, dict[str, str]]:
-    return {name: configuration.digests() for name, configuration in decided.configurations.items()}
-
-
 def _configuration(decided: Plan, name: str) -> Configuration:
-    from autoseg.stages.plan.check import configuration_faults
-
     if name not in decided.configurations:
         raise RunFolderError(f"the plan has no configuration {name}; it has {', '.join(decided.configurations)}")
-    if faults := configuration_faults(decided.configurations[name]):
-        raise RunFolderError("\n  ".join([f"plan.json, configuration {name}, cannot be used:", *faults]))
     return decided.configurations[name]
+
+
+def _refuse_second_stage(chosen: Configuration, decided: Plan) -> None:
+    """The second network of a cascade also sees masks of the first, which training does not hand on yet."""
+    if chosen.previous_stage is not None:
+        others = [name for name, other in decided.configurations.items() if other.previous_stage is None]
+        raise PlanError(
+            f"{chosen.name} is the second stage of a cascade, and autoseg cannot train one yet; its plan shows what it would be. "
+            f"Train one of {', '.join(others)} instead (--configuration)"
+            if others
+            else f"{chosen.name} is the second stage of a cascade, and autoseg cannot train one yet; plan the data set again"
+        )
 
 
 def _folds_to_train(fold: str, n_folds: int) -> list[str]:
@@ -327,8 +244,15 @@ def _prepare(folder: RunFolder, chosen: Configuration, workers: int | None, prog
     from autoseg.stages.preprocess import preprocess as prepare_cases
 
     dataset, splits = folder.dataset(), folder.splits()
+    if not Path(dataset.root).exists() and not any(dataset.path(file).exists() for file in dataset.cases[0].images):
+        raise RunFolderError(
+            f"{dataset.root}, the data set of {folder.root}, is gone; bring it back, or write where it is now into dataset.json (root)"
+        )
     cases = sorted({case for fold in splits.folds for case in (*fold.train, *fold.validation)})
     target = folder.prepared(chosen)
     progress.stage(f"preparing cases ({chosen.name})", len(cases))
-    prepare_cases(dataset, cases, chosen, target, workers=_workers(workers), on_done=progress.advance)
+    stale = prepare_cases(dataset, cases, chosen, target, workers=_workers(workers), on_done=progress.advance)
+    if stale:
+        named = ", ".join(stale[:NAMED_CASES]) + (f" and {len(stale) - NAMED_CASES} more" if len(stale) > NAMED_CASES else "")
+        progress.message(f"prepared anew, since their files changed after they were planned for: {named}; plan again if much changed")
     return target

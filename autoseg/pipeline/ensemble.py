@@ -10,8 +10,9 @@ from autoseg.engines.torch_engine import load_engine
 from autoseg.errors import DataError, RunFolderError
 from autoseg.layouts.mm_table import read_spacings
 from autoseg.pipeline.fold import FULL, prediction_inputs
+from autoseg.pipeline.trained import refuse_foreign_plan, trained_configuration, trained_default
 from autoseg.progress import Progress
-from autoseg.records import Configuration, Model, PredictedCase, Predictions, Spacing, TrainedFold
+from autoseg.records import Model, PredictedCase, Predictions, Spacing, TrainedFold
 from autoseg.run_folder import RunFolder
 from autoseg.stages.predict import PredictionInput, find_inputs, predict_cases
 
@@ -35,15 +36,14 @@ def predict_images(
     progress: Progress,
 ) -> Predictions:
     """See `autoseg.predict`."""
-    plan, model = folder.plan(), folder.model()
-    name = configuration or _trained_default(model)
+    plan, model, dataset = folder.plan(), folder.model(), folder.dataset()
+    refuse_foreign_plan(folder, plan, dataset)
+    name = configuration or trained_default(model)
     trained = choose_folds(model, name, folds)
-    chosen = plan.configurations[name]
-    _refuse_edited(folder, model, chosen)
+    chosen = trained_configuration(folder, plan, model, name)
     if not mirroring:
         chosen = chosen.model_copy(update={"inference": chosen.inference.model_copy(update={"mirror_axes": ()})})
     where = pick_device(device)
-    dataset = folder.dataset()
     if images == HELD_OUT:
         if spacing is not None:
             raise DataError("--spacing is for images from elsewhere; the cases held out have that of their data set")
@@ -88,19 +88,6 @@ def predict_images(
     )
 
 
-def _refuse_edited(folder: RunFolder, model: Model, configuration: Configuration) -> None:
-    """Weights must not meet a grid or a network that they were not trained for."""
-    digests = configuration.digests()
-    for trained in model.configurations:
-        if trained.name == configuration.name:
-            changed = [concern for concern in ("preparation", "network") if getattr(trained, concern) != digests[concern]]
-            if changed:
-                raise RunFolderError(
-                    f"{folder.root}: {' and '.join(changed)} of {trained.name} changed in plan.json since its folds were trained; "
-                    "restore plan.json, or delete the trained folds and train again"
-                )
-
-
 def choose_folds(model: Model, configuration: str, wanted: Sequence[str] | None) -> tuple[TrainedFold, ...]:
     """The folds to ensemble: those asked for, else all numbered ones, else `full`.
 
@@ -135,12 +122,6 @@ def spacings_for(inputs: Sequence[PredictionInput], spacing: str | Path | float 
     if table.faults:
         raise DataError(table.faults)
     return {id: value for id, value in table.values.items() if value is not None}
-
-
-def _trained_default(model: Model) -> str:
-    """The plan's default, or the only configuration that is trained."""
-    names = [c.name for c in model.configurations]
-    return names[0] if names and model.default not in names else model.default
 
 
 def _held_out(folder: RunFolder) -> tuple[str, ...]:

@@ -11,7 +11,9 @@ import torch
 
 from autoseg.engines.device import available_memory, pick_device, pick_precision
 from autoseg.engines.torch_engine import TorchEngine, load_engine
-from autoseg.learning.checkpoint import read_record
+from autoseg.errors import RecordError
+from autoseg.learning.checkpoint import read_record, refuse_other_settings
+from autoseg.learning.transfer import refuse_other_start
 from autoseg.networks.unet import build_network
 from autoseg.parallel import available_cores
 from autoseg.processing.store import PreparedCase, open_case
@@ -83,14 +85,34 @@ def train_one(
         place,
         fold=-1 if fold == FULL else int(fold),
         device=chosen,
+        members=members.digest(),
         limit_seconds=limit,
         progress=progress,
     )
     for amendment in checkpoint.amendments[-1:]:
         progress.message(f"length amended: {amendment.before} -> {amendment.after} epochs, since {amendment.reason}")
-    record_model(folder, plan)
+    record_model(folder, plan, progress)
     scores = _validate(folder, dataset, plan, configuration, fold, members, checkpoint, chosen, progress)
     return FoldOutcome(fold, configuration.name, scores, time.monotonic() - start, checkpoint.epochs, place)
+
+
+def refuse_changed(folder: RunFolder, plan: Plan, configuration: Configuration, splits: Splits, fold: str) -> None:
+    """What a fold's checkpoint says it was trained with must still be so: settings, cases, and the weights it started from.
+
+    Raises:
+        RecordError: it is not; said before any case is prepared.
+    """
+    place = folder.fold(configuration.name, fold)
+    record = read_record(place)
+    if record is None:
+        return
+    refuse_other_settings(place, record, configuration.digests())
+    refuse_other_start(place, record.initial, plan.transfer, fold)
+    if record.members and record.members != cases_of(splits, fold).digest():
+        raise RecordError(
+            f"{place} was trained and validated on other cases (splits.json changed since), so its scores would be of cases that "
+            "it has seen; restore splits.json, or delete this folder to train the fold anew"
+        )
 
 
 def cases_of(splits: Splits, fold: str) -> Fold:
@@ -110,15 +132,23 @@ def hold_in_memory(cases: list[PreparedCase], progress: Progress) -> None:
         case.load_into_memory()
 
 
-def record_model(folder: RunFolder, plan: Plan) -> Model:
-    """Write down which folds are trained to their end."""
+def record_model(folder: RunFolder, plan: Plan, progress: Progress | None = None) -> Model:
+    """Write down which folds are trained to their end; those of another grid or network than the plan's are left out, and named."""
     trained = []
     for name in plan.configurations:
         folds = []
         for fold in folder.folds(name):
             place = folder.fold(name, fold)
             checkpoint = read_record(place)
-            if checkpoint is not None and checkpoint.finished and _fits(checkpoint, plan.configurations[name]):
+            if checkpoint is None or not checkpoint.finished:
+                continue
+            if not _fits(checkpoint, plan.configurations[name]):
+                if progress is not None:
+                    progress.message(
+                        f"{place} was trained before plan.json changed (grid or network), so predictions leave it out; "
+                        "delete it to train the fold anew"
+                    )
+            else:
                 weights = (place / checkpoint.weights).relative_to(folder.root)
                 folds.append(TrainedFold(fold=fold, weights=weights.as_posix(), sha256=checkpoint.weights_sha256))
         if folds:

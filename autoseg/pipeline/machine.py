@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Literal, cast
 
 from autoseg.errors import OutOfMemory, PlanError
+from autoseg.parallel import available_cores
 from autoseg.progress import Progress
 from autoseg.records import Configuration, MachineProfile, Plan
+from autoseg.run_folder import RunFolder
 from autoseg.stages.plan import PlanOptions, load_preset
 from autoseg.stages.plan.timing import speed_of
 
@@ -62,6 +64,20 @@ def machine_for(
     return Workplace(probe_machine(pick_device(device), ranks=(2,) if rank == 2 else (2, 3)), here=True, deadline=deadline)
 
 
+def unseen_machine(device: str, options: PlanOptions, throughput: Path | None) -> MachineProfile:
+    """A machine that is planned for without looking at any: that of `throughput`, or one of a kind, with typical speed.
+
+    Raises:
+        PlanError, RecordError: `throughput` is of another device, or no profile.
+    """
+    if throughput is not None:
+        return _profile_of(throughput, device, options)
+    name = cast("Literal['cpu', 'cuda', 'mps']", "cuda" if device == "auto" else device)
+    memory = int(options.memory_bytes or NNUNET_MEMORY_BYTES)
+    cores = available_cores() if name == "cpu" else 0
+    return MachineProfile(device=name, name="not looked at", cores=cores, memory_bytes=memory, precision="bfloat16")
+
+
 def plan_and_measure(place: Workplace, make: Callable[[MachineProfile], Plan], progress: Progress) -> tuple[Plan, MachineProfile]:
     """Plan, measure the very network that was chosen, and plan again, until the choice stands on its own measurement.
 
@@ -100,7 +116,7 @@ def _measured(machine: MachineProfile, chosen: Configuration, deadline: float) -
 
 
 def _profile_of(path: Path, device: str, options: PlanOptions) -> MachineProfile:
-    profile = MachineProfile.load(path / "machine.json" if path.is_dir() else path)
+    profile = RunFolder.open(path).machine() if path.is_dir() else MachineProfile.load(path)
     if device not in ("auto", profile.device):
         raise PlanError(
             f"--device {device}, but {path} was measured on {profile.device}; leave --device away, or give another file"

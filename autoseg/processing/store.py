@@ -189,6 +189,11 @@ def is_complete(folder: Path, case: str, digest: str) -> bool:
         return False
 
 
+def is_stale(folder: Path, case: str) -> bool:
+    """Of a case that is not complete: whether it had been, so that it was made from something else."""
+    return (folder / f"{case}.json").is_file()
+
+
 def remove_leftovers(folder: Path, older_than_seconds: float = _LEFTOVER_AFTER_SECONDS) -> int:
     """Delete temporary files that an interrupted writer left behind; younger ones may belong to another process at work.
 

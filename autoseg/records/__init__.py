@@ -19,6 +19,7 @@ from autoseg.records.plan import (
 from autoseg.records.predictions import PredictedCase, Predictions
 from autoseg.records.scores import CaseScores, Scores, StructureScores, Summary
 from autoseg.records.splits import Fold, Splits
+from autoseg.records.transfer import InitialWeights, StartingWeights, Transfer
 
 __all__ = [
     "Amendment",
@@ -33,6 +34,7 @@ __all__ = [
     "Fold",
     "FoldCheckpoint",
     "InferenceSpec",
+    "InitialWeights",
     "Intensities",
     "LabelEncoding",
     "MachineProfile",
@@ -50,6 +52,7 @@ __all__ = [
     "Shape",
     "Spacing",
     "Splits",
+    "StartingWeights",
     "Structure",
     "StructureScores",
     "StructureSize",
@@ -58,6 +61,7 @@ __all__ = [
     "TrainedConfiguration",
     "TrainedFold",
     "TrainingSpec",
+    "Transfer",
     "ValueEncoding",
     "write_text",
 ]

@@ -9,11 +9,12 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from autoseg.errors import RecordError
+from autoseg.records.faults import field_faults
 
 Shape = tuple[int, ...]
 Spacing = tuple[float, ...]
@@ -34,6 +35,7 @@ class Record(Part):
     """A file of its own; subclasses set `FORMAT` and bump it when a field changes its meaning."""
 
     FORMAT: ClassVar[int] = 1
+    OTHER_FORMAT: ClassVar[str] = "use the version that wrote it"  # what to do about a file of another format
     format: int = 1
 
     def save(self, path: Path) -> None:
@@ -47,20 +49,36 @@ class Record(Part):
         Raises:
             RecordError: missing, not JSON, of another format, or with faults (all of them are listed).
         """
+        text = _read(path)
         try:
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError as error:
-            raise RecordError(f"{path} does not exist") from error
+            content = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise RecordError(f"{path} is not a valid {cls.__name__} record: it is not JSON ({error})") from error
+        found = content.get("format", cls.FORMAT) if isinstance(content, dict) else cls.FORMAT
+        if isinstance(found, int) and found != cls.FORMAT:
+            raise RecordError(f"{path} has format {found}, this version reads {cls.FORMAT}; {cls.OTHER_FORMAT}")
+        if faults := cls.faults_in(content):
+            listed = "\n".join(f"  {fault}" for fault in faults)
+            raise RecordError(f"{path} is not a valid {cls.__name__} record:\n{listed}")
+        return cls.model_validate_json(text)
+
+    @classmethod
+    def faults_in(cls, content: Any) -> list[str]:
+        """All faults of a file's content, each as `path: what is wrong`; empty when it is valid."""
         try:
-            record = cls.model_validate_json(text)
+            cls.model_validate(content)
         except ValidationError as error:
-            faults = "\n".join(f"  {'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
-            raise RecordError(f"{path} is not a valid {cls.__name__} record:\n{faults}") from error
-        if record.format != cls.FORMAT:
-            raise RecordError(
-                f"{path} has format {record.format}, this version reads {cls.FORMAT}; use the version that wrote it"
-            )
-        return record
+            return field_faults(cls, error)
+        return []
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise RecordError(f"{path} does not exist") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path} cannot be read ({error})") from error
 
 
 def write_text(path: Path, text: str) -> None:

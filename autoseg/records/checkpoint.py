@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autoseg.records.base import Part, Record
+from autoseg.records.transfer import InitialWeights
 
 
 class Amendment(Part):
@@ -30,3 +31,5 @@ class FoldCheckpoint(Record):
     weights_sha256: str
     finished: bool
     amendments: tuple[Amendment, ...] = ()
+    initial: InitialWeights | None = None  # None: random numbers
+    members: str = ""  # digest of the cases to train and to validate on; empty where it was not noted

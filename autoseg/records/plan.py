@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from autoseg.records.base import Part, Record, Shape
 from autoseg.records.dataset import Structure
+from autoseg.records.transfer import Transfer
 
 NormalizationScheme = Literal["ct", "zscore", "rescale_to_0_1", "rgb_to_0_1", "none"]
 NetworkFamily = Literal["plain_unet", "residual_unet", "unet2015"]
@@ -20,10 +21,10 @@ class Decision(Part):
 
     name: str
     choice: str
-    rule: str = ""
+    rule: str
     reason: str
-    numbers: dict[str, Number] = {}
-    alternative: str = ""
+    numbers: dict[str, Number]
+    alternative: str
 
 
 class Normalization(Part):
@@ -145,9 +146,13 @@ class Configuration(Part):
 
 
 class Plan(Record):
-    """All configurations of a run, one of them the default."""
+    """All configurations of a run, one of them the default. `transfer` is set where it was made from another run."""
 
     FORMAT: ClassVar[int] = 2
+    OTHER_FORMAT: ClassVar[str] = (
+        "plan the data set again into a new folder (or into this one with --overwrite, if nothing is trained in it). "
+        "Folds that were trained under that format work only with the version that trained them"
+    )
     format: int = 2
     preset: str
     device: Literal["cpu", "cuda", "mps"]
@@ -161,3 +166,12 @@ class Plan(Record):
     default: str
     configurations: dict[str, Configuration]
     decisions: tuple[Decision, ...] = ()
+    transfer: Transfer | None = None
+
+    @classmethod
+    def faults_in(cls, content: Any) -> list[str]:
+        """Faults of fields, and of what does not go together, of all configurations."""
+        from autoseg.records.plan_faults import faults_of_readable_parts, plan_faults  # they read the records of this module
+
+        faults = super().faults_in(content)
+        return faults + faults_of_readable_parts(content) if faults else plan_faults(cls.model_validate(content))

@@ -15,7 +15,7 @@ from autoseg.errors import AutosegError, CaseError, DataError
 from autoseg.parallel import map_cases
 from autoseg.processing.cases import load_image, load_labels
 from autoseg.processing.prepare import prepare_image, prepare_labels
-from autoseg.processing.store import is_complete, remove_leftovers, sample_locations, write_case
+from autoseg.processing.store import is_complete, is_stale, remove_leftovers, sample_locations, write_case
 from autoseg.records import Case, Configuration, Dataset, Preparation, Shape
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def preprocess(
     *,
     workers: int = 0,
     on_done: Callable[[int], None] | None = None,
-) -> None:
+) -> tuple[str, ...]:
     """Prepare cases and store them in `folder`, where `processing.store.open_case` finds them.
 
     Args:
@@ -55,6 +55,9 @@ def preprocess(
         workers: processes; 0 prepares in this one.
         on_done: called with the number of cases done so far, those that were prepared before included.
 
+    Returns:
+        Cases that had been prepared before, from files that were changed since: they were prepared anew.
+
     Raises:
         DataError: ids that the data set does not hold, or cases without a label.
         CaseError: a case could not be prepared; it is named, the others done so far stay.
@@ -62,6 +65,7 @@ def preprocess(
     jobs = _jobs(dataset, cases, configuration, folder)
     remove_leftovers(folder)
     pending = [job for job in jobs if not is_complete(folder, job.case.id, job.digest)]
+    stale = tuple(job.case.id for job in pending if is_stale(folder, job.case.id))
     before = len(jobs) - len(pending)
     if before:
         log.info("%d of %d cases are prepared already", before, len(jobs))
@@ -70,6 +74,7 @@ def preprocess(
     count = (lambda done: on_done(before + done)) if on_done else None
     for _ in map_cases(_prepare, pending, name=lambda job: job.case.id, workers=workers, on_done=count):
         pass
+    return stale
 
 
 def network_patch(configuration: Configuration) -> Shape:

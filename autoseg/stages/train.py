@@ -21,14 +21,16 @@ from autoseg.learning.loss import SegmentationLoss, hard_counts
 from autoseg.learning.sampler import Batch, PatchSampler
 from autoseg.learning.schedule import Schedule, amend_length, learning_rate
 from autoseg.learning.step import Step, sgd
+from autoseg.learning.transfer import account, start_from
 from autoseg.networks.unet import build_network
 from autoseg.parallel import available_cores
 from autoseg.processing.store import PreparedCase
 from autoseg.progress import Progress, SilentProgress
-from autoseg.records import Amendment, Configuration, FoldCheckpoint, Plan
+from autoseg.records import Amendment, Configuration, FoldCheckpoint, InitialWeights, Plan
 
 SECONDS_BETWEEN_SAVES = 60.0
 TRAIN_STREAM, VALIDATION_STREAM = 0, 1
+FULL = "full"  # the fold of all cases; its number is -1
 MEMORY_CURE = "plan again with a smaller --memory, or --set training.batch_size=N"
 
 
@@ -51,6 +53,8 @@ class FoldTrainer:
     progress: Progress
     seconds: float = 0.0  # trained so far, over all sittings
     amendments: tuple[Amendment, ...] = ()
+    initial: InitialWeights | None = None
+    members: str = ""
     epoch_seconds: list[float] = field(default_factory=list)
 
 
@@ -63,6 +67,7 @@ def train_fold(  # noqa: PLR0913  the pipeline's one call, all by keyword but th
     *,
     fold: int,
     device: torch.device,
+    members: str = "",
     limit_seconds: float | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -77,6 +82,7 @@ def train_fold(  # noqa: PLR0913  the pipeline's one call, all by keyword but th
         folder: of the fold; holds checkpoint, journal and picture.
         fold: its number; -1 for all cases.
         device: where to train.
+        members: digest of the fold's cases, for the checkpoint to tell.
         limit_seconds: wall time for this stage over all sittings; the length is amended to meet it.
         workers: loader processes; None chooses 0 on a CPU, whose cores the network needs, else up to 8.
         progress: told of every few steps.
@@ -88,8 +94,11 @@ def train_fold(  # noqa: PLR0913  the pipeline's one call, all by keyword but th
     if not train:
         raise DataError("no case to train on is left in this fold; plan with fewer --folds or a smaller --hold-out")
     trainer = _set_up(plan, configuration, folder, fold, device, limit_seconds, progress or SilentProgress())
+    trainer.members = members
     checkpoint = _resume(trainer)
-    if checkpoint is not None and checkpoint.finished:
+    if checkpoint is None:
+        _start(trainer, fold)
+    elif checkpoint.finished:
         trainer.progress.message(f"fold already trained ({checkpoint.epochs} epochs)")
         return checkpoint
     spec = configuration.training
@@ -136,6 +145,15 @@ def _set_up(
     )
 
 
+def _start(trainer: FoldTrainer, fold: int) -> None:
+    """Bring the weights of another run into the network, where the plan says so."""
+    transfer = trainer.plan.transfer
+    name = FULL if fold < 0 else str(fold)
+    trainer.initial = None if transfer is None else start_from(trainer.network, transfer, name)
+    if trainer.initial is not None:
+        trainer.progress.message(account(trainer.initial))
+
+
 def _resume(trainer: FoldTrainer) -> FoldCheckpoint | None:
     """Bring the trainer to the folder's checkpoint, if there is one."""
     checkpoint = load_checkpoint(
@@ -144,6 +162,7 @@ def _resume(trainer: FoldTrainer) -> FoldCheckpoint | None:
     trainer.journal.cut_back(checkpoint.epoch if checkpoint else 0)
     if checkpoint is None:
         return None
+    trainer.initial = checkpoint.initial
     trainer.schedule = Schedule(checkpoint.epoch, checkpoint.epochs, checkpoint.progress)
     trainer.seconds, trainer.amendments = checkpoint.seconds, checkpoint.amendments
     _follow_edited_length(trainer, checkpoint)
@@ -216,6 +235,8 @@ def _save(trainer: FoldTrainer, finished: bool) -> FoldCheckpoint:
         weights_sha256="",
         finished=finished,
         amendments=trainer.amendments,
+        initial=trainer.initial,
+        members=trainer.members,
     )
     record = save_checkpoint(trainer.folder, record, trainer.network, trainer.optimizer, trainer.scaler)
     draw_curves(trainer.journal.lines, trainer.folder / "curves.png")

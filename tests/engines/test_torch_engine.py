@@ -17,7 +17,15 @@ from autoseg.networks.unet import build_network
 from autoseg.records import NetworkSpec
 
 SPEC = NetworkSpec(
-    rank=2, in_channels=1, out_channels=3, features=(4, 8), strides=((1, 1), (2, 2)), kernel_sizes=((3, 3), (3, 3)), encoder_blocks=(2,) * 2, decoder_convs=(2,) * 1,)  # fmt: skip
+    rank=2,
+    in_channels=1,
+    out_channels=3,
+    features=(4, 8),
+    strides=((1, 1), (2, 2)),
+    kernel_sizes=((3, 3), (3, 3)),
+    encoder_blocks=(2, 2),
+    decoder_convs=(2,),
+)
 
 
 class Scale(nn.Module):

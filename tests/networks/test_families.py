@@ -35,7 +35,7 @@ def test_shapes(family: NetworkFamily, layout: Topology) -> None:
     if family == "unet2015":
         assert outputs.shape == (2, 3, *layout.patch_size)
     else:
-        assert [output.shape[2:] for output in outputs][0] == layout.patch_size
+        assert outputs[0].shape[2:] == layout.patch_size
         assert len(outputs) == max(1, len(layout.strides) - 2)
 
 
@@ -103,5 +103,5 @@ def test_every_family_learns(family: NetworkFamily) -> None:
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 12.0)
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     assert sum(losses[-5:]) < 0.6 * sum(losses[:5])

@@ -39,6 +39,8 @@ SMALL: dict[str, Any] = {
         "network.features=16,32,64,128,128",
         "network.strides=[[1,1],[2,2],[2,2],[2,2],[2,2]]",
         "network.kernel_sizes=[[3,3],[3,3],[3,3],[3,3],[3,3]]",
+        "network.encoder_blocks=2,2,2,2,2",
+        "network.decoder_convs=2,2,2,2",
     ),
 }
 SHORT = ("training.steps_per_epoch=4", "training.validation_steps=1", "training.batch_size=2")

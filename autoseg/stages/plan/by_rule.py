@@ -23,6 +23,7 @@ from autoseg.stages.plan.frame import (
 )
 from autoseg.stages.plan.nnunet import Sized, lowres_network, size_network, with_family
 from autoseg.stages.plan.presets import SizeRule
+from autoseg.stages.plan.saying import Clause
 from autoseg.stages.plan.spacing import median_shape
 from autoseg.stages.plan.timing import peak_bytes, speed_of, training_step_seconds, validation_seconds
 
@@ -32,16 +33,17 @@ def configurations_by_rule(frame: Frame) -> dict[str, Configuration]:
 
     Volumes get a low-resolution network and a cascade where a full-resolution patch shows too little of the image.
     """
-    if frame.options.source is not None:
-        name = frame.options.source.name
-        return {name: _configuration(frame, name, _sized_as(frame, frame.options.source), frame.preset.size, over_batch=True)}
+    source = frame.options.source
+    if source is not None:
+        same = _sized_as(frame, source)
+        return {source.name: _configuration(frame, source.name, same, frame.preset.size, over_batch=source.training.batch_dice)}
     result: dict[str, Configuration] = {}
-    lowres, memory = None, _sizing_memory(frame)
+    lowres = None
     if frame.has_volumes:
-        rule, fullres = _fitted(frame, 3, memory)
+        rule, fullres, memory = _fitted(frame, 3)
         lowres = lowres_network(frame.inputs, fullres, rule, memory)
         result["3d_fullres"] = _configuration(frame, "3d_fullres", fullres, rule, over_batch=lowres is not None)
-    rule_2d, slices = _fitted(frame, 2, memory)
+    rule_2d, slices, _ = _fitted(frame, 2)
     result["2d"] = _configuration(frame, "2d", slices, rule_2d, over_batch=True)
     if lowres is not None:
         result["3d_lowres"] = _configuration(frame, "3d_lowres", _in_memory(frame, lowres, rule), rule, over_batch=False)
@@ -67,7 +69,7 @@ def _configuration(frame: Frame, name: str, found: Sized, rule: SizeRule, *, ove
     plain = Configuration(
         name=name,
         slice_axis=slice_axis(frame, name),
-        next_stage=CASCADE if name == "3d_lowres" else None,
+        next_stage=CASCADE if name == "3d_lowres" and options.source is None else None,
         preparation=preparation,
         network=found.network,
         training=training,
@@ -75,17 +77,25 @@ def _configuration(frame: Frame, name: str, found: Sized, rule: SizeRule, *, ove
         median_shape=found.median,
     )
     hours = None if step is None else step * epochs * length.steps_per_epoch / 3600
+    grid, taken = None, options.source is not None
+    if taken:
+        grid = decisions.grid_of_other_run()
+    elif name == "3d_lowres":
+        grid = decisions.lowres_grid(found.patch_size, found.median, rule.lowres_threshold)
     reasons = [
-        *shared_decisions(frame, preparation, ""),
-        *decisions.sized(found, rule, _sizing_memory(frame), frame.inputs),
+        *shared_decisions(frame, preparation, grid),
+        decisions.family(plain, asked=options.family is not None),
+        *(decisions.taken_over(plain) if taken else decisions.sized(found, rule, _sizing_memory(frame), frame.inputs)),
         decisions.depth(plain),
         decisions.batch_dice(name, found.median, found.patch_size, over_batch, rule.lowres_threshold),
-        decisions.length_by_rule(epochs, length.steps_per_epoch, options.epochs is not None, hours),
+        decisions.length_by_rule(
+            epochs, length.steps_per_epoch, options.epochs is not None, hours, by_time=preset.budget is not None
+        ),
         decisions.inference(plain, why),
     ]
     if preset.fit_machine:
         used = peak_bytes(frame.machine, found.network, found.patch_size, found.batch_size)
-        reasons.append(decisions.shrunk_to_memory(found, used, frame.memory_bytes))
+        reasons.append(decisions.memory(used, plain, frame.memory_bytes))
     return plain.model_copy(update={"decisions": tuple(reasons)})
 
 
@@ -102,11 +112,12 @@ def _sizing_memory(frame: Frame) -> float:
     return available if useful is None else min(available, useful)
 
 
-def _fitted(frame: Frame, rank: int, memory: float) -> tuple[SizeRule, Sized]:
+def _fitted(frame: Frame, rank: int) -> tuple[SizeRule, Sized, float]:
     """nnU-Net's size, then reduced until the estimate of peak memory fits: first the batch, then the width, then the patch.
 
-    Returns the rule with the width that was taken, too.
+    Returns the rule with the width that was taken and the memory that the patch was sized for, too.
     """
+    memory = _sizing_memory(frame)
     rule = with_family(frame.preset.size, frame.family)
     voxels = prod(frame.median) * frame.inputs.n_training
     widths = [rule.base_features]
@@ -118,10 +129,10 @@ def _fitted(frame: Frame, rank: int, memory: float) -> tuple[SizeRule, Sized]:
             narrowed = rule.model_copy(update={"base_features": width, "max_features": scaled})
             found = size_network(frame.inputs, frame.spacing[-rank:], frame.median[-rank:], voxels, narrowed, memory)
             if not frame.preset.fit_machine:
-                return rule, found
+                return rule, found, memory
             fitting = _in_memory(frame, found, rule)
             if _bytes(frame, fitting) <= frame.memory_bytes:
-                return narrowed, fitting
+                return narrowed, fitting, memory
         memory /= 2
 
 
@@ -160,22 +171,21 @@ def _sized_as(frame: Frame, source: Configuration) -> Sized:
     return fitting
 
 
-def _predicted(frame: Frame, found: Sized, training: TrainingSpec) -> tuple[float | None, tuple[int, ...], str]:
+def _predicted(frame: Frame, found: Sized, training: TrainingSpec) -> tuple[float | None, tuple[int, ...], Clause]:
     """Seconds per step where the machine was measured, the mirror axes of inference, and the reason for them."""
     speed, rule = speed_of(frame.machine, found.network.rank), frame.preset.budget
     step = training_step_seconds(speed, found.network, found.patch_size, found.batch_size, rule)
     shown = step if speed.measured else None
     axes = training.mirror_axes
     if rule is None or frame.machine.device != "cpu":
-        return shown, axes, "mirrored as in training, as nnU-Net does"
+        return shown, axes, decisions.mirroring_as_trained()
     image = (*whole(frame.median[: -len(axes)]), *whole(found.median))
-    validation = validation_seconds(
-        speed, frame.inputs, found.network, found.patch_size, image, InferenceSpec(mirror_axes=axes), rule
-    )
+
+    def validation(mirror_axes: tuple[int, ...]) -> float:
+        how = InferenceSpec(mirror_axes=mirror_axes)
+        return validation_seconds(speed, frame.inputs, found.network, found.patch_size, image, how, rule)
+
     total = step * training.epochs * training.steps_per_epoch
-    kept = validation <= rule.mirroring_share * total
-    why = (
-        f"with mirroring the fold's validation takes about {validation:.0f} s, {validation / total:.0%} of the training's "
-        f"{total:.0f} s; up to {rule.mirroring_share:.0%} is accepted"
-    )
-    return shown, axes if kept else (), why
+    kept = validation(axes) <= rule.mirroring_share * total
+    chosen = axes if kept else ()
+    return shown, chosen, decisions.mirroring_in_share(rule, total, validation(chosen), kept)

@@ -10,6 +10,7 @@ from autoseg.records.plan import NetworkFamily
 from autoseg.stages.plan import decisions
 from autoseg.stages.plan.inputs import PlanInputs
 from autoseg.stages.plan.presets import Preset
+from autoseg.stages.plan.saying import Clause
 from autoseg.stages.plan.spacing import Extent
 
 TILE_BATCH_VOXELS = 2**19  # windows are predicted together up to this size: small ones do not fill a machine alone
@@ -76,11 +77,11 @@ def preparation_of(frame: Frame, name: str, spacing: Spacing) -> Preparation:
     )
 
 
-def shared_decisions(frame: Frame, preparation: Preparation, coarsening: str) -> list[Decision]:
-    """Reasons for what happens before the network; `coarsening` says why the grid differs from the target spacing."""
+def shared_decisions(frame: Frame, preparation: Preparation, grid: Clause | None) -> list[Decision]:
+    """Reasons for what happens before the network; `grid` says why it differs from the target spacing."""
     return [
         decisions.orientation(frame.inputs, frame.preset),
-        decisions.spacing(frame.inputs, frame.spacing, frame.coarse_axis_rule, preparation.spacing_mm, coarsening),
+        decisions.spacing(frame.inputs, frame.spacing, frame.coarse_axis_rule, preparation.spacing_mm, grid, frame.preset),
         decisions.transpose(frame.target_before, frame.order),
         decisions.normalization(frame.inputs, frame.schemes),
     ]
@@ -88,7 +89,8 @@ def shared_decisions(frame: Frame, preparation: Preparation, coarsening: str) ->
 
 def cascade_of(fullres: Configuration) -> Configuration:
     """The second stage of a cascade: the full-resolution network, which also sees the low-resolution one's masks."""
-    return fullres.model_copy(update={"name": CASCADE, "previous_stage": "3d_lowres"})
+    reasons = (*fullres.decisions, decisions.cascade(fullres))
+    return fullres.model_copy(update={"name": CASCADE, "previous_stage": "3d_lowres", "decisions": reasons})
 
 
 def slice_axis(frame: Frame, name: str) -> int | None:

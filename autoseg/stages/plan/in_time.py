@@ -109,18 +109,18 @@ def _described(frame: Frame, name: str, task: Task, chosen: Candidate, compared:
         inference=InferenceSpec(mirror_axes=chosen.mirror_axes, tile_batch_size=tile_batch(chosen.patch_size)),
         median_shape=median,
     )
-    why = (
-        f"mirroring is kept where the fold's validation then takes at most {rule.mirroring_share:.0%} of {seconds:.0f} s; "
-        f"as chosen it takes {chosen.validation_seconds:.0f} s"
-    )
+    taken = task.source is not None
+    why = decisions.mirroring_in_share(rule, seconds, chosen.validation_seconds, bool(chosen.mirror_axes))
     reasons = [
-        *shared_decisions(frame, preparation, decisions.coarsening(task, chosen)),
-        *decisions.fitted(task, chosen, compared),
+        *shared_decisions(frame, preparation, decisions.grid_of_other_run() if taken else decisions.coarsening(task, chosen)),
+        decisions.family(plain, asked=frame.options.family is not None),
+        *(decisions.taken_over(plain) if taken else decisions.fitted(task, chosen, compared)),
         decisions.depth(plain),
         decisions.batch_dice(name, median, chosen.patch_size, dice, threshold),
         decisions.length_by_rule(epochs, steps_per_epoch, asked=True, hours=epochs * steps_per_epoch * chosen.step_seconds / 3600)
         if asked
         else decisions.length_in_time(task, chosen, epochs, steps_per_epoch, speed_of(frame.machine, task.rank).measured),
+        decisions.memory(chosen.bytes, plain, frame.memory_bytes),
         decisions.inference(plain, why),
     ]
     return plain.model_copy(update={"decisions": tuple(reasons)})

@@ -16,12 +16,17 @@ SCHEMES: dict[str, NormalizationScheme] = {
 }
 
 
+def scheme_of(channel: str) -> NormalizationScheme:
+    """The scheme for a channel's name, whatever its case."""
+    return SCHEMES.get(channel.casefold(), "zscore")
+
+
 def normalization(inputs: PlanInputs) -> tuple[Normalization, ...]:
     """One entry per channel. CT clips to the foreground's percentiles over the data set; every other name is z-scored."""
     masked = inputs.relative_size_after_crop < MASK_BELOW
     result = []
     for index, channel in enumerate(inputs.channels):
-        scheme = SCHEMES.get(channel.casefold(), "zscore")
+        scheme = scheme_of(channel)
         if scheme == "ct" and index < len(inputs.intensities):
             facts = inputs.intensities[index]
             result.append(

@@ -2,55 +2,78 @@
 
 `training.batch_size=4` changes every configuration, `2d.training.batch_size=4` one. Lists are written with commas
 (`network.features=16,32,64`), lists of lists as JSON (`network.strides=[[1,1],[2,2]]`), nothing as `none`.
-Nothing else is derived anew: what is set is what is trained, and the plan says that it was set.
+Nothing else is derived anew: what is set is what is trained, and the plan says that it was set. The one exception is
+`network.family`, for which the plan is made from the start.
 """
 
 from __future__ import annotations
 
 import json
-from typing import get_args
-
-from pydantic import BaseModel, ValidationError
+from collections.abc import Collection
+from typing import Any, cast, get_args
 
 from autoseg.errors import PlanError
-from autoseg.records import Configuration, Decision, InferenceSpec, NetworkSpec, Preparation, TrainingSpec
-from autoseg.stages.plan.check import configuration_faults
+from autoseg.records import Plan
+from autoseg.records.plan import NetworkFamily
+from autoseg.records.plan_faults import SECTIONS
+from autoseg.stages.plan.decisions import set_by_user
+from autoseg.stages.plan.saying import decide
 
-SECTIONS: dict[str, type[BaseModel]] = {
-    "preparation": Preparation,
-    "network": NetworkSpec,
-    "training": TrainingSpec,
-    "inference": InferenceSpec,
-}
+FAMILY, TIME = "network.family", "training.time_budget_seconds"
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
-def apply_overrides(configurations: dict[str, Configuration], overrides: tuple[str, ...]) -> dict[str, Configuration]:
-    """The configurations with all changes made, each recorded as a decision.
+def taken_family(overrides: tuple[str, ...]) -> tuple[NetworkFamily | None, tuple[str, ...]]:
+    """The kind of network that `network.family=NAME` asks for, and the other overrides.
+
+    It is decided on before planning, since depth, patch, memory and time follow from it.
+
+    Raises:
+        PlanError: no such kind, or it is asked for in one configuration only: a plan compares grids and patches of one kind.
+    """
+    family: NetworkFamily | None = None
+    rest, faults = [], []
+    for text in overrides:
+        key, _, value = (part.strip() for part in text.partition("="))
+        if key.endswith(f".{FAMILY}"):
+            faults.append(f"--set {text}: all configurations have one kind of network; set {FAMILY}={value}")
+        elif key != FAMILY:
+            rest.append(text)
+        elif value in get_args(NetworkFamily):
+            family = cast("NetworkFamily", value)
+        else:
+            faults.append(f"--set {text}: there is no such network; choose {', '.join(get_args(NetworkFamily))}")
+    if faults:
+        raise PlanError("\n".join(faults))
+    return family, tuple(rest)
+
+
+def apply_overrides(plan: Plan, overrides: tuple[str, ...]) -> Plan:
+    """The plan with all changes made, each recorded as a decision.
 
     Raises:
         PlanError: keys that do not exist, values of another type, or a result that cannot be trained; all are listed.
     """
-    changes: dict[str, list[tuple[str, str, str]]] = {name: [] for name in configurations}
+    content = plan.model_dump(mode="json")
+    configurations: dict[str, dict[str, Any]] = content["configurations"]
     faults: list[str] = []
     for text in overrides:
         try:
-            name, section, field, value = _parsed(text, configurations)
+            name, section, field, value = _parsed(text, plan.configurations)
         except PlanError as error:
             faults.append(str(error))
             continue
         for target in (name,) if name else tuple(configurations):
-            changes[target].append((section, field, value))
-    result = {}
-    for name, configuration in configurations.items():
-        result[name], found = _changed(configuration, changes[name])
-        faults += found
+            _change(configurations[target], section, field, value)
+            if (section, field) == ("training", "epochs") and not any("time_budget_seconds" in other for other in overrides):
+                _free_of_time(configurations[target])
+    faults += [fault.removeprefix("configurations.") for fault in Plan.faults_in(content)]
     if faults:
         raise PlanError("\n".join(faults))
-    return result
+    return Plan.model_validate(content)
 
 
-def _parsed(text: str, configurations: dict[str, Configuration]) -> tuple[str | None, str, str, str]:
+def _parsed(text: str, configurations: Collection[str]) -> tuple[str | None, str, str, str]:
     """Configuration (None: all), section, field and value of one override."""
     key, equals, value = text.partition("=")
     parts = key.strip().split(".")
@@ -67,21 +90,29 @@ def _parsed(text: str, configurations: dict[str, Configuration]) -> tuple[str | 
     return name, section, field, value.strip()
 
 
-def _changed(configuration: Configuration, changes: list[tuple[str, str, str]]) -> tuple[Configuration, list[str]]:
-    if not changes:
-        return configuration, []
-    data, decisions = configuration.model_dump(mode="json"), list(configuration.decisions)
-    for section, field, value in changes:
-        before = data[section][field]
-        data[section][field] = _value(value, is_list="tuple" in str(SECTIONS[section].model_fields[field].annotation))
-        reason = f"set by the user; the rules chose {json.dumps(before)}, and nothing else was derived anew from the change"
-        decisions.append(Decision(name=f"{section}.{field}", choice=value, reason=reason, alternative=json.dumps(before)))
-    try:
-        changed = Configuration.model_validate({**data, "decisions": decisions})
-    except ValidationError as error:
-        found = error.errors()
-        return configuration, [_sentence(configuration.name, fault["loc"], fault["msg"], fault["input"]) for fault in found]
-    return changed, [f"{configuration.name}.{fault}" for fault in configuration_faults(changed)]
+def _change(configuration: dict[str, Any], section: str, field: str, value: str) -> None:
+    """Set a value in a configuration's JSON, and say so in its decisions."""
+    before = configuration[section][field]
+    configuration[section][field] = _value(value, is_list="tuple" in str(SECTIONS[section].model_fields[field].annotation))
+    decision = set_by_user(f"{section}.{field}", value, json.dumps(before))
+    configuration["decisions"].append(decision.model_dump(mode="json"))
+
+
+def _free_of_time(configuration: dict[str, Any]) -> None:
+    """A number of epochs that was asked for is trained, whatever time it takes."""
+    seconds = configuration["training"]["time_budget_seconds"]
+    if seconds is None:
+        return
+    configuration["training"]["time_budget_seconds"] = None
+    decision = decide(
+        TIME,
+        "none",
+        rule="ours: a training ends with its time or with its epochs, not with both",
+        reason="You set the number of epochs, so the length is no longer amended to end after {seconds:time}.",
+        numbers={"seconds": seconds},
+        alternative="keep the time: plan with --time-budget, and leave training.epochs alone.",
+    )
+    configuration["decisions"].append(decision.model_dump(mode="json"))
 
 
 def _value(text: str, *, is_list: bool) -> Json:
@@ -97,10 +128,3 @@ def _value(text: str, *, is_list: bool) -> Json:
     if text.casefold() == "none" or not text:
         return [] if not text else None
     return [_value(part.strip(), is_list=False) for part in text.split(",")]
-
-
-def _sentence(configuration: str, path: tuple[int | str, ...], message: str, value: object) -> str:
-    field = SECTIONS[str(path[0])].model_fields.get(str(path[1])) if path[0] in SECTIONS and len(path) > 1 else None
-    choices = [str(choice) for choice in get_args(field.annotation)] if field and "Literal" in str(field.annotation) else []
-    cure = f" (one of {', '.join(choices)})" if choices else ""
-    return f"{configuration}.{'.'.join(map(str, path))}: {message}{cure}, got {value!r}"

@@ -5,19 +5,27 @@ from __future__ import annotations
 from dataclasses import replace
 
 from autoseg.errors import PlanError
-from autoseg.records import Configuration, Dataset, Decision, Fingerprint, MachineProfile, Plan, Splits
+from autoseg.records import Configuration, Dataset, Fingerprint, MachineProfile, Plan, Splits
 from autoseg.stages.plan import decisions
 from autoseg.stages.plan.by_rule import configurations_by_rule
 from autoseg.stages.plan.frame import Frame, PlanOptions
 from autoseg.stages.plan.in_time import configurations_in_time
 from autoseg.stages.plan.inputs import PlanInputs, inputs_from
 from autoseg.stages.plan.normalization import normalization
-from autoseg.stages.plan.overrides import apply_overrides
+from autoseg.stages.plan.overrides import apply_overrides, taken_family
 from autoseg.stages.plan.presets import Preset, load_preset
 from autoseg.stages.plan.spacing import median_shape, target_spacing, transposition
+from autoseg.stages.plan.transfer import Source, fitted_source, told_of_source, with_axes_of
 
 
-def make_plan(dataset: Dataset, fingerprint: Fingerprint, splits: Splits, machine: MachineProfile, options: PlanOptions) -> Plan:
+def make_plan(
+    dataset: Dataset,
+    fingerprint: Fingerprint,
+    splits: Splits,
+    machine: MachineProfile,
+    options: PlanOptions,
+    source: Source | None = None,
+) -> Plan:
     """Decide everything that training and prediction need to know.
 
     Args:
@@ -26,14 +34,23 @@ def make_plan(dataset: Dataset, fingerprint: Fingerprint, splits: Splits, machin
         splits: the folds; cases held out of all of them are not looked at.
         machine: device, memory and measured speed. Presets that plan as nnU-Net does disregard it.
         options: preset, limits, and changes by the user.
+        source: another run whose network, patch and grid are taken over.
 
     Raises:
         PlanError: options that contradict each other or do not exist, or facts and limits for which no plan exists.
     """
+    family, overrides = taken_family(options.overrides)
+    options = replace(options, family=family or options.family)
     preset = load_preset(options.preset)
+    if source is not None:
+        preset = with_axes_of(source.configuration, preset)
     inputs = inputs_from(dataset, fingerprint, splits, preset)
+    if source is not None:
+        options = replace(options, source=fitted_source(source, inputs, options))
     configurations = plan_configurations(inputs, machine, options, preset)
-    return Plan(
+    if source is not None and options.source is not None:
+        configurations = told_of_source(configurations, options.source, source, inputs)
+    plan = Plan(
         preset=preset.name,
         device=machine.device,
         rank=dataset.rank,
@@ -44,9 +61,11 @@ def make_plan(dataset: Dataset, fingerprint: Fingerprint, splits: Splits, machin
         ignore_value=dataset.ignore_value,
         dataset_digest=dataset.digest(),
         default=next(iter(configurations)),
-        configurations=apply_overrides(configurations, options.overrides),
-        decisions=(decisions.device(machine, preset), _default_decision(configurations)),
+        configurations=configurations,
+        decisions=(decisions.device(machine, preset), decisions.default(tuple(configurations))),
+        transfer=None if source is None else source.transfer,
     )
+    return apply_overrides(plan, overrides)
 
 
 def plan_configurations(
@@ -101,14 +120,20 @@ def _configurations(frame: Frame) -> dict[str, Configuration]:
     On a CPU `--epochs` sets the length of the network that the default time calls for: nnU-Net's would take days.
     """
     options, rule = frame.options, frame.preset.budget
+    seconds = None
     if rule is not None:
         seconds = options.time_budget_seconds or (rule.default_seconds if frame.machine.device == "cpu" else None)
-        if seconds is not None:
-            return configurations_in_time(frame, rule, seconds)
-    return configurations_by_rule(frame)
+    if rule is None or seconds is None:
+        found = configurations_by_rule(frame)
+    else:
+        found = configurations_in_time(frame, rule, seconds)
+    return found if options.source is not None else _told_of_low_resolution(found, frame.preset.size.lowres_threshold)
 
 
-def _default_decision(configurations: dict[str, Configuration]) -> Decision:
-    first, *others = configurations
-    reason = "the data are volumes" if first != "2d" else "the data are single images or slices"
-    return Decision(name="default", choice=first, reason=reason, alternative=", ".join(others))
+def _told_of_low_resolution(found: dict[str, Configuration], threshold: float) -> dict[str, Configuration]:
+    """With the reason why a 3D network has one of lower resolution beside it, or has none."""
+    fullres, lowres = found.get("3d_fullres"), found.get("3d_lowres")
+    if fullres is None:
+        return found
+    why = decisions.low_resolution(fullres, None if lowres is None else lowres.median_shape, threshold)
+    return found | {"3d_fullres": fullres.model_copy(update={"decisions": (*fullres.decisions, why)})}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil
 
 from autoseg.records import NetworkSpec, Shape, Spacing
 from autoseg.records.plan import NetworkFamily
+from autoseg.stages.plan.spacing import Extent
 
 SMALLEST_EDGE = 4  # pixels of the bottleneck's feature map
 STAGES_2015, WIDTH_2015, MOST_FEATURES_2015 = 5, 64, 1024  # of the U-Net of Ronneberger et al. 2015
@@ -25,7 +27,8 @@ class Topology:
     divisor: Shape
 
 
-def topology(spacing: Spacing, patch_size: Sequence[float]) -> Topology:
+@lru_cache(maxsize=4096)  # a search for a patch comes by the same sizes again and again
+def topology(spacing: Spacing, patch_size: Extent) -> Topology:
     """Halve axes while their feature map keeps at least four pixels.
 
     An axis waits while its spacing is twice the finest one or more, so that voxels become isotropic before they become
@@ -53,7 +56,7 @@ def topology(spacing: Spacing, patch_size: Sequence[float]) -> Topology:
     return Topology(tuple(strides), tuple(kernels), padded, divisor)
 
 
-def topology_2015(spacing: Spacing, patch_size: Sequence[float]) -> Topology:
+def topology_2015(spacing: Spacing, patch_size: Extent) -> Topology:
     """The layout of Ronneberger et al. 2015: every axis is halved up to four times, as long as four pixels remain; kernels of 3.
 
     `spacing` does not matter to it. The patch is padded up to what the strides divide.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 
 import pytest
 
@@ -31,8 +32,9 @@ def test_all_or_one_configuration(plan_with: Callable[..., Plan]) -> None:
 
 def test_a_change_is_recorded_with_what_the_rules_chose(plan_with: Callable[..., Plan]) -> None:
     decision = plan_with("3d_fullres.training.batch_size=5").configurations["3d_fullres"].decisions[-1]
-    assert (decision.name, decision.choice, decision.alternative) == ("training.batch_size", "5", "2")
-    assert "set by the user" in decision.reason
+    assert (decision.name, decision.choice) == ("training.batch_size", "5")
+    assert decision.reason == "You set training.batch_size to 5; the rules had chosen 2."
+    assert decision.alternative.startswith("2: ")
 
 
 def test_lists_and_nothing(plan_with: Callable[..., Plan]) -> None:
@@ -40,6 +42,8 @@ def test_lists_and_nothing(plan_with: Callable[..., Plan]) -> None:
         "3d_fullres.network.features=16,32,64",
         "3d_fullres.network.strides=[[1,1,1],[2,2,2],[2,2,2]]",
         "3d_fullres.network.kernel_sizes=[[3,3,3],[3,3,3],[3,3,3]]",
+        "3d_fullres.network.encoder_blocks=2,2,2",
+        "3d_fullres.network.decoder_convs=2,2",
         "inference.mirror_axes=",
         "preparation.spacing_mm=none",
         "network.deep_supervision=false",
@@ -59,12 +63,15 @@ def test_lists_and_nothing(plan_with: Callable[..., Plan]) -> None:
         ("train.batch_size=4", "preparation, network, training, inference"),
         ("4d.training.batch_size=4", "this plan has 3d_fullres, 2d"),
         ("training.batch_size", "expected key=value"),
-        ("training.batch_size=four", "3d_fullres.training.batch_size: .*'four'"),
+        ("training.batch_size=four", '3d_fullres.training.batch_size: must be a whole number, not "four"'),
         ("training.batch_size=0", "must be above 0"),
-        ("training.augmentation=heavy", "one of nnunet, none"),
+        ("training.augmentation=heavy", "one of 'nnunet' or 'none'"),
         ("3d_fullres.training.patch_size=42,56,40", "nearest that is: 40,56,40"),
-        ("training.patch_size=40,56,40", "2d.training.patch_size: 40x56x40 must have 2 axes"),
+        ("training.patch_size=40,56,40", "2d.training.patch_size: 40,56,40 must have 2 axes"),
         ("network.features=16,32,64", "features 3, strides 4, kernel_sizes 4"),
+        ("3d_fullres.network.decoder_convs=2,2", "2 entries for 3 stages but the deepest; set 2,2,2"),
+        ("network.in_channels=2", r"3d_fullres.network.in_channels: 2, but the data have 1 \(ultrasound\)"),
+        ("preparation.spacing_mm=1,1", "must have 3 numbers"),
         ("2d.inference.mirror_axes=0,2", "different axes of 0 .. 1"),
         ("training.foreground_fraction=1.5", "at most 1"),
     ],
@@ -78,3 +85,38 @@ def test_all_faults_are_listed_at_once(plan_with: Callable[..., Plan]) -> None:
     with pytest.raises(PlanError) as error:
         plan_with("training.nothing=1", "training.epochs=-1", "2d.training.patch_size=10,10")
     assert len(str(error.value).splitlines()) == 4  # epochs are wrong in both configurations
+
+
+def test_epochs_that_are_set_are_not_amended_to_a_time(records: Callable[..., Records], laptop: MachineProfile) -> None:
+    facts, seconds = records(), 1200.0
+    plan = make_plan(*facts, laptop, PlanOptions(time_budget_seconds=seconds, overrides=("training.epochs=50",)))
+    configuration = plan.configurations["2d"]
+    assert (configuration.training.epochs, configuration.training.time_budget_seconds) == (50, None)
+    assert "no longer amended to end after 20 min" in configuration.decisions[-1].reason
+    both = ("training.epochs=50", "training.time_budget_seconds=600")
+    kept = make_plan(*facts, laptop, PlanOptions(time_budget_seconds=seconds, overrides=both)).configurations["2d"]
+    assert (kept.training.epochs, kept.training.time_budget_seconds) == (50, 600)
+
+
+def test_another_kind_of_network_is_planned_for_from_the_start(records: Callable[..., Records], laptop: MachineProfile) -> None:
+    facts = records(shape=(1500, 1500), thickness=60.0)
+    for preset in ("default", "nnunet"):
+        plan = make_plan(*facts, laptop, PlanOptions(preset=preset, overrides=("network.family=unet2015", "training.seed=3")))
+        configuration = plan.configurations["2d"]
+        assert configuration.network.family == "unet2015"
+        assert configuration.network.features[0] == 64
+        assert not configuration.network.deep_supervision
+        assert configuration.training.seed == 3
+        assert "network.family" not in [decision.name for decision in configuration.decisions]
+        network = next(decision for decision in configuration.decisions if decision.name == "network")
+        assert "unet2015" in network.choice
+    plain = make_plan(*facts, laptop, PlanOptions(preset="nnunet")).configurations["2d"]
+    assert prod(configuration.training.patch_size) < prod(plain.training.patch_size), "64 features take twice the memory of 32"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"), [("network.family=vnet", "choose plain_unet"), ("2d.network.family=unet2015", "one kind of network")]
+)
+def test_kinds_that_cannot_be_planned(plan_with: Callable[..., Plan], override: str, message: str) -> None:
+    with pytest.raises(PlanError, match=message):
+        plan_with(override)

@@ -7,7 +7,7 @@ from math import prod
 import pytest
 
 from autoseg.errors import PlanError
-from autoseg.stages.plan.patch import largest_patch, nearest_divisible
+from autoseg.stages.plan.patch import largest_patch
 
 
 def test_an_image_that_fits_is_taken_whole() -> None:
@@ -28,6 +28,7 @@ def test_nothing_fits() -> None:
         largest_patch((1.0, 1.0), (64.0, 64.0), lambda layout: False)
 
 
-def test_nearest_divisible() -> None:
-    assert nearest_divisible((100, 3), (16, 16)) == (96, 16)
-    assert nearest_divisible((104, 24), (16, 16)) == (112, 32)
+def test_an_axis_of_one_pixel_is_left_as_it_is() -> None:
+    # the single slice covers all of its axis, but the others have to shrink
+    layout = largest_patch((1.0, 1.0, 1.0), (64.0, 1.0, 64.0), lambda layout: prod(layout.patch_size) <= 1000)
+    assert layout.patch_size == (32, 1, 28)

@@ -33,7 +33,7 @@ def test_2d_images_take_their_median_pixel_size_on_a_gpu(records: Callable[..., 
     configuration = plan.configurations[plan.default]
     assert plan.default == "2d"
     assert configuration.preparation.spacing_mm == (0.2, 0.2)
-    assert "1 cases without a known spacing are not resampled" in reason(configuration, "spacing")
+    assert "Left as stored: 1 case whose size in mm is not known" in reason(configuration, "spacing")
     assert (configuration.training.epochs, configuration.training.steps_per_epoch) == (1000, 250)
     assert configuration.training.batch_size <= 32
 
@@ -46,7 +46,7 @@ def test_without_any_mm_nothing_is_resampled(records: Callable[..., Records], la
 
 
 def test_volumes_get_both_networks_in_canonical_orientation(records: Callable[..., Records], laptop: MachineProfile) -> None:
-    plan = make_plan(*records(**VOLUMES), laptop, PlanOptions(time_budget_seconds=1200))
+    plan = make_plan(*records(**VOLUMES), laptop, PlanOptions(time_budget_seconds=7200))
     assert plan.default == "3d_fullres"
     assert set(plan.configurations) == {"2d", "3d_fullres"}
     volume, flat = plan.configurations["3d_fullres"], plan.configurations["2d"]
@@ -55,7 +55,25 @@ def test_volumes_get_both_networks_in_canonical_orientation(records: Callable[..
     assert flat.preparation.spacing_mm is not None
     assert flat.preparation.spacing_mm[0] is None
     assert volume.training.patch_size == (40, 56, 40)  # whole cases
-    assert volume.training.time_budget_seconds == 1200
+    assert volume.training.time_budget_seconds == 7200
+
+
+def test_large_volumes_get_a_low_resolution_network_and_a_cascade(
+    records: Callable[..., Records], laptop: MachineProfile, gpu: MachineProfile
+) -> None:
+    """By the clock and by nnU-Net's rule: the low-resolution patch shows a quarter of the image, which has half the voxels."""
+    facts = records(rank=3, shape=(400, 500, 500), spacings=((1.0, 0.8, 0.8),) * 10, thickness=12.0)
+    for machine, seconds in ((gpu, None), (gpu, 86400.0)):
+        plan = make_plan(*facts, machine, PlanOptions(time_budget_seconds=seconds))
+        assert list(plan.configurations) == ["3d_fullres", "2d", "3d_lowres", "3d_cascade_fullres"]
+        fullres, lowres = plan.configurations["3d_fullres"], plan.configurations["3d_lowres"]
+        cascade = plan.configurations["3d_cascade_fullres"]
+        assert prod(fullres.training.patch_size) < 0.25 * prod(fullres.median_shape)
+        assert prod(lowres.training.patch_size) >= 0.25 * prod(lowres.median_shape)
+        assert prod(lowres.median_shape) <= prod(fullres.median_shape) / 2 * 1.01
+        assert (lowres.next_stage, cascade.previous_stage) == ("3d_cascade_fullres", "3d_lowres")
+        assert cascade.network == fullres.network
+        assert (fullres.training.batch_dice, lowres.training.batch_dice) == (True, False)
 
 
 def test_a_cpu_plans_for_an_hour_and_says_so(records: Callable[..., Records], laptop: MachineProfile) -> None:
@@ -96,12 +114,12 @@ def test_one_changed_number_changes_its_sentence(records: Callable[..., Records]
     options = PlanOptions(time_budget_seconds=600)
     before = make_plan(*records(thickness=200.0), laptop, options).configurations["2d"]
     after = make_plan(*records(thickness=150.0), laptop, options).configurations["2d"]
-    assert "head, is 200.0 pixels thick" in reason(before, "spacing")
-    assert "head, is 150.0 pixels thick" in reason(after, "spacing")
+    assert "of its 200.0 pixels" in reason(before, "spacing")
+    assert "of its 150.0 pixels" in reason(after, "spacing")
     cropped = make_plan(*records(crop=(270, 800)), laptop, options).configurations["2d"]
-    assert "50% of the median image is left" in reason(cropped, "normalization")
+    assert "leaves 50% of the median image" in reason(cropped, "normalization")
     assert cropped.preparation.normalization[0].use_mask
-    assert "100% of the median image is left" in reason(before, "normalization")
+    assert "leaves 100% of the median image" in reason(before, "normalization")
 
 
 def test_every_configuration_tells_its_reasons(

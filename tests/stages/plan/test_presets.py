@@ -16,6 +16,23 @@ def test_shipped_presets_load_under_their_own_names() -> None:
     assert all(load_preset(name).name == name for name in preset_names())
 
 
+def test_the_presets_of_nnunet_have_its_references() -> None:
+    assert {"nnunet", "nnunet-resenc-l", "nnunet-resenc-m", "nnunet-resenc-xl"} == set(preset_names()) - {"default"}
+    references = {
+        "": (560e6, 85e6, 8),
+        "-resenc-m": (680e6, 135e6, 8),
+        "-resenc-l": (2.1e9, 380e6, 24),
+        "-resenc-xl": (3.6e9, 560e6, 40),
+    }
+    for name, (volumes, images, gigabytes) in references.items():
+        preset = load_preset(f"nnunet{name}")
+        assert preset.size.reference_elements == {2: images, 3: volumes}
+        assert preset.size.reference_memory_bytes == gigabytes * 1e9
+        assert preset.size.largest_dataset_share == (1 if name else 0.05)
+        assert preset.size.family == ("residual_unet" if name else "plain_unet")
+        assert not preset.fit_machine
+
+
 def test_unknown_name() -> None:
     with pytest.raises(PlanError, match="choose default, nnunet"):
         load_preset("best")

@@ -1,0 +1,79 @@
+"""Where the words of a verb go: results to standard output, progress and errors to standard error.
+
+An error becomes a sentence and an exit code: 0 done; 1 some cases failed, each named; 2 input that cannot be used; 70 a fault
+in autoseg itself; 75 out of memory; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from autoseg.errors import EXIT_OUT_OF_MEMORY, EXIT_UNUSABLE, AutosegError, DataError
+from autoseg.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+EXIT_FAULT_IN_AUTOSEG = 70  # EX_SOFTWARE of sysexits.h, whose 75 (try again) is used for memory
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+CONTINUED = ("preprocess", "train", "predict")  # verbs that go on where they were interrupted
+LINE_WIDTH = 160  # of tables that go to a file or a pipe
+
+
+def show(console: Console, parts: list[RenderableType]) -> None:
+    """Print results; a plain sentence is left to the terminal to break."""
+    for part in parts:
+        console.print(part, markup=False, highlight=False, soft_wrap=isinstance(part, str))
+
+
+@contextmanager
+def reported(context: typer.Context) -> Iterator[tuple[Console, Progress]]:
+    """A console for results and a listener for progress; errors inside end the program, see `stopping_in_words`."""
+    from rich.console import Console
+
+    from autoseg.cli_progress import shown_progress
+
+    results = Console(width=None if sys.stdout.isatty() else LINE_WIDTH)
+    with stopping_in_words(context), shown_progress(Console(stderr=True)) as progress:
+        yield results, progress
+
+
+@contextmanager
+def stopping_in_words(context: typer.Context) -> Iterator[None]:
+    """Errors inside end the program with a sentence and an exit code."""
+    debug = bool(context.parent and context.parent.params.get("debug"))
+    try:
+        yield
+    except (typer.Exit, typer.BadParameter):
+        raise
+    except KeyboardInterrupt:
+        again = "the same command goes on where it was" if context.info_name in CONTINUED else "give the same command again"
+        _stop(f"interrupted; {again}", EXIT_INTERRUPTED, debug)
+    except AutosegError as error:
+        _stop(_sentences(error), error.exit_code, debug)
+    except MemoryError as error:
+        _stop(f"out of memory: {str(error) or 'this process got no more of it'}", EXIT_OUT_OF_MEMORY, debug)
+    except OSError as error:
+        _stop(str(error), EXIT_UNUSABLE, debug)
+    except Exception as error:
+        fault = f"{type(error).__name__}: {error} (a fault in autoseg, not in the data; --debug shows where)"
+        _stop(fault, EXIT_FAULT_IN_AUTOSEG, debug)
+
+
+def _sentences(error: AutosegError) -> str:
+    if isinstance(error, DataError) and len(error.faults) > 1:
+        return "\n  ".join([f"{len(error.faults)} faults:", *str(error).splitlines()])
+    return str(error)
+
+
+def _stop(message: str, code: int, debug: bool) -> NoReturn:
+    if debug:
+        logging.getLogger("autoseg").exception("stopped")
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(code)

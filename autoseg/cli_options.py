@@ -1,0 +1,22 @@
+"""Options that several verbs take."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+Layout = Literal["auto", "nnunet", "msd", "hc18", "fetal-head", "folders"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+LayoutOption = Annotated[Layout, typer.Option(help="How the data set lies on disk.")]
+DeviceOption = Annotated[Device, typer.Option(help="Where the network runs.")]
+SpacingOption = Annotated[
+    str | None, typer.Option(metavar="CSV|MM", help="Pixel sizes in mm: a table, or one number for all images.")
+]
+SubjectsOption = Annotated[
+    str | None, typer.Option(metavar="REGEX|CSV", help="Which cases belong to one person: a pattern on case names, or a table.")
+]
+WorkersOption = Annotated[
+    int | None, typer.Option(metavar="N", min=0, help="Processes that prepare data. [default: one per core]")
+]

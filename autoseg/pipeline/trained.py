@@ -1,0 +1,50 @@
+"""What a run has trained, and whether it still belongs to its plan."""
+
+from __future__ import annotations
+
+from autoseg.errors import RunFolderError
+from autoseg.records import Configuration, Dataset, Model, Plan
+from autoseg.run_folder import RunFolder
+
+
+def trained_default(model: Model) -> str:
+    """The plan's default, or the first configuration that is trained."""
+    names = [trained.name for trained in model.configurations]
+    return names[0] if names and model.default not in names else model.default
+
+
+def trained_configuration(folder: RunFolder, plan: Plan, model: Model, name: str) -> Configuration:
+    """A trained configuration as the plan has it. Weights must not meet a grid or a network that they were not trained for.
+
+    Raises:
+        RunFolderError: `plan.json` was changed since the configuration's folds were trained.
+    """
+    cure = "restore plan.json, or delete the trained folds and train again"
+    if name not in plan.configurations:
+        raise RunFolderError(
+            f"{folder.root}: folds of {name} are trained, but plan.json has no such configuration any more; {cure}"
+        )
+    configuration = plan.configurations[name]
+    digests = configuration.digests()
+    for trained in model.configurations:
+        changed = [concern for concern in ("preparation", "network") if getattr(trained, concern) != digests[concern]]
+        if trained.name == name and changed:
+            raise RunFolderError(
+                f"{folder.root}: {' and '.join(changed)} of {name} changed in plan.json since its folds were trained; {cure}"
+            )
+    return configuration
+
+
+def refuse_foreign_plan(folder: RunFolder, plan: Plan, dataset: Dataset) -> None:
+    """The plan and the data set of a run must tell of the same channels and structures.
+
+    Raises:
+        RunFolderError: they do not: a file was copied from another run, or edited.
+    """
+    names = ("rank", "channels", "targets", "derived", "regions", "ignore_value")
+    differing = [name for name in names if getattr(plan, name) != getattr(dataset, name)]
+    if differing:
+        raise RunFolderError(
+            f"{folder.root}: plan.json and dataset.json differ in {', '.join(differing)}, so they are not of one planning; "
+            "restore the file that was changed, or plan the data set again"
+        )

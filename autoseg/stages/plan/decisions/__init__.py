@@ -1,0 +1,59 @@
+"""The reasons that a plan carries: each has the rule, a sentence with the numbers of these data, and what else there was."""
+
+from autoseg.stages.plan.decisions.grid import (
+    coarsening,
+    grid_of_other_run,
+    lowres_grid,
+    normalization,
+    orientation,
+    spacing,
+    transpose,
+)
+from autoseg.stages.plan.decisions.length import (
+    default,
+    device,
+    inference,
+    length_by_rule,
+    length_in_time,
+    mirroring_as_trained,
+    mirroring_in_share,
+    set_by_user,
+)
+from autoseg.stages.plan.decisions.network import (
+    batch_dice,
+    cascade,
+    depth,
+    family,
+    fitted,
+    low_resolution,
+    memory,
+    sized,
+    taken_over,
+)
+
+__all__ = [
+    "batch_dice",
+    "cascade",
+    "coarsening",
+    "default",
+    "depth",
+    "device",
+    "family",
+    "fitted",
+    "grid_of_other_run",
+    "inference",
+    "length_by_rule",
+    "length_in_time",
+    "low_resolution",
+    "lowres_grid",
+    "memory",
+    "mirroring_as_trained",
+    "mirroring_in_share",
+    "normalization",
+    "orientation",
+    "set_by_user",
+    "sized",
+    "spacing",
+    "taken_over",
+    "transpose",
+]

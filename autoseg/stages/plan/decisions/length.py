@@ -1,0 +1,195 @@
+"""Why a training is as long as it is, how its network is applied, and what the plan was made for."""
+
+from __future__ import annotations
+
+from autoseg.records import Configuration, Decision, MachineProfile
+from autoseg.records.plan import Number
+from autoseg.stages.plan.budget import Candidate, Task
+from autoseg.stages.plan.decisions.grid import SOURCE
+from autoseg.stages.plan.presets import BudgetRule, Preset
+from autoseg.stages.plan.saying import Clause, decide
+
+IN_TIME = "ours: the steps that fit the wall time of one fold, with its start and its validation"
+BY_RULE = "nnU-Net's length: 1000 epochs of 250 steps, whatever the data" + SOURCE
+AS_ASKED = "the user's: --epochs fixes the length"
+MIRRORED = "nnU-Net's inference: windows overlap by half, and all mirrored copies of an image are averaged" + SOURCE
+IN_SHARE = "; ours: without mirroring on a CPU where validating a fold would take more than its share of the time"
+DEVICE = "ours: a plan is fitted to the machine that trains it"
+NO_DEVICE = "nnU-Net's planner looks at no machine: networks are sized for a reference of 8 GB" + SOURCE
+DEFAULT = (
+    "nnU-Net's order of configurations: 3D at full resolution first for volumes; cross-validation tells which is best" + SOURCE
+)
+
+
+def length_in_time(task: Task, chosen: Candidate, epochs: int, steps_per_epoch: int, measured: bool) -> Decision:
+    """Length by the time budget."""
+    rule = task.rule
+    numbers: dict[str, Number] = {
+        **_length(epochs, steps_per_epoch),
+        "budget": task.seconds,
+        "slack": rule.slack,
+        "startup": rule.startup_seconds,
+        "validation": chosen.validation_seconds,
+        "cases": task.inputs.n_validation,
+        "steps": chosen.steps,
+        "step": chosen.step_seconds,
+        "minimum": rule.steps_minimum,
+    }
+    if chosen.steps == rule.steps_enough:
+        reason = "{steps:#step} are as many as are of any use; at {step:time} each they fit well into {budget:time}."
+    else:
+        reason = (
+            "{budget:time}, less {slack:%} in reserve, {startup:time} to start and {validation:time} to validate {cases:#case}, "
+            "leave room for {steps:,} steps of {step:time}"
+        ) + (" as measured on this machine." if measured else ", a typical speed, not measured.")
+    if chosen.steps < rule.steps_minimum:
+        reason += " A training begins to converge after some {minimum:#step}: expect poor masks."
+    return decide(
+        "length", LENGTH, rule=IN_TIME, reason=reason, numbers=numbers, alternative="another --time-budget, or --epochs N."
+    )
+
+
+def length_by_rule(epochs: int, steps_per_epoch: int, asked: bool, hours: float | None, *, by_time: bool = True) -> Decision:
+    """Length as asked for, or nnU-Net's; `by_time` tells whether the preset could fit it to a time."""
+    numbers: dict[str, Number] = _length(epochs, steps_per_epoch)
+    reason = "You asked for {epochs:#epoch}" if asked else "nnU-Net trains {epochs:#epoch} whatever the data"
+    if hours is None:
+        reason += "; how long that takes was not measured."
+    else:
+        reason += "; a fold takes about {seconds:time} on this machine, by its measured speed."
+        numbers["seconds"] = hours * 3600
+    return decide(
+        "length",
+        LENGTH,
+        rule=AS_ASKED if asked else BY_RULE,
+        reason=reason,
+        numbers=numbers,
+        alternative="another --epochs N, or --time-budget 20m."
+        if by_time
+        else "another --epochs N; a time to fit needs --preset default.",
+    )
+
+
+LENGTH = "{epochs:#epoch} of {per_epoch:#step}, {total:,} in all"
+
+
+def _length(epochs: int, steps_per_epoch: int) -> dict[str, Number]:
+    return {"epochs": epochs, "per_epoch": steps_per_epoch, "total": epochs * steps_per_epoch}
+
+
+def mirroring_in_share(rule: BudgetRule, seconds: float, validation_seconds: float, kept: bool) -> Clause:
+    """Whether mirrored copies are worth their time.
+
+    Args:
+        rule: the share that validation may take.
+        seconds: of which it is a share.
+        validation_seconds: of a fold, mirrored or not, as chosen.
+        kept: whether it is mirrored.
+    """
+    text = "Validating a fold takes {validation:time} with mirrored copies, and {limit:time} are accepted"
+    if not kept:
+        text = "Validating a fold takes {validation:time} as it is; with mirrored copies it would take more than the {limit:time} that are accepted"
+    text += " ({share:%} of {seconds:time})."
+    numbers = {
+        "validation": validation_seconds,
+        "share": rule.mirroring_share,
+        "seconds": seconds,
+        "limit": rule.mirroring_share * seconds,
+    }
+    return Clause(text, numbers, IN_SHARE)
+
+
+def mirroring_as_trained() -> Clause:
+    """Mirrored copies where time is no concern."""
+    return Clause("Images are mirrored as in training, which costs time only when predicting.")
+
+
+def inference(configuration: Configuration, why: Clause) -> Decision:
+    """Mirroring and tiles."""
+    spec, network = configuration.inference, configuration.network
+    axes = tuple(range(network.rank))
+    numbers: dict[str, Number] = {
+        **why.numbers,
+        "overlap": 1 - spec.step_fraction,
+        "windows": spec.tile_batch_size,
+        "copies": 2 ** len(spec.mirror_axes or axes),
+        "axes": axes,
+    }
+    mirrored = "mean of {copies} mirrored copies" if spec.mirror_axes else "no mirrored copies"
+    other = (
+        "without mirrored copies, about {copies} times as quick: --set inference.mirror_axes=[]."
+        if spec.mirror_axes
+        else "with {copies} mirrored copies, about {copies} times as slow: --set inference.mirror_axes={axes:list}."
+    )
+    return decide(
+        "inference",
+        f"{mirrored}; windows overlap by {{overlap:%}}, {{windows}} at a time",
+        rule=MIRRORED + why.rule,
+        reason=why.text,
+        numbers=numbers,
+        alternative=other,
+    )
+
+
+def device(machine: MachineProfile, preset: Preset) -> Decision:
+    """What the plan was made for."""
+    numbers: dict[str, Number] = {
+        "device": machine.device,
+        "name": machine.name,
+        "cores": machine.cores,
+        "memory": machine.memory_bytes,
+        "precision": machine.precision,
+        "probes": len(machine.throughput),
+        "preset": preset.name,
+    }
+    if not preset.fit_machine:
+        return decide(
+            "device",
+            "{device}",
+            rule=NO_DEVICE,
+            reason="Preset {preset} plans the same for every machine; the length in hours depends on yours.",
+            numbers=numbers,
+            alternative="a plan for your machine: --preset default.",
+        )
+    at = "{cores:#core}, " if machine.device == "cpu" and machine.cores else ""
+    measured = (
+        "{probes:#network} were trained on it for a moment to measure its speed."
+        if machine.throughput
+        else "its speed was not measured, typical figures are assumed."
+    )
+    return decide(
+        "device",
+        "{device}",
+        rule=DEVICE,
+        reason=f"The plan is made for {{name}} ({at}{{memory:bytes}}, {{precision}}); {measured}",
+        numbers=numbers,
+        alternative="another machine: --device and --memory, or its measured speed: --throughput FILE.",
+    )
+
+
+def default(names: tuple[str, ...]) -> Decision:
+    """Which configuration is trained when none is named."""
+    first, *others = names
+    numbers = {"first": first, "others": ", ".join(others)}
+    return decide(
+        "default",
+        "{first}",
+        rule=DEFAULT,
+        reason="The data are volumes, and a 3D network sees neighbouring slices."
+        if first != "2d"
+        else "The data are single images or slices.",
+        numbers=numbers,
+        alternative="{others}: --configuration NAME when training." if others else "none: it is the only one.",
+    )
+
+
+def set_by_user(key: str, value: str, before: str) -> Decision:
+    """A value that replaces what the rules chose; `before` as JSON."""
+    return decide(
+        key,
+        "{value}",
+        rule="the user's: --set replaces what the rules chose, and nothing else is derived anew from it",
+        reason="You set {key} to {value}; the rules had chosen {before}.",
+        numbers={"key": key, "value": value, "before": before},
+        alternative="{before}: plan without this --set.",
+    )

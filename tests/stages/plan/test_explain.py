@@ -1,0 +1,61 @@
+"""A plan by topic: nothing is left out, and nothing said twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from autoseg.records import Dataset, Fingerprint, MachineProfile, Splits
+from autoseg.stages.plan import PlanOptions, make_plan
+from autoseg.stages.plan.explain import SET_BY_USER, explained, facts_of
+
+Records = tuple[Dataset, Fingerprint, Splits]
+VOLUMES = {"rank": 3, "shape": (60, 90, 80), "spacings": ((2.0, 1.0, 1.0),) * 10, "thickness": 18.0}
+
+
+def test_every_decision_of_the_default_is_told_once_by_topic(records: Callable[..., Records], laptop: MachineProfile) -> None:
+    plan = make_plan(*records(), laptop, PlanOptions(time_budget_seconds=1200))
+    topics = explained(plan, ("They are images.",))
+    assert [topic.heading for topic in topics] == ["The data", "The grid", "The network", "Time and memory"]
+    told = [decision for topic in topics for decision in topic.decisions]
+    assert sorted(d.name for d in told) == sorted(d.name for d in (*plan.decisions, *plan.configurations["2d"].decisions))
+    assert [d.name for d in topics[1].decisions] == ["spacing", "transpose"]
+    assert topics[0].facts == ("They are images.",)
+    assert topics[3].decisions[0].name == "length"
+
+
+def test_what_the_user_set_is_told_last(records: Callable[..., Records], laptop: MachineProfile) -> None:
+    plan = make_plan(*records(), laptop, PlanOptions(time_budget_seconds=1200, overrides=("training.seed=4",)))
+    topic = explained(plan)[-1]
+    assert topic.heading == SET_BY_USER
+    assert [d.reason for d in topic.decisions] == ["You set training.seed to 4; the rules had chosen 0."]
+
+
+def test_of_other_configurations_only_what_differs(records: Callable[..., Records], laptop: MachineProfile) -> None:
+    plan = make_plan(*records(**VOLUMES), laptop, PlanOptions(time_budget_seconds=1200))
+    last = explained(plan)[-1]
+    assert last.heading == "2d, where it differs from 3d_fullres"
+    names = [decision.name for decision in last.decisions]
+    assert "patch" in names and "batch_dice" in names
+    assert "normalization" not in names and "orientation" not in names, "these are the same"
+
+
+def test_facts_count_what_was_found(records: Callable[..., Records]) -> None:
+    dataset, fingerprint, splits = records(shape=(540, 800))
+    first, second = fingerprint.cases[:2]
+    absent = {"head": first.structures["head"].model_copy(update={"pixels": 0})}
+    changed = (
+        first.model_copy(update={"shape": (500, 900), "structures": absent}),
+        second.model_copy(update={"spacing_mm": None}),
+        *fingerprint.cases[2:],
+    )
+    dataset = dataset.model_copy(
+        update={"cases": (*dataset.cases, dataset.cases[0].model_copy(update={"id": "x", "label": None}))}
+    )
+    said = facts_of(dataset, fingerprint.model_copy(update={"cases": changed}), splits)
+    assert said == (
+        "small holds 11 images of 10 subjects (ultrasound), 1 of them without a label.",
+        "They have 540x800 pixels in the median, from 500x800 to 540x900. How large a pixel is in mm is not known for 1 of them.",
+        "To be found: head (in 9 of 10).",
+        "5 folds are made (five folds).",
+    )
+    assert facts_of(*records(shape=(540, 800)))[1] == "They have 540x800 pixels each."
