@@ -18,6 +18,7 @@ from autoseg.stages.plan.explain import explained, facts_of
 from autoseg.stages.plan.saying import said_bytes, said_seconds
 
 PROSE_WIDTH = 100  # longer lines are hard to read
+PROGRAM_BYTES = 5e8  # of a process that has loaded all that training needs, before its first step
 BASES = {"measured": "this network", "like": "other networks", "typical": "typical figures"}
 
 
@@ -36,7 +37,7 @@ def explain_report(plan: Plan, dataset: Dataset, fingerprint: Fingerprint, split
 
 def bill_report(bills: Mapping[str, Bill], plan: Plan, machine: MachineProfile) -> list[RenderableType]:
     """A column per configuration; below, what a figure rests on and what it leaves out."""
-    table = new_table(f"What training will cost on {machine.name} ({machine.device})")
+    table = new_table(f"What training will cost ({machine.device}: {machine.name})")
     columns = [name + (" (default)" if name == plan.default and len(bills) > 1 else "") for name in bills]
     add_columns(table, [""], columns)
     for row, cells in _rows(list(bills.values())):
@@ -49,7 +50,9 @@ def bill_report(bills: Mapping[str, Bill], plan: Plan, machine: MachineProfile) 
     ]
     if any(bill.time_basis == "typical" for bill in bills.values()):
         notes.append("Hours are typical for such a device, as its speed was not measured; they may be several times as many.")
-    notes.append("Not counted: preparing the cases, once, before the first fold.")
+    notes.append(
+        f"Not counted: preparing the cases, once, and about {said_bytes(PROGRAM_BYTES)} of memory for the program itself."
+    )
     return ["", table, *[_prose(Text(note)) for note in notes]]
 
 

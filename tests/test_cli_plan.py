@@ -184,7 +184,7 @@ def test_explain_tells_rules_and_alternatives(place: Path, width: int) -> None:
 def test_a_dry_run_prints_the_bill_and_writes_nothing(place: Path) -> None:
     before = sorted(place.rglob("*"))
     printed = _run(place, "plan", "heads", "new", "--throughput", "machine.json", "--time-budget", "20m", "--dry-run")
-    assert "What training will cost on laptop (cpu)" in printed
+    assert "What training will cost (cpu: laptop)" in printed
     assert "all 4 folds" in printed, "one per subject"
     assert printed.rstrip().endswith("Nothing was written.")
     assert sorted(place.rglob("*")) == before
@@ -194,6 +194,20 @@ def test_a_dry_run_prints_the_bill_and_writes_nothing(place: Path) -> None:
 def test_explain_and_bill_together(place: Path) -> None:
     printed = _run(place, "plan", "run", "--explain", "--dry-run")
     assert "The grid" in printed and "What training will cost" in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(("--throughput", "dataset.json"), "not a valid MachineProfile"), (("--preset", "nunet"), "does not exist")],
+)
+def test_wrong_options_are_told_before_the_data_are_read(
+    place: Path, words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    assert exit_code("plan", "heads", "wrong", *words) == 2
+    error = capsys.readouterr().err
+    assert said in error and "reading" not in error
+    assert not (place / "wrong").exists()
 
 
 def test_json_is_all_that_standard_output_holds(place: Path) -> None:

@@ -80,6 +80,9 @@ def n_parameters(network: NetworkSpec) -> int:
 def training_bytes(network: NetworkSpec, patch_size: Shape, batch_size: int, value_bytes: int) -> float:
     """Estimated peak memory of a training step.
 
+    Against measured peaks of training on a CPU (2D 256^2, 3D 48^3 and 64^3, width 16): 0.8 to 1.4 of the estimate for plain and
+    residual networks, 0.6 to 1.2 for that of 2015, which keeps no normalised copies.
+
     Args:
         network: the network.
         patch_size: spatial shape of its input.

@@ -1,8 +1,12 @@
 """The U-Nets by `NetworkSpec`: nnU-Net's plain and residual-encoder networks (Isensee et al. 2021, 2024), and the U-Net of 2015.
 
 All have an encoder of stages, a decoder that is entered with transposed convolutions, and a 1x1 head at the finest resolution,
-with deep supervision also at the coarser ones. The residual network has a stem of one convolution. The U-Net of Ronneberger
-et al. 2015 pools by maxima, has no normalisation, and here pads its convolutions so that masks keep the image's size.
+with deep supervision also at the coarser ones. The residual network has a stem of one convolution. With equal weights the plain
+and the residual network compute what dynamic_network_architectures 0.4.4, nnU-Net's library, computes.
+
+The U-Net of Ronneberger et al. 2015 pools by maxima and has no normalisation. Here it pads its convolutions, so that masks keep
+the image's size, and it leaves out the dropout at the end of the encoder. As in the paper, nothing is rectified between an
+up-convolution and the concatenation (the network that its authors released has a ReLU there).
 """
 
 from __future__ import annotations

@@ -254,5 +254,7 @@ def _prepare(folder: RunFolder, chosen: Configuration, workers: int | None, prog
     stale = prepare_cases(dataset, cases, chosen, target, workers=_workers(workers), on_done=progress.advance)
     if stale:
         named = ", ".join(stale[:NAMED_CASES]) + (f" and {len(stale) - NAMED_CASES} more" if len(stale) > NAMED_CASES else "")
-        progress.message(f"prepared anew, since their files changed after they were planned for: {named}; plan again if much changed")
+        progress.message(
+            f"prepared anew, since their files changed after they were planned for: {named}; plan again if much changed"
+        )
     return target

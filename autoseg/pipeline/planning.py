@@ -83,11 +83,11 @@ def plan(
         DataError: every fault of the data set, at once.
         PlanError, RunFolderError: what their names say.
     """
-    from autoseg.pipeline.machine import machine_for, plan_and_measure
+    from autoseg.pipeline.machine import machine_for, plan_and_measure, unseen_machine
     from autoseg.pipeline.transfer import open_source
     from autoseg.stages.fingerprint import fingerprint_dataset
     from autoseg.stages.index import index_dataset
-    from autoseg.stages.plan import PlanOptions, make_plan
+    from autoseg.stages.plan import PlanOptions, load_preset, make_plan
     from autoseg.stages.split import make_splits
 
     progress = progress or SilentProgress()
@@ -102,6 +102,9 @@ def plan(
         memory_bytes=memory_bytes,
         overrides=overrides,
     )
+    load_preset(preset)  # here and now, so that what is wrong with options is told before the data are read
+    if throughput is not None:
+        unseen_machine(device, options, Path(throughput))
     progress.stage("reading the data set")
     found, faults = index_dataset(Path(dataset), layout=layout, subjects=subjects, spacing=spacing)
     if found is None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from autoseg.engines.weights import file_sha256
 from autoseg.errors import RecordError, RunFolderError
+from autoseg.learning.journal import EpochLine
 from autoseg.learning.transfer import account, refuse_other_start, start_from
 from autoseg.networks.unet import UNet, build_network
 from autoseg.progress import SilentProgress
@@ -91,10 +92,10 @@ def test_weights_that_cannot_be_used_are_refused_with_a_cure(tmp_path: Path) -> 
         start_from(network(1), transfer, "1")
     assert start_from(network(1), transfer.model_copy(update={"mode": "plan", "weights": ()}), "1") is None
     written(path, network(2))  # the other run was trained anew
-    with pytest.raises(RecordError, match="not the weights that were planned with.*plan again with --init-from"):
+    with pytest.raises(RecordError, match=r"not the weights that were planned with.*plan again with --init-from"):
         start_from(network(1), transfer, "0")
     path.unlink()
-    with pytest.raises(RunFolderError, match="missing.*Bring /runs/other back"):
+    with pytest.raises(RunFolderError, match=r"missing.*Bring /runs/other back"):
         start_from(network(1), transfer, "0")
     strangers = {f"other.{name}": value for name, value in network(0).state_dict().items()}
     with pytest.raises(RecordError, match="none of its layers fits"):
@@ -116,7 +117,7 @@ def test_a_fold_goes_on_from_where_it_started(tmp_path: Path) -> None:
     refuse_other_start(tmp_path, None, transfer.model_copy(update={"mode": "plan", "weights": ()}), "0")
     other = transfer.weights[0].model_copy(update={"sha256": "0"})
     for initial, planned in ((began, None), (None, transfer), (began, transfer.model_copy(update={"weights": (other,)}))):
-        with pytest.raises(RecordError, match="restore plan.json"):
+        with pytest.raises(RecordError, match=r"restore plan\.json"):
             refuse_other_start(tmp_path, initial, planned, "0")
 
 
@@ -163,6 +164,4 @@ def test_training_starts_there_and_goes_on_without_the_other_run(
 
 
 def first_loss(folder: Path) -> float:
-    from autoseg.learning.journal import Journal
-
-    return Journal(folder / "journal.jsonl").lines[0].train_loss
+    return EpochLine.model_validate_json((folder / "journal.jsonl").read_text().splitlines()[0]).train_loss

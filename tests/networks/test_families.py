@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
+from autoseg.learning.loss import SegmentationLoss
+from autoseg.learning.step import Step, sgd
 from autoseg.networks import cost
 from autoseg.networks.unet import build_network, count_parameters
 from autoseg.records import NetworkSpec
@@ -41,8 +45,12 @@ def test_shapes(family: NetworkFamily, layout: Topology) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("layout", [FLAT, COARSE_SLICES, ONE_STAGE])
-def test_costs_are_those_of_the_network(family: NetworkFamily, layout: Topology) -> None:
+@pytest.mark.parametrize("counts", [None, (3, 1, 2, 4)])
+def test_costs_are_those_of_the_network(family: NetworkFamily, layout: Topology, counts: tuple[int, ...] | None) -> None:
     spec = spec_of(family, layout)
+    if counts is not None:
+        n_stages = spec.n_stages
+        spec = spec.model_copy(update={"encoder_blocks": counts[:n_stages], "decoder_convs": (1, 3, 2)[: n_stages - 1]})
     network = build_network(spec).train()
     counted = {"work": 0.0, "elements": 0}
 
@@ -83,25 +91,77 @@ def test_the_unet_of_2015() -> None:
     assert cost.n_parameters(spec) == 31_030_593
 
 
+def test_the_layers_of_2015() -> None:
+    network = build_network(spec_of("unet2015", FLAT))
+    kinds = {type(module) for module in network.modules()}
+    assert {nn.MaxPool2d, nn.ReLU} <= kinds
+    assert not kinds & {nn.InstanceNorm2d, nn.LeakyReLU, nn.Dropout}
+    convolutions = [module for module in network.modules() if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d))]
+    assert all(module.bias is not None and not module.bias.any() for module in convolutions)
+    assert all(module.stride == (1, 1) for module in convolutions if isinstance(module, nn.Conv2d))
+    wide = network.encoder[3][1][1].conv  # 16 to 16 channels: He et al. 2015 draw with a deviation of sqrt(2 / (16 * 9))
+    assert float(wide.weight.detach().std()) == pytest.approx(math.sqrt(2 / 144), rel=0.1)
+
+
+def test_the_layers_of_a_residual_encoder() -> None:
+    """Blocks 1, 3, 4, 6; only the first of a stage pools, and only a change of width (4, 8, 16, 16) is projected."""
+    network = build_network(spec_of("residual_unet", FLAT))
+    assert [len(stage) for stage in network.encoder] == [1, 3, 4, 6]
+    blocks = [block for stage in network.encoder for block in stage]
+    pooled = [any(isinstance(layer, nn.AvgPool2d) for layer in block.skip) for block in blocks]
+    projected = [any(isinstance(layer, nn.Conv2d) for layer in block.skip.modules()) for block in blocks]
+    first = [0, 1, 4, 8]  # blocks of the stages
+    assert [index for index, yes in enumerate(pooled) if yes] == first[1:]
+    assert [index for index, yes in enumerate(projected) if yes] == first[1:3]
+    assert not any(isinstance(layer, nn.LeakyReLU) for block in blocks for layer in block.skip.modules())
+    assert [block.conv1.conv.stride for block in blocks] == [(2, 2) if index in first[1:] else (1, 1) for index in range(14)]
+    norms = [(block.conv1.adn.N.weight, block.conv2.adn.N.weight) for block in blocks]
+    assert all(before.eq(1).all() and last.eq(0).all() for before, last in norms)
+
+
+def test_a_residual_network_by_hand() -> None:
+    """Two stages of 2 and 4 features on 4x4 pixels, one block each, one decoder convolution, one channel, three outputs."""
+    layout = Topology(((1, 1), (2, 2)), ((3, 3),) * 2, (4, 4), (2, 2))
+    spec = network_of(layout, family="residual_unet", base_features=2, max_features=4, in_channels=1, out_channels=3)
+    spec = spec.model_copy(update={"encoder_blocks": (1, 1)})
+    # stem, two in the first stage; two and the skip in the second; transposed and one; head
+    assert cost.conv_feature_elements(spec, (4, 4)) == 3 * 2 * 16 + 3 * 4 * 4 + 2 * 2 * 16 + 3 * 16
+    stem, first, second = 9 * 2, 2 * 9 * 2 * 2, 9 * 2 * 4 + 9 * 4 * 4
+    skip, up, decoder, head = 2 * 4, 4 * 2, 9 * 4 * 2, 2 * 3
+    assert cost.multiply_adds(spec, (4, 4), 1) == 16 * (stem + first + up + decoder + head) + 4 * (second + skip)
+    norms = 2 * (3 * 2 + 3 * 4 + 2)
+    assert cost.n_parameters(spec) == stem + first + second + skip + (4 * up + 2) + decoder + (head + 3) + norms
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_parameter_learns(family: NetworkFamily) -> None:
+    """A residual block's convolutions learn from the second step on, when its last normalisation is no longer zero."""
+    torch.manual_seed(0)
+    network = build_network(spec_of(family, FLAT)).train()
+    optimizer = torch.optim.SGD(network.parameters(), 0.01)
+    for _ in range(2):
+        optimizer.zero_grad()
+        outputs = network(torch.randn(2, 2, 32, 48))
+        sum(output.square().mean() for output in (outputs if isinstance(outputs, list) else [outputs])).backward()
+        optimizer.step()
+    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in network.parameters())
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_learns(family: NetworkFamily) -> None:
-    """A bright square in noise, thirty steps of nnU-Net's optimiser."""
+    """A bright square in noise, forty of the steps that training makes: nnU-Net's rate and momentum, gradients clipped at 12.
+
+    Measured with seeds 0 to 4, mean of the last five losses over that of the first five: see the bound below.
+    """
     torch.manual_seed(0)
-    spec = spec_of(family, FLAT)
-    network = build_network(spec).train()
-    optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.9, nesterov=True)
+    network = build_network(spec_of(family, FLAT)).train()
+    optimizer = sgd(network, 0.01, 0.99, 3e-5)
+    step = Step(network, SegmentationLoss(None, batch_dice=True), optimizer, None, torch.device("cpu"), "float32", 12.0)
     losses = []
-    for step in range(30):
-        image, labels = torch.randn(4, 2, 32, 48), torch.zeros(4, 32, 48, dtype=torch.long)
-        row, column = 3 + step % 10, 5 + step % 20
+    for index in range(40):
+        image, labels = torch.randn(4, 2, 32, 48), torch.zeros(4, 1, 32, 48, dtype=torch.int16)
+        row, column = 3 + index % 10, 5 + index % 20
         image[:, :, row : row + 12, column : column + 12] += 3
-        labels[:, row : row + 12, column : column + 12] = 1
-        outputs = network(image)
-        finest = outputs[0] if isinstance(outputs, list) else outputs
-        loss = nn.functional.cross_entropy(finest, labels)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 12.0)
-        optimizer.step()
-        losses.append(loss.item())
-    assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
+        labels[:, :, row : row + 12, column : column + 12] = 1
+        losses.append(float(step((image - image.mean()) / image.std(), labels)))
+    assert sum(losses[-5:]) < 0.5 * sum(losses[:5])

@@ -13,7 +13,7 @@ from autoseg.stages.plan.saying import say
 TOPICS = {  # where the decisions of a configuration are told, and in which order
     "The data": ("orientation", "normalization"),
     "The grid": ("spacing", "transpose"),
-    "The network": ("network", "start", "depth", "patch", "width", "batch", "batch_dice", "cascade"),
+    "The network": ("network", "start", "depth", "patch", "width", "batch", "batch_dice", "low resolution", "cascade"),
     "Time and memory": ("length", "learning rate", "memory", "inference", "device", "default"),
 }
 ELSEWHERE = "The network"  # for a decision that no topic names

@@ -30,6 +30,7 @@ from autoseg.stages.plan.plan import plan_configurations
 from autoseg.stages.plan.presets import Preset, load_preset, preset_names
 
 M = TypeVar("M", bound=BaseModel)
+JsonObject = dict[str, Any]  # of a file, before it is checked
 OURS, THEIRS = "autoseg", "nnU-Net"
 FOLDS = 5
 MOST_FAULTS = 20  # of a file that are listed
@@ -136,12 +137,12 @@ def as_json(configurations: dict[str, Configuration], preset: str) -> str:
     return json.dumps(whole, indent=1)
 
 
-def _entry(configuration: Configuration, *, pixels_are_1: bool) -> dict[str, Any]:
+def _entry(configuration: Configuration, *, pixels_are_1: bool) -> JsonObject:
     network, training, preparation = configuration.network, configuration.training, configuration.preparation
     grid = None if preparation.spacing_mm is None else preparation.spacing_mm[-network.rank :]
     if grid is None and pixels_are_1:
         grid = (1.0,) * network.rank
-    entry: dict[str, Any] = {
+    entry: JsonObject = {
         "patch_size": training.patch_size,
         "batch_size": training.batch_size,
         "spacing_mm": grid,
@@ -253,7 +254,7 @@ def _of_all(paths: Iterable[Path], read: Callable[[Path], str]) -> list[str]:
     return found
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _json(path: Path) -> JsonObject:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

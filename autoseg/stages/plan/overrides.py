@@ -20,6 +20,7 @@ from autoseg.stages.plan.decisions import set_by_user
 from autoseg.stages.plan.saying import decide
 
 FAMILY, TIME = "network.family", "training.time_budget_seconds"
+JsonObject = dict[str, Any]  # of a plan, before it is checked
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
@@ -55,7 +56,7 @@ def apply_overrides(plan: Plan, overrides: tuple[str, ...]) -> Plan:
         PlanError: keys that do not exist, values of another type, or a result that cannot be trained; all are listed.
     """
     content = plan.model_dump(mode="json")
-    configurations: dict[str, dict[str, Any]] = content["configurations"]
+    configurations: dict[str, JsonObject] = content["configurations"]
     faults: list[str] = []
     for text in overrides:
         try:
@@ -90,7 +91,7 @@ def _parsed(text: str, configurations: Collection[str]) -> tuple[str | None, str
     return name, section, field, value.strip()
 
 
-def _change(configuration: dict[str, Any], section: str, field: str, value: str) -> None:
+def _change(configuration: JsonObject, section: str, field: str, value: str) -> None:
     """Set a value in a configuration's JSON, and say so in its decisions."""
     before = configuration[section][field]
     configuration[section][field] = _value(value, is_list="tuple" in str(SECTIONS[section].model_fields[field].annotation))
@@ -98,7 +99,7 @@ def _change(configuration: dict[str, Any], section: str, field: str, value: str)
     configuration["decisions"].append(decision.model_dump(mode="json"))
 
 
-def _free_of_time(configuration: dict[str, Any]) -> None:
+def _free_of_time(configuration: JsonObject) -> None:
     """A number of epochs that was asked for is trained, whatever time it takes."""
     seconds = configuration["training"]["time_budget_seconds"]
     if seconds is None:

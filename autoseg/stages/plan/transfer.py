@@ -200,7 +200,7 @@ def _taken_decisions(planned: Mapping[str, Decision], source: Source, inputs: Pl
             alternative="what the rules choose for these data: plan without the other run.",
         )
         for name, reason in reasons.items()
-        if name in planned
+        if name in planned and planned[name].numbers  # 2D images are neither turned nor transposed, there or here
     }
 
 

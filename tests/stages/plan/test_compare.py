@@ -75,7 +75,9 @@ def test_normalisation_is_compared_number_by_number(records: Callable[..., Recor
     preparation = found.preparation.model_copy(update={"normalization": (scheme,)})
     other = plan.model_copy(update={"configurations": {"2d": found.model_copy(update={"preparation": preparation})}})
     (section,) = compare(plan, other).sections
-    assert [(d.path, d.first, d.second) for d in section.differences] == [("preparation.normalization.0.lower", "-120.0", "-100.0")]
+    assert [(d.path, d.first, d.second) for d in section.differences] == [
+        ("preparation.normalization.0.lower", "-120.0", "-100.0")
+    ]
 
 
 def test_rounding_is_no_difference(records: Callable[..., Records], laptop: MachineProfile) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from autoseg.records import Dataset, Fingerprint, MachineProfile, Splits
 from autoseg.stages.plan import PlanOptions, make_plan
-from autoseg.stages.plan.explain import SET_BY_USER, explained, facts_of
+from autoseg.stages.plan.explain import SET_BY_USER, TOPICS, explained, facts_of
 
 Records = tuple[Dataset, Fingerprint, Splits]
 VOLUMES = {"rank": 3, "shape": (60, 90, 80), "spacings": ((2.0, 1.0, 1.0),) * 10, "thickness": 18.0}
@@ -59,3 +59,17 @@ def test_facts_count_what_was_found(records: Callable[..., Records]) -> None:
         "5 folds are made (five folds).",
     )
     assert facts_of(*records(shape=(540, 800)))[1] == "They have 540x800 pixels each."
+
+
+def test_every_decision_has_its_topic(records: Callable[..., Records], laptop: MachineProfile, gpu: MachineProfile) -> None:
+    """A decision that no topic names would be told among those of the network, wherever it belongs."""
+    known = {name for names in TOPICS.values() for name in names}
+    large = {"rank": 3, "shape": (400, 500, 500), "spacings": ((1.0, 0.8, 0.8),) * 10, "thickness": 12.0}
+    plans = [
+        make_plan(*records(**facts), machine, PlanOptions(preset=preset))
+        for facts in ({}, VOLUMES, large)
+        for machine, preset in ((laptop, "default"), (gpu, "default"), (gpu, "nnunet"))
+    ]
+    found = {decision.name for plan in plans for part in (plan, *plan.configurations.values()) for decision in part.decisions}
+    assert len(found) > 12
+    assert found <= known

@@ -70,11 +70,11 @@ def length_by_rule(epochs: int, steps_per_epoch: int, asked: bool, hours: float 
     )
 
 
-LENGTH = "{epochs:#epoch} of {per_epoch:#step}, {total:,} in all"
+LENGTH = "{total:#step} in {epochs:#epoch}"
 
 
 def _length(epochs: int, steps_per_epoch: int) -> dict[str, Number]:
-    return {"epochs": epochs, "per_epoch": steps_per_epoch, "total": epochs * steps_per_epoch}
+    return {"epochs": epochs, "total": epochs * steps_per_epoch}
 
 
 def mirroring_in_share(rule: BudgetRule, seconds: float, validation_seconds: float, kept: bool) -> Clause:
@@ -123,9 +123,9 @@ def inference(configuration: Configuration, why: Clause) -> Decision:
     )
     return decide(
         "inference",
-        f"{mirrored}; windows overlap by {{overlap:%}}, {{windows}} at a time",
+        mirrored,
         rule=MIRRORED + why.rule,
-        reason=why.text,
+        reason=why.text + " Windows overlap by {overlap:%} and are predicted {windows} at a time.",
         numbers=numbers,
         alternative=other,
     )
