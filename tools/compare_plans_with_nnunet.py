@@ -54,9 +54,9 @@ FAMILIES = {
 MACHINE = MachineProfile(device="cpu", name="any", cores=1, memory_bytes=10**9, precision="float32")
 
 PEER = """
-import json, os, sys, tempfile, contextlib, io
+import json, os, sys, contextlib, io
 from pathlib import Path
-root = Path(tempfile.mkdtemp())
+root = Path(sys.argv[1]).parent
 for name in ("raw", "preprocessed", "results"):
     (root / name).mkdir()
     os.environ["nnUNet_" + name] = str(root / name)

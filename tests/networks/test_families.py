@@ -149,19 +149,21 @@ def test_every_parameter_learns(family: NetworkFamily) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_learns(family: NetworkFamily) -> None:
-    """A bright square in noise, forty of the steps that training makes: nnU-Net's rate and momentum, gradients clipped at 12.
+    """A bright square in noise, fifty of the steps that training makes: nnU-Net's rate and momentum, gradients clipped at 12.
 
-    Measured with seeds 0 to 4, mean of the last five losses over that of the first five: see the bound below.
+    Measured with seeds 0 to 7: the loss falls to 0.03 to 0.11 of where it began.
     """
     torch.manual_seed(0)
-    network = build_network(spec_of(family, FLAT)).train()
+    network = build_network(
+        network_of(FLAT, family=family, base_features=8, max_features=32, in_channels=2, out_channels=2)
+    ).train()
     optimizer = sgd(network, 0.01, 0.99, 3e-5)
     step = Step(network, SegmentationLoss(None, batch_dice=True), optimizer, None, torch.device("cpu"), "float32", 12.0)
     losses = []
-    for index in range(40):
+    for index in range(50):
         image, labels = torch.randn(4, 2, 32, 48), torch.zeros(4, 1, 32, 48, dtype=torch.int16)
         row, column = 3 + index % 10, 5 + index % 20
         image[:, :, row : row + 12, column : column + 12] += 3
         labels[:, :, row : row + 12, column : column + 12] = 1
         losses.append(float(step((image - image.mean()) / image.std(), labels)))
-    assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
+    assert sum(losses[-5:]) < 0.3 * sum(losses[:5])

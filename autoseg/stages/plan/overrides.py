@@ -13,7 +13,7 @@ from collections.abc import Collection
 from typing import Any, cast, get_args
 
 from autoseg.errors import PlanError
-from autoseg.records import Plan
+from autoseg.records import Decision, Plan
 from autoseg.records.plan import NetworkFamily
 from autoseg.records.plan_faults import SECTIONS
 from autoseg.stages.plan.decisions import set_by_user
@@ -65,9 +65,11 @@ def apply_overrides(plan: Plan, overrides: tuple[str, ...]) -> Plan:
             faults.append(str(error))
             continue
         for target in (name,) if name else tuple(configurations):
-            _change(configurations[target], section, field, value)
+            held = configurations[target]
+            decisions = [_set(held[section], section, field, value)]
             if (section, field) == ("training", "epochs") and not any("time_budget_seconds" in other for other in overrides):
-                _free_of_time(configurations[target])
+                decisions += _free_of_time(held["training"])
+            held["decisions"] += [decision.model_dump(mode="json") for decision in decisions]
     faults += [fault.removeprefix("configurations.") for fault in Plan.faults_in(content)]
     if faults:
         raise PlanError("\n".join(faults))
@@ -91,20 +93,19 @@ def _parsed(text: str, configurations: Collection[str]) -> tuple[str | None, str
     return name, section, field, value.strip()
 
 
-def _change(configuration: JsonObject, section: str, field: str, value: str) -> None:
-    """Set a value in a configuration's JSON, and say so in its decisions."""
-    before = configuration[section][field]
-    configuration[section][field] = _value(value, is_list="tuple" in str(SECTIONS[section].model_fields[field].annotation))
-    decision = set_by_user(f"{section}.{field}", value, json.dumps(before))
-    configuration["decisions"].append(decision.model_dump(mode="json"))
+def _set(held: dict[str, Json], section: str, field: str, value: str) -> Decision:
+    """Set a field in a section's JSON; the decision that tells of it."""
+    before = held[field]
+    held[field] = _value(value, is_list="tuple" in str(SECTIONS[section].model_fields[field].annotation))
+    return set_by_user(f"{section}.{field}", value, json.dumps(before))
 
 
-def _free_of_time(configuration: JsonObject) -> None:
+def _free_of_time(training: dict[str, Json]) -> list[Decision]:
     """A number of epochs that was asked for is trained, whatever time it takes."""
-    seconds = configuration["training"]["time_budget_seconds"]
-    if seconds is None:
-        return
-    configuration["training"]["time_budget_seconds"] = None
+    seconds = training["time_budget_seconds"]
+    if not isinstance(seconds, (int, float)):
+        return []
+    training["time_budget_seconds"] = None
     decision = decide(
         TIME,
         "none",
@@ -113,7 +114,7 @@ def _free_of_time(configuration: JsonObject) -> None:
         numbers={"seconds": seconds},
         alternative="keep the time: plan with --time-budget, and leave training.epochs alone.",
     )
-    configuration["decisions"].append(decision.model_dump(mode="json"))
+    return [decision]
 
 
 def _value(text: str, *, is_list: bool) -> Json:

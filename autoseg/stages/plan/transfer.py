@@ -225,7 +225,8 @@ def _weights_decision(source: Source) -> Decision:
     if leaking:
         reason += (
             " Beware: all weights there were trained on images that are kept out of training here ({leaking}), "
-            "so the scores of these folds are too good."
+            "so the scores of these folds are too good. Where these are the images of that run, --splits {run}/splits.json takes its "
+            "folds, and each one can start from its own."
         )
     numbers: dict[str, Number] = {
         "run": transfer.run,
