@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -96,6 +97,7 @@ def peak_memory(device: torch.device) -> Iterator[Peak]:
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
     else:
+        _return_freed_memory()
         before = _resident_bytes("VmRSS") if _reset_resident_peak() else 0
     yield peak
     after = torch.cuda.max_memory_allocated(device) if cuda else _resident_bytes("VmHWM")
@@ -143,6 +145,12 @@ def naming_memory_errors(cure: str) -> Iterator[None]:
         if is_out_of_memory(error):
             raise OutOfMemory(f"the device's memory did not suffice; {cure}") from error
         raise
+
+
+def _return_freed_memory() -> None:
+    """Hand memory that was freed but kept by the allocator back to the system (glibc), so that the next peak counts it again."""
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _reset_resident_peak() -> bool:
