@@ -87,7 +87,8 @@ def _rows(bills: list[Bill]) -> Iterable[tuple[str, list[str]]]:
     yield "training a fold", [said_seconds(bill.training_seconds) for bill in bills]
     yield "its validation", [said_seconds(bill.validation_seconds) for bill in bills]
     yield "a fold, with its start", [said_seconds(bill.fold_seconds) for bill in bills]
-    yield f"all {bills[0].n_folds} folds", [said_seconds(bill.all_folds_seconds) for bill in bills]
+    folds = bills[0].n_folds
+    yield f"all {folds} folds" if folds > 1 else "the one fold", [said_seconds(bill.all_folds_seconds) for bill in bills]
     yield "speed taken from", [BASES[bill.time_basis] for bill in bills]
     yield "memory of a step", [said_bytes(bill.peak_bytes) for bill in bills]
     yield "memory taken from", [BASES[bill.memory_basis].replace("typical figures", "an estimate") for bill in bills]

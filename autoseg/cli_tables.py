@@ -25,6 +25,7 @@ from autoseg.records import (
     StructureSize,
     Summary,
 )
+from autoseg.stages.plan.explain import decided_differently
 
 if TYPE_CHECKING:
     from autoseg.pipeline import PlanOutcome
@@ -46,7 +47,7 @@ def plan_report(outcome: PlanOutcome) -> list[RenderableType]:
     parts.append(decision_table("Decisions", [*plan.decisions, *first.decisions]))
     for name, configuration in plan.configurations.items():
         if name != plan.default:
-            other = [decision for decision in configuration.decisions if decision not in first.decisions]
+            other = decided_differently(configuration.decisions, first.decisions)
             parts.append(decision_table(f"Configuration {name}, where it differs from {plan.default}", other))
     parts += [_length(configuration) for configuration in plan.configurations.values()]
     return parts

@@ -24,6 +24,7 @@ SMALL = (
     "inference.mirror_axes=[]",
 )
 SHORT = ("--epochs", "1", *(word for setting in SMALL for word in ("--set", setting)))
+OWN_NETWORK = ("--set", "--init-from")  # of plans that bring a network of their own: these are planned as they stand
 ONE_THREAD = os.environ | {"OMP_NUM_THREADS": "1"}  # tests run side by side, and threads of one would wait for the other's
 SUBJECTS = {"12": "6", "5": "2"}
 
@@ -33,7 +34,7 @@ def _blocks(language: str) -> list[str]:
 
 
 def _shortened(words: list[str]) -> list[str]:
-    if "--time-budget" in words:
+    if "--time-budget" in words and not set(OWN_NETWORK) & set(words):
         place = words.index("--time-budget")
         return [*words[:place], *SHORT, *words[place + 2 :]]
     if "--subjects" in words:
@@ -62,7 +63,8 @@ def worked_example(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict
 
 def test_worked_example_runs_and_leaves_what_it_says(worked_example: tuple[Path, dict[str, str]]) -> None:
     folder, printed = worked_example
-    assert [line.split()[1] for line in printed] == ["phantom", "plan", "train", "phantom", "predict", "evaluate"]
+    verbs = [line.split()[1] for line in printed]
+    assert verbs == ["phantom", "plan", "train", "phantom", "predict", "evaluate", *["plan"] * 5]
     images = sorted(path.stem for path in (folder / "heads-new" / "images").iterdir())
     assert len(images) >= 2
     assert set(images) <= {path.stem for path in (folder / "heads-masks").glob("*.png")}
@@ -70,7 +72,18 @@ def test_worked_example_runs_and_leaves_what_it_says(worked_example: tuple[Path,
         assert (folder / "heads-masks" / name).is_file()
     assert (folder / "heads-run" / "plan.json").is_file()
     for structure in ("Brain", "CSP", "LV"):
-        assert all(structure in text for line, text in printed.items() if line.split()[1] in ("plan", "train", "evaluate"))
+        assert all(structure in text for line, text in printed.items() if line.split()[1] in ("train", "evaluate"))
+        assert structure in printed["autoseg plan heads heads-run --time-budget 2m"]
+
+
+def test_plans_are_told_compared_and_taken_over(worked_example: tuple[Path, dict[str, str]]) -> None:
+    folder, printed = worked_example
+    explained, bill, _, compared, tuned = (" ".join(printed[line].split()) for line in list(printed)[6:])
+    assert "Rule:" in explained and "Instead:" in explained
+    assert "all 5 folds" in bill and "memory of a step" in bill
+    assert "plain_unet" in compared and "unet2015" in compared
+    assert "heads-run" in tuned
+    assert (folder / "heads-tuned" / "plan.json").is_file()
 
 
 def test_python_example_runs(worked_example: tuple[Path, dict[str, str]]) -> None:

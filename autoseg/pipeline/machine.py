@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
-from autoseg.errors import OutOfMemory, PlanError
+from autoseg.errors import PlanError
 from autoseg.parallel import available_cores
 from autoseg.progress import Progress
-from autoseg.records import Configuration, MachineProfile, Plan
+from autoseg.records import Configuration, Dataset, MachineProfile, Plan
 from autoseg.run_folder import RunFolder
 from autoseg.stages.plan import PlanOptions, load_preset
 from autoseg.stages.plan.timing import speed_of
 
 NNUNET_MEMORY_BYTES = 8 * 10**9  # what nnU-Net's own preset is made for
 PROBE_SECONDS = 20.0  # for all measuring
-ROUNDS = 4  # of planning and measuring what was planned
-STEPS_OF_A_PROBE = 8  # training steps and forward passes that a measurement takes, in training steps
+ROUNDS = 12  # of planning and measuring what was planned, if they are quick
+UNSEEN_PRECISION: dict[str, Literal["float32", "bfloat16"]] = {"cuda": "bfloat16", "mps": "float32", "cpu": "float32"}
+STEPS_OF_A_PROBE = 4  # training steps and forward passes that a measurement takes at least, in training steps
+AUGMENTED_OF_A_PROBE = 14  # samples that it augments
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,13 @@ class Workplace:
 
 
 def machine_for(
-    device: str, options: PlanOptions, rank: int, progress: Progress, *, throughput: Path | None = None, measure: bool = False
+    device: str,
+    options: PlanOptions,
+    dataset: Dataset,
+    progress: Progress,
+    *,
+    throughput: Path | None = None,
+    measure: bool = False,
 ) -> Workplace:
     """Describe the device, and probe its speed.
 
@@ -47,21 +55,31 @@ def machine_for(
     if throughput is not None:
         return Workplace(_profile_of(throughput, device, options))
     if load_preset(options.preset).budget is None and not measure:
-        name = cast("Literal['cpu', 'cuda', 'mps']", "cuda" if device == "auto" else device)
-        memory = int(options.memory_bytes or NNUNET_MEMORY_BYTES)
-        return Workplace(MachineProfile(device=name, name="not looked at", cores=0, memory_bytes=memory, precision="float32"))
+        return Workplace(unseen_machine(device, options, None))
     progress.stage(f"measuring this machine (at most {PROBE_SECONDS:.0f} seconds)")
     deadline = time.monotonic() + PROBE_SECONDS
     from autoseg.engines.device import is_present, pick_device
     from autoseg.learning.probe import probe_machine
 
     if device != "auto" and options.memory_bytes and not is_present(device):
-        named = cast("Literal['cpu', 'cuda', 'mps']", device)
-        memory = int(options.memory_bytes)
-        return Workplace(
-            MachineProfile(device=named, name="not here, not measured", cores=0, memory_bytes=memory, precision="bfloat16")
-        )
-    return Workplace(probe_machine(pick_device(device), ranks=(2,) if rank == 2 else (2, 3)), here=True, deadline=deadline)
+        return Workplace(unseen_machine(device, options, None))
+    outputs = len(dataset.targets) + (not dataset.regions)
+    profile = probe_machine(pick_device(device), (2,) if dataset.rank == 2 else (2, 3), len(dataset.channels), outputs)
+    return Workplace(profile, here=True, deadline=deadline)
+
+
+def refuse_absent_device(device: str, options: PlanOptions, throughput: Path | None) -> None:
+    """Before the data are read, what `machine_for` would find only after it.
+
+    Raises:
+        PlanError, RecordError: as there.
+    """
+    if throughput is not None:
+        _profile_of(throughput, device, options)
+    elif device not in ("auto", "cpu") and not options.memory_bytes and load_preset(options.preset).budget is not None:
+        from autoseg.engines.device import pick_device
+
+        pick_device(device)
 
 
 def unseen_machine(device: str, options: PlanOptions, throughput: Path | None) -> MachineProfile:
@@ -75,14 +93,16 @@ def unseen_machine(device: str, options: PlanOptions, throughput: Path | None) -
     name = cast("Literal['cpu', 'cuda', 'mps']", "cuda" if device == "auto" else device)
     memory = int(options.memory_bytes or NNUNET_MEMORY_BYTES)
     cores = available_cores() if name == "cpu" else 0
-    return MachineProfile(device=name, name="not looked at", cores=cores, memory_bytes=memory, precision="bfloat16")
+    return MachineProfile(
+        device=name, name="a machine that was not looked at", cores=cores, memory_bytes=memory, precision=UNSEEN_PRECISION[name]
+    )
 
 
 def plan_and_measure(place: Workplace, make: Callable[[MachineProfile], Plan], progress: Progress) -> tuple[Plan, MachineProfile]:
     """Plan, measure the very network that was chosen, and plan again, until the choice stands on its own measurement.
 
     So the predicted time is that of the planned network, not of one like it. Configurations beside the default one are not
-    measured. Ends early when the time for measuring is used up.
+    measured. Ends early when the time for measuring is used up, or when the memory does not suffice.
     """
     machine = place.profile
     plan = make(machine)
@@ -106,11 +126,12 @@ def _measured(machine: MachineProfile, chosen: Configuration, deadline: float) -
     network, patch, batch = chosen.network, chosen.training.patch_size, chosen.training.batch_size
     speed = speed_of(machine, network.rank)
     expected = STEPS_OF_A_PROBE * speed.step_seconds(network, patch, batch)
+    expected += AUGMENTED_OF_A_PROBE / batch * speed.data_seconds(network, patch, batch)
     if speed.probe_of(network, patch, batch) or time.monotonic() + expected > deadline:
         return None
     try:
         probe = measure(network, patch, batch, torch.device(machine.device), machine.precision)
-    except (OutOfMemory, MemoryError, RuntimeError):  # planning goes on with what is known; training would say it by name
+    except (MemoryError, RuntimeError):  # planning goes on with what is known; training would say it by name
         return None
     return machine.model_copy(update={"throughput": (*machine.throughput, probe)})
 

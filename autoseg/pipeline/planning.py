@@ -83,11 +83,12 @@ def plan(
         DataError: every fault of the data set, at once.
         PlanError, RunFolderError: what their names say.
     """
-    from autoseg.pipeline.machine import machine_for, plan_and_measure, unseen_machine
+    from autoseg.pipeline.machine import machine_for, plan_and_measure, refuse_absent_device
     from autoseg.pipeline.transfer import open_source
     from autoseg.stages.fingerprint import fingerprint_dataset
     from autoseg.stages.index import index_dataset
-    from autoseg.stages.plan import PlanOptions, load_preset, make_plan
+    from autoseg.stages.plan import PlanOptions, checked_options, make_plan
+    from autoseg.stages.plan.overrides import refuse_unknown_keys
     from autoseg.stages.split import make_splits
 
     progress = progress or SilentProgress()
@@ -102,9 +103,9 @@ def plan(
         memory_bytes=memory_bytes,
         overrides=overrides,
     )
-    load_preset(preset)  # here and now, so that what is wrong with options is told before the data are read
-    if throughput is not None:
-        unseen_machine(device, options, Path(throughput))
+    # Here and now, so that what is wrong with options is told before the data are read.
+    refuse_unknown_keys(checked_options(options)[0].overrides)
+    refuse_absent_device(device, options, None if throughput is None else Path(throughput))
     progress.stage("reading the data set")
     found, faults = index_dataset(Path(dataset), layout=layout, subjects=subjects, spacing=spacing)
     if found is None:
@@ -124,7 +125,7 @@ def plan(
     )
     source = None if other is None else other.source_for(found, facts, chosen)
     place = machine_for(
-        device, options, found.rank, progress, throughput=None if throughput is None else Path(throughput), measure=dry_run
+        device, options, found, progress, throughput=None if throughput is None else Path(throughput), measure=dry_run
     )
     decided, machine = plan_and_measure(
         place, lambda machine: make_plan(found, facts, chosen, machine, options, source), progress
@@ -179,16 +180,18 @@ def plan_files(
         All configurations, the default one first.
     """
     from autoseg.pipeline.machine import unseen_machine
-    from autoseg.stages.plan import PlanOptions
+    from autoseg.stages.plan import PlanOptions, checked_options
     from autoseg.stages.plan.nnunet_files import plan_from_files
-    from autoseg.stages.plan.overrides import taken_family
 
-    family, rest = taken_family(overrides)
-    if rest:
-        raise PlanError(f"--set {rest[0]}: a plan from files alone takes network.family only; give the data set to set more")
-    options = PlanOptions(
-        preset=preset, time_budget_seconds=time_budget_seconds, epochs=epochs, memory_bytes=memory_bytes, family=family
+    options, _ = checked_options(
+        PlanOptions(
+            preset=preset, time_budget_seconds=time_budget_seconds, epochs=epochs, memory_bytes=memory_bytes, overrides=overrides
+        )
     )
+    if options.overrides:
+        raise PlanError(
+            f"--set {options.overrides[0]}: a plan from files alone takes network.family only; give the data set to set more"
+        )
     machine = unseen_machine(device, options, None if throughput is None else Path(throughput))
     return plan_from_files(Path(fingerprint), Path(dataset_json), options, machine)
 

@@ -74,7 +74,7 @@ def test_a_machine_that_is_not_here_is_not_measured(measured: list[NetworkSpec],
     LAPTOP.save(tmp_path / "machine.json")
     planned(LAPTOP).save(tmp_path / "plan.json")
     for path in (tmp_path / "machine.json", tmp_path):  # the file, or the run that holds it
-        place = machine_for("auto", PlanOptions(memory_bytes=2e9), 2, SilentProgress(), throughput=path)
+        place = machine_for("auto", PlanOptions(memory_bytes=2e9), make_records()[0], SilentProgress(), throughput=path)
         assert not place.here
         assert place.profile == LAPTOP.model_copy(update={"memory_bytes": 2 * 10**9})
         assert plan_and_measure(place, planned, SilentProgress())[1] == place.profile
@@ -85,15 +85,15 @@ def test_profiles_that_cannot_be_used(tmp_path: Path) -> None:
     path = tmp_path / "machine.json"
     LAPTOP.save(path)
     with pytest.raises(PlanError, match="measured on cpu"):
-        machine_for("cuda", PlanOptions(), 2, SilentProgress(), throughput=path)
+        machine_for("cuda", PlanOptions(), make_records()[0], SilentProgress(), throughput=path)
     LAPTOP.model_copy(update={"throughput": ()}).save(path)
     with pytest.raises(PlanError, match="no measured throughput"):
-        machine_for("auto", PlanOptions(), 2, SilentProgress(), throughput=path)
+        machine_for("auto", PlanOptions(), make_records()[0], SilentProgress(), throughput=path)
     path.write_text("{}")
     with pytest.raises(RecordError, match="device"):
-        machine_for("auto", PlanOptions(), 2, SilentProgress(), throughput=path)
+        machine_for("auto", PlanOptions(), make_records()[0], SilentProgress(), throughput=path)
 
 
 def test_presets_that_look_at_no_device_measure_none() -> None:
-    place = machine_for("auto", PlanOptions(preset="nnunet-resenc-l"), 3, SilentProgress())
+    place = machine_for("auto", PlanOptions(preset="nnunet-resenc-l"), make_records()[0], SilentProgress())
     assert (place.here, place.profile.throughput, place.profile.device) == (False, (), "cuda")

@@ -18,7 +18,7 @@ from autoseg.processing.store import FEWEST_LOCATIONS, MOST_LOCATIONS, SHARE_OF_
 from autoseg.records import Configuration, Dataset, Fingerprint, MachineProfile, Plan, Preparation, Shape, Splits
 from autoseg.stages.plan.inputs import PlanInputs, inputs_from
 from autoseg.stages.plan.presets import BudgetRule, Preset, load_preset, preset_names
-from autoseg.stages.plan.timing import peak_bytes, speed_of, training_step_seconds, validation_seconds
+from autoseg.stages.plan.timing import memory_of, speed_of, training_step_seconds, validation_seconds
 
 Basis = Literal["measured", "like", "typical"]
 
@@ -114,12 +114,11 @@ def _bill(
     speed = speed_of(machine, network.rank)
     shapes = prepared_shapes(inputs, configuration.preparation)
     median = tuple(round(float(n)) for n in np.median(shapes, axis=0))
-    step = training_step_seconds(speed, network, patch, batch, rule)
+    step = training_step_seconds(speed, network, patch, batch, training.validation_steps / training.steps_per_epoch)
     steps = training.epochs * training.steps_per_epoch
     validation = validation_seconds(speed, inputs, network, patch, median, configuration.inference, rule)
     parts = [len(fold.validation) / max(1, inputs.n_validation) for fold in splits.folds]
-    probe = speed.probe_of(network, patch, batch)
-    peaks = [p.peak_bytes for p in machine.throughput if p.peak_bytes is not None]
+    memory = memory_of(machine)
     return Bill(
         configuration=configuration.name,
         n_folds=len(splits.folds),
@@ -130,9 +129,9 @@ def _bill(
         training_seconds=steps * step,
         validation_seconds=validation,
         all_folds_seconds=len(parts) * (rule.startup_seconds + steps * step) + sum(parts) * validation,
-        time_basis="measured" if probe else "like" if speed.measured else "typical",
-        peak_bytes=peak_bytes(machine, network, patch, batch),
-        memory_basis="measured" if probe and probe.peak_bytes is not None else "like" if peaks else "typical",
+        time_basis="measured" if speed.probe_of(network, patch, batch) else "like" if speed.measured else "typical",
+        peak_bytes=memory.peak_bytes(network, patch, batch),
+        memory_basis="measured" if memory.is_measured(network, patch, batch) else "like" if memory.probes else "typical",
         prepared_bytes=_prepared_bytes(shapes, inputs, dataset, fingerprint, splits),
         weights_bytes=FLOAT_BYTES * n_parameters(network),
         state_bytes=FLOAT_BYTES * n_parameters(network),

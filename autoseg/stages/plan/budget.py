@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from math import inf, log2, prod
 
 from autoseg.errors import PlanError
@@ -20,7 +20,7 @@ from autoseg.stages.plan.inputs import PlanInputs
 from autoseg.stages.plan.patch import largest_patch, largest_patch_2015
 from autoseg.stages.plan.presets import BudgetRule, SizeRule
 from autoseg.stages.plan.spacing import Extent, coarsened, extent_to_show, median_shape, structure_extent
-from autoseg.stages.plan.timing import Speed, peak_bytes, speed_of, training_step_seconds, validation_seconds
+from autoseg.stages.plan.timing import Memory, Speed, memory_of, speed_of, training_step_seconds, validation_seconds
 from autoseg.stages.plan.topology import MOST_FEATURES_2015, WIDTH_2015, Topology, network_of
 
 SMALLEST_BATCH = 2  # steps are counted for it
@@ -44,11 +44,22 @@ class Task:
     source: Configuration | None = None  # whose network, patch and grid are taken over: only the batch is left to choose
     least_share: float = 0.0  # of the median image that a patch must show
     most_voxels: float = inf  # of the median image
+    must_fit: bool = True  # into the time; not where the user fixed the length
 
     @property
     def may_coarsen(self) -> bool:
         """Without any known spacing the images stay on their own pixels."""
         return bool(self.inputs.known_spacings)
+
+    @cached_property
+    def speed(self) -> Speed:
+        """Of the machine."""
+        return speed_of(self.machine, self.rank)
+
+    @cached_property
+    def memory(self) -> Memory:
+        """Of the machine."""
+        return memory_of(self.machine)
 
 
 @dataclass(frozen=True)
@@ -89,7 +100,7 @@ class _Grid:
 
 
 def fit_to_time(task: Task) -> tuple[Candidate, int]:
-    """The best candidate, and how many were compared.
+    """The best candidate, and how many were compared: those with enough steps, if there are any, else those with the most.
 
     Raises:
         PlanError: nothing fits the memory, or no time is left for training.
@@ -98,6 +109,8 @@ def fit_to_time(task: Task) -> tuple[Candidate, int]:
     if not candidates:
         raise PlanError(f"no network fits {task.memory_bytes / 1e9:.2g} GB of memory; allow more with --memory")
     possible = [candidate for candidate in candidates if candidate.steps > 0]
+    if not possible and not task.must_fit:
+        return min(candidates, key=lambda candidate: candidate.step_seconds), len(candidates)
     if not possible:
         quickest = min(candidate.validation_seconds + candidate.step_seconds for candidate in candidates)
         least = (quickest + task.rule.startup_seconds) / (1 - task.rule.slack)
@@ -108,7 +121,7 @@ def fit_to_time(task: Task) -> tuple[Candidate, int]:
     enough = [candidate for candidate in possible if candidate.steps >= task.rule.steps_minimum]
     most = max(candidate.steps for candidate in possible)
     compared = enough or [candidate for candidate in possible if candidate.steps == most]
-    return min(compared, key=lambda candidate: expected_loss(task, candidate)), len(candidates)
+    return min(compared, key=lambda candidate: expected_loss(task, candidate)), len(compared)
 
 
 def expected_loss(task: Task, candidate: Candidate) -> float:
@@ -130,16 +143,20 @@ def loss_terms(task: Task, candidate: Candidate) -> dict[str, float]:
         "width": losses.width * 16 / candidate.network.features[0],
         "grid": losses.thickness / pixels,
         "patch": losses.patch * log2(1 / candidate.coverage),
+        "slices": losses.slices if task.rank < task.inputs.rank else 0.0,
     }
 
 
 def allowed_coarsenings(task: Task) -> tuple[float, ...]:
-    """Those that leave the thinnest structure its pixels; at least 1."""
+    """Those that leave the thinnest structure its pixels; at least 1.
+
+    Where no thickness was measured (nnU-Net's fingerprints have none) only a low-resolution network may be coarser.
+    """
     thickness = task.inputs.thickness
     if not task.may_coarsen:
         return (1.0,)
     if thickness is None:
-        return task.rule.coarsenings
+        return task.rule.coarsenings if task.least_share else (1.0,)
     finest = min(task.spacing[-task.rank :])
     return tuple(c for c in task.rule.coarsenings if c == 1 or thickness / (finest * c) >= task.rule.thickness_pixels)
 
@@ -152,10 +169,9 @@ def steps_in(task: Task, step_seconds: float, validation: float) -> int:
 
 
 def _candidates(task: Task) -> Iterator[Candidate]:
-    speed = speed_of(task.machine, task.rank)
     for place, network, patch in _networks(task):
         for batch in _batches(task, place.median, patch):
-            candidate = _priced(task, speed, place, patch, network, batch)
+            candidate = _priced(task, place, patch, network, batch)
             if candidate.bytes <= task.memory_bytes:
                 yield candidate
 
@@ -228,15 +244,14 @@ def _is_within(limit: int, layout: Topology) -> bool:
 
 def _priced(
     task: Task,
-    speed: Speed,
     grid: _Grid,
     patch: Shape,
     network: NetworkSpec,
     batch: int,
 ) -> Candidate:
     """Steps and memory of one combination; predictions are mirrored where that takes a small part of the budget."""
-    image = tuple(round(n) for n in grid.median)
-    step = training_step_seconds(speed, network, patch, batch, task.rule)
+    image, speed = tuple(round(n) for n in grid.median), task.speed
+    step = training_step_seconds(speed, network, patch, batch, task.rule.validation_share)
 
     def validation(axes: tuple[int, ...]) -> float:
         return validation_seconds(speed, task.inputs, network, patch, image, InferenceSpec(mirror_axes=axes), task.rule)
@@ -256,6 +271,6 @@ def _priced(
         mirror_axes=axes,
         step_seconds=step,
         validation_seconds=seconds,
-        bytes=peak_bytes(task.machine, network, patch, batch),
+        bytes=task.memory.peak_bytes(network, patch, batch),
         steps=steps_in(task, step, seconds),
     )

@@ -7,25 +7,21 @@ from math import prod
 
 from autoseg.errors import PlanError
 from autoseg.networks.cost import conv_feature_elements
-from autoseg.records import Configuration, InferenceSpec, TrainingSpec
+from autoseg.records import Configuration, Decision, InferenceSpec, TrainingSpec
 from autoseg.stages.plan import decisions
 from autoseg.stages.plan.frame import (
     CASCADE,
-    NETWORK_RANK,
     Frame,
     cascade_of,
     preparation_of,
     shared_decisions,
     slice_axis,
     tile_batch,
-    value_bytes,
-    whole,
 )
 from autoseg.stages.plan.nnunet import Sized, lowres_network, size_network, with_family
 from autoseg.stages.plan.presets import SizeRule
-from autoseg.stages.plan.saying import Clause
 from autoseg.stages.plan.spacing import median_shape
-from autoseg.stages.plan.timing import peak_bytes, speed_of, training_step_seconds, validation_seconds
+from autoseg.stages.plan.timing import memory_of, speed_of, training_step_seconds, value_bytes
 
 
 def configurations_by_rule(frame: Frame) -> dict[str, Configuration]:
@@ -36,23 +32,28 @@ def configurations_by_rule(frame: Frame) -> dict[str, Configuration]:
     source = frame.options.source
     if source is not None:
         same = _sized_as(frame, source)
-        return {source.name: _configuration(frame, source.name, same, frame.preset.size, over_batch=source.training.batch_dice)}
+        rule = frame.preset.size
+        over_batch = source.network.rank == 2 or prod(same.patch_size) / prod(same.median) < rule.lowres_threshold
+        return {source.name: _configuration(frame, source.name, same, rule, _sizing_memory(frame), over_batch=over_batch)}
     result: dict[str, Configuration] = {}
     lowres = None
     if frame.has_volumes:
         rule, fullres, memory = _fitted(frame, 3)
         lowres = lowres_network(frame.inputs, fullres, rule, memory)
-        result["3d_fullres"] = _configuration(frame, "3d_fullres", fullres, rule, over_batch=lowres is not None)
-    rule_2d, slices, _ = _fitted(frame, 2)
-    result["2d"] = _configuration(frame, "2d", slices, rule_2d, over_batch=True)
+        result["3d_fullres"] = _configuration(frame, "3d_fullres", fullres, rule, memory, over_batch=lowres is not None)
+    rule_2d, slices, memory_2d = _fitted(frame, 2)
+    result["2d"] = _configuration(frame, "2d", slices, rule_2d, memory_2d, over_batch=True)
     if lowres is not None:
-        result["3d_lowres"] = _configuration(frame, "3d_lowres", _in_memory(frame, lowres, rule), rule, over_batch=False)
+        coarse = _in_memory(frame, lowres, rule)
+        result["3d_lowres"] = _configuration(frame, "3d_lowres", coarse, rule, memory, over_batch=False)
         result[CASCADE] = cascade_of(result["3d_fullres"])
     return result
 
 
-def _configuration(frame: Frame, name: str, found: Sized, rule: SizeRule, *, over_batch: bool) -> Configuration:
-    rank, preset, options = NETWORK_RANK[name], frame.preset, frame.options
+def _configuration(
+    frame: Frame, name: str, found: Sized, rule: SizeRule, memory_bytes: float, *, over_batch: bool
+) -> Configuration:
+    rank, preset, options = frame.rank_of(name), frame.preset, frame.options
     length = preset.length
     epochs = options.epochs or length.epochs
     preparation = preparation_of(frame, name, (*frame.spacing[:-rank], *found.spacing))
@@ -65,7 +66,7 @@ def _configuration(frame: Frame, name: str, found: Sized, rule: SizeRule, *, ove
         batch_dice=over_batch,
         mirror_axes=tuple(range(rank)),
     )
-    step, axes, why = _predicted(frame, found, training)
+    step = _step_seconds(frame, found, training)
     plain = Configuration(
         name=name,
         slice_axis=slice_axis(frame, name),
@@ -73,7 +74,9 @@ def _configuration(frame: Frame, name: str, found: Sized, rule: SizeRule, *, ove
         preparation=preparation,
         network=found.network,
         training=training,
-        inference=InferenceSpec(mirror_axes=axes, tile_batch_size=tile_batch(found.patch_size) if preset.fit_machine else 1),
+        inference=InferenceSpec(
+            mirror_axes=training.mirror_axes, tile_batch_size=tile_batch(found.patch_size) if preset.fit_machine else 1
+        ),
         median_shape=found.median,
     )
     hours = None if step is None else step * epochs * length.steps_per_epoch / 3600
@@ -83,20 +86,28 @@ def _configuration(frame: Frame, name: str, found: Sized, rule: SizeRule, *, ove
     elif name == "3d_lowres":
         grid = decisions.lowres_grid(found.patch_size, found.median, rule.lowres_threshold)
     reasons = [
-        *shared_decisions(frame, preparation, grid),
+        *shared_decisions(frame, plain, grid),
         decisions.family(plain, asked=options.family is not None),
-        *(decisions.taken_over(plain) if taken else decisions.sized(found, rule, _sizing_memory(frame), frame.inputs)),
+        *_sizes(frame, plain, found, rule, memory_bytes),
         decisions.depth(plain),
-        decisions.batch_dice(name, found.median, found.patch_size, over_batch, rule.lowres_threshold),
+        decisions.batch_dice(plain, rule.lowres_threshold),
         decisions.length_by_rule(
             epochs, length.steps_per_epoch, options.epochs is not None, hours, by_time=preset.budget is not None
         ),
-        decisions.inference(plain, why),
+        decisions.inference(plain, decisions.mirroring_as_trained()),
     ]
     if preset.fit_machine:
-        used = peak_bytes(frame.machine, found.network, found.patch_size, found.batch_size)
-        reasons.append(decisions.memory(used, plain, frame.memory_bytes))
+        how = decisions.BATCH_REDUCED if taken else decisions.REDUCED
+        reasons.append(decisions.memory(_bytes(frame, found), plain, frame.memory_bytes, how))
     return plain.model_copy(update={"decisions": tuple(reasons)})
+
+
+def _sizes(frame: Frame, plain: Configuration, found: Sized, rule: SizeRule, memory_bytes: float) -> list[Decision]:
+    """Why patch, width and batch are as they are."""
+    if frame.options.source is not None:
+        return decisions.taken_over(plain, frame.options.source, frame.memory_bytes)
+    at_first = (_sizing_memory(frame), frame.preset.size.base_features)
+    return decisions.sized(plain, found, rule, frame.inputs, memory_bytes=memory_bytes, at_first=at_first)
 
 
 def _sizing_memory(frame: Frame) -> float:
@@ -144,7 +155,7 @@ def _in_memory(frame: Frame, found: Sized, rule: SizeRule) -> Sized:
 
 
 def _bytes(frame: Frame, found: Sized) -> float:
-    return peak_bytes(frame.machine, found.network, found.patch_size, found.batch_size)
+    return memory_of(frame.machine).peak_bytes(found.network, found.patch_size, found.batch_size)
 
 
 def _sized_as(frame: Frame, source: Configuration) -> Sized:
@@ -157,11 +168,9 @@ def _sized_as(frame: Frame, source: Configuration) -> Sized:
     grid = tuple(own or given for own, given in zip(source.preparation.spacing_mm or frame.spacing, frame.spacing, strict=True))
     median = median_shape(frame.inputs, grid)
     elements = conv_feature_elements(source.network, source.training.patch_size, labels=frame.inputs.n_labels)
-    memory = _sizing_memory(frame)
-    reference = rule.reference_elements[rank] * memory / rule.reference_memory_bytes
     batch = source.training.batch_size
     network, patch = source.network, source.training.patch_size
-    found = Sized(grid[-rank:], median[-rank:], patch, network, batch, elements, reference, batch, batch)
+    found = Sized(grid[-rank:], median[-rank:], patch, network, batch, elements, batch, batch)
     fitting = _in_memory(frame, found, rule)
     if frame.preset.fit_machine and _bytes(frame, fitting) > frame.memory_bytes:
         needed = _bytes(frame, fitting) / 1e9
@@ -171,21 +180,10 @@ def _sized_as(frame: Frame, source: Configuration) -> Sized:
     return fitting
 
 
-def _predicted(frame: Frame, found: Sized, training: TrainingSpec) -> tuple[float | None, tuple[int, ...], Clause]:
-    """Seconds per step where the machine was measured, the mirror axes of inference, and the reason for them."""
-    speed, rule = speed_of(frame.machine, found.network.rank), frame.preset.budget
-    step = training_step_seconds(speed, found.network, found.patch_size, found.batch_size, rule)
-    shown = step if speed.measured else None
-    axes = training.mirror_axes
-    if rule is None or frame.machine.device != "cpu":
-        return shown, axes, decisions.mirroring_as_trained()
-    image = (*whole(frame.median[: -len(axes)]), *whole(found.median))
-
-    def validation(mirror_axes: tuple[int, ...]) -> float:
-        how = InferenceSpec(mirror_axes=mirror_axes)
-        return validation_seconds(speed, frame.inputs, found.network, found.patch_size, image, how, rule)
-
-    total = step * training.epochs * training.steps_per_epoch
-    kept = validation(axes) <= rule.mirroring_share * total
-    chosen = axes if kept else ()
-    return shown, chosen, decisions.mirroring_in_share(rule, total, validation(chosen), kept)
+def _step_seconds(frame: Frame, found: Sized, training: TrainingSpec) -> float | None:
+    """Seconds per step where the machine was measured."""
+    speed = speed_of(frame.machine, found.network.rank)
+    if not speed.measured:
+        return None
+    share = training.validation_steps / training.steps_per_epoch
+    return training_step_seconds(speed, found.network, found.patch_size, found.batch_size, share)

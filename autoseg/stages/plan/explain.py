@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -13,7 +13,18 @@ from autoseg.stages.plan.saying import say
 TOPICS = {  # where the decisions of a configuration are told, and in which order
     "The data": ("orientation", "normalization"),
     "The grid": ("spacing", "transpose"),
-    "The network": ("network", "start", "depth", "patch", "width", "batch", "batch_dice", "low resolution", "cascade"),
+    "The network": (
+        "network",
+        "start",
+        "depth",
+        "patch",
+        "width",
+        "batch",
+        "batch_dice",
+        "low resolution",
+        "cascade",
+        "dimensions",
+    ),
     "Time and memory": ("length", "learning rate", "memory", "inference", "device", "default"),
 }
 ELSEWHERE = "The network"  # for a decision that no topic names
@@ -46,18 +57,42 @@ def explained(plan: Plan, facts: Sequence[str] = ()) -> tuple[Topic, ...]:
         topics.append(Topic(heading, tuple(facts) if heading == "The data" else (), tuple(here)))
     for name, other in plan.configurations.items():
         if name != plan.default:
-            differing = tuple(decision for decision in other.decisions if decision not in chosen.decisions)
+            differing = decided_differently(other.decisions, chosen.decisions)
             same = () if differing else (f"Everything is decided as for {plan.default}.",)
             topics.append(Topic(f"{name}, where it differs from {plan.default}", same, differing))
     return tuple(topic for topic in topics if topic.facts or topic.decisions)
 
 
+def decided_differently(decisions: Sequence[Decision], others: Sequence[Decision]) -> tuple[Decision, ...]:
+    """Those that the others do not hold; what else there was does not count, as it names the configuration."""
+    held = {_content(decision) for decision in others}
+    return tuple(decision for decision in decisions if _content(decision) not in held)
+
+
+def _content(decision: Decision) -> tuple[str, ...]:
+    return decision.name, decision.choice, decision.rule, decision.reason
+
+
 def facts_of(dataset: Dataset, fingerprint: Fingerprint, splits: Splits) -> tuple[str, ...]:
     """What was found, in sentences."""
-    cases, element = fingerprint.cases, "pixels" if dataset.rank == 2 else "voxels"
-    known = [case.spacing_mm for case in cases if case.spacing_mm is not None]
+    noun, element = ("image", "pixel") if dataset.rank == 2 else ("volume", "voxel")
+    numbers = _counts(dataset, fingerprint, splits)
+    text = f"{{name}} holds {{cases:#{noun}}} of {{subjects:#subject}} ({{channels}})"
+    text += ", {unlabelled} of them without a label." if numbers["unlabelled"] else "."
+    folds = "{folds:#fold is/folds are} made ({rule})"
+    folds += "; {held:#case is/cases are} kept out of training." if splits.held_out else "."
+    return (
+        say(text, numbers),
+        say(_sizes(numbers, element), numbers),
+        _structures(dataset, fingerprint),
+        say(folds, numbers),
+    )
+
+
+def _counts(dataset: Dataset, fingerprint: Fingerprint, splits: Splits) -> dict[str, Number]:
+    cases = fingerprint.cases
     sizes = list(zip(*(case.shape for case in cases), strict=True))
-    numbers: dict[str, Number] = {
+    return {
         "name": dataset.name,
         "cases": len(dataset.cases),
         "subjects": len({case.subject for case in dataset.cases}),
@@ -66,21 +101,20 @@ def facts_of(dataset: Dataset, fingerprint: Fingerprint, splits: Splits) -> tupl
         "size": tuple(float(median(axis)) for axis in sizes),
         "smallest": tuple(float(min(axis)) for axis in sizes),
         "largest": tuple(float(max(axis)) for axis in sizes),
-        "unknown": len(cases) - len(known),
+        "unknown": sum(case.spacing_mm is None for case in cases),
         "folds": len(splits.folds),
         "held": len(splits.held_out),
         "rule": splits.rule,
     }
-    noun = "image" if dataset.rank == 2 else "volume"
-    text = f"{{name}} holds {{cases:#{noun}}} of {{subjects:#subject}} ({{channels}})"
-    sentences = [say(text + (", {unlabelled} of them without a label." if numbers["unlabelled"] else "."), numbers)]
+
+
+def _sizes(numbers: Mapping[str, Number], element: str) -> str:
+    if numbers["cases"] == 1:
+        text = f"It has {{size}} {element}s."
+        return text + f" How large a {element} is in mm is not known." if numbers["unknown"] else text
     vary = numbers["smallest"] != numbers["largest"]
-    text = f"They have {{size}} {element}" + (" in the median, from {smallest} to {largest}." if vary else " each.")
-    if numbers["unknown"]:
-        text += f" How large a {element[:-1]} is in mm is not known for {{unknown}} of them."
-    sentences += [say(text, numbers), _structures(dataset, fingerprint)]
-    text = "{folds:#fold} are made ({rule})" + ("; {held:#case} are kept out of all of them." if splits.held_out else ".")
-    return (*sentences, say(text, numbers))
+    text = f"They have {{size}} {element}s" + (" in the median, from {smallest} to {largest}." if vary else " each.")
+    return text + f" How large a {element} is in mm is not known for {{unknown}} of them." if numbers["unknown"] else text
 
 
 def _structures(dataset: Dataset, fingerprint: Fingerprint) -> str:

@@ -57,6 +57,10 @@ class Frame:
         """Of the networks that are planned."""
         return self.options.family or self.preset.size.family
 
+    def rank_of(self, name: str) -> int:
+        """Of a configuration's network; one that is taken over may have any name."""
+        return self.options.source.network.rank if self.options.source else NETWORK_RANK[name]
+
     @property
     def memory_bytes(self) -> float:
         """What a training may fill."""
@@ -77,11 +81,11 @@ def preparation_of(frame: Frame, name: str, spacing: Spacing) -> Preparation:
     )
 
 
-def shared_decisions(frame: Frame, preparation: Preparation, grid: Clause | None) -> list[Decision]:
+def shared_decisions(frame: Frame, plain: Configuration, grid: Clause | None) -> list[Decision]:
     """Reasons for what happens before the network; `grid` says why it differs from the target spacing."""
     return [
         decisions.orientation(frame.inputs, frame.preset),
-        decisions.spacing(frame.inputs, frame.spacing, frame.coarse_axis_rule, preparation.spacing_mm, grid, frame.preset),
+        decisions.spacing(frame.inputs, frame.spacing, frame.coarse_axis_rule, plain, grid, frame.preset),
         decisions.transpose(frame.target_before, frame.order),
         decisions.normalization(frame.inputs, frame.schemes),
     ]
@@ -95,19 +99,9 @@ def cascade_of(fullres: Configuration) -> Configuration:
 
 def slice_axis(frame: Frame, name: str) -> int | None:
     """A 2D network on volumes runs along the first axis after transposition."""
-    return 0 if NETWORK_RANK[name] < frame.inputs.rank else None
+    return 0 if frame.rank_of(name) < frame.inputs.rank else None
 
 
 def tile_batch(patch_size: Shape) -> int:
     """Windows predicted at a time."""
     return max(1, min(LARGEST_TILE_BATCH, TILE_BATCH_VOXELS // prod(patch_size)))
-
-
-def value_bytes(machine: MachineProfile) -> int:
-    """Bytes per value in the machine's precision."""
-    return 4 if machine.precision == "float32" else 2
-
-
-def whole(shape: Extent) -> Shape:
-    """A median shape in whole pixels."""
-    return tuple(round(n) for n in shape)

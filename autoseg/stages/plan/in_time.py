@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from math import prod
+from math import ceil, prod
 
 from autoseg.errors import PlanError
 from autoseg.records import Configuration, InferenceSpec, TrainingSpec
 from autoseg.stages.plan import decisions
-from autoseg.stages.plan.budget import Candidate, Task, fit_to_time
+from autoseg.stages.plan.budget import Candidate, Task, expected_loss, fit_to_time
 from autoseg.stages.plan.frame import (
     CASCADE,
-    NETWORK_RANK,
     Frame,
     cascade_of,
     preparation_of,
@@ -21,33 +21,54 @@ from autoseg.stages.plan.frame import (
 )
 from autoseg.stages.plan.nnunet import LOWRES_WORTHWHILE
 from autoseg.stages.plan.presets import BudgetRule
-from autoseg.stages.plan.timing import speed_of
 
 FEWEST_EPOCHS = 20  # points of the training curve
 MOST_EPOCHS = 1000
+Fit = tuple[Task, Candidate, int]  # what was to be fitted, the best candidate, and how many were compared
 
 
 def configurations_in_time(frame: Frame, rule: BudgetRule, seconds: float) -> dict[str, Configuration]:
     """Every configuration for `seconds` of wall time per fold, validation included; `--epochs` then replaces its length.
 
-    Where a 3D patch shows less of the image than nnU-Net asks for, a low-resolution network that shows enough is planned, too,
-    and the cascade that refines its masks at full resolution.
+    Of volumes, the one that promises more stands first. Where a 3D patch shows less of the image than nnU-Net asks for, a
+    low-resolution network that shows enough is planned, too, and the cascade that refines its masks at full resolution.
     """
     if frame.options.source is not None:
         name = frame.options.source.name
-        return {name: _configuration(frame, name, rule, seconds)}
-    result: dict[str, Configuration] = {}
-    for name in ("3d_fullres", "2d") if frame.has_volumes else ("2d",):
-        result[name] = _configuration(frame, name, rule, seconds)
-    if frame.has_volumes and (lowres := _lowres(frame, result["3d_fullres"], rule, seconds)) is not None:
-        result["3d_lowres"] = lowres
-        result[CASCADE] = cascade_of(result["3d_fullres"])
+        return {name: _described(frame, name, *_fit(frame, name, rule, seconds))}
+    fits = {name: _fit(frame, name, rule, seconds) for name in (("3d_fullres", "2d") if frame.has_volumes else ("2d",))}
+    result = {name: _described(frame, name, *fits[name]) for name in _best_first(fits)}
+    if frame.has_volumes:
+        result = _told_of_dimensions(result, fits)
+        if (lowres := _lowres(frame, result["3d_fullres"], rule, seconds)) is not None:
+            result["3d_lowres"] = lowres
+            result[CASCADE] = cascade_of(result["3d_fullres"])
     return result
 
 
-def _configuration(frame: Frame, name: str, rule: BudgetRule, seconds: float) -> Configuration:
+def _fit(frame: Frame, name: str, rule: BudgetRule, seconds: float) -> Fit:
     task = _task(frame, name, rule, seconds)
-    return _described(frame, name, task, *fit_to_time(task))
+    return (task, *fit_to_time(task))
+
+
+def _best_first(fits: Mapping[str, Fit]) -> list[str]:
+    """3D before 2D, unless a 2D network promises more in the time there is."""
+
+    def key(name: str) -> tuple[bool, float]:
+        task, chosen, _ = fits[name]
+        return chosen.steps < task.rule.steps_minimum, expected_loss(task, chosen)
+
+    comparable = all(task.must_fit for task, _, _ in fits.values())
+    return sorted(fits, key=key) if comparable else list(fits)
+
+
+def _told_of_dimensions(result: Mapping[str, Configuration], fits: Mapping[str, Fit]) -> dict[str, Configuration]:
+    """With the reason why the one or the other is trained where none is named."""
+    why = decisions.dimensions({name: fits[name][:2] for name in result})
+    return {
+        name: configuration.model_copy(update={"decisions": (*configuration.decisions, why)})
+        for name, configuration in result.items()
+    }
 
 
 def _lowres(frame: Frame, fullres: Configuration, rule: BudgetRule, seconds: float) -> Configuration | None:
@@ -68,7 +89,7 @@ def _task(frame: Frame, name: str, rule: BudgetRule, seconds: float) -> Task:
     return Task(
         inputs=frame.inputs,
         spacing=frame.spacing,
-        rank=NETWORK_RANK[name],
+        rank=frame.rank_of(name),
         machine=frame.machine,
         size=frame.preset.size,
         rule=rule,
@@ -76,6 +97,7 @@ def _task(frame: Frame, name: str, rule: BudgetRule, seconds: float) -> Task:
         memory_bytes=frame.memory_bytes,
         family=frame.family,
         source=frame.options.source,
+        must_fit=frame.options.epochs is None,
     )
 
 
@@ -102,26 +124,24 @@ def _described(frame: Frame, name: str, task: Task, chosen: Candidate, compared:
     plain = Configuration(
         name=name,
         slice_axis=slice_axis(frame, name),
-        next_stage=CASCADE if name == "3d_lowres" else None,
+        next_stage=CASCADE if name == "3d_lowres" and frame.options.source is None else None,
         preparation=preparation,
         network=chosen.network,
         training=training,
         inference=InferenceSpec(mirror_axes=chosen.mirror_axes, tile_batch_size=tile_batch(chosen.patch_size)),
         median_shape=median,
     )
-    taken = task.source is not None
-    why = decisions.mirroring_in_share(rule, seconds, chosen.validation_seconds, bool(chosen.mirror_axes))
+    grid = decisions.grid_of_other_run() if task.source is not None else decisions.coarsening(task, chosen, plain)
+    length = decisions.length_asked if asked else decisions.length_in_time
     reasons = [
-        *shared_decisions(frame, preparation, decisions.grid_of_other_run() if taken else decisions.coarsening(task, chosen)),
+        *shared_decisions(frame, plain, grid),
         decisions.family(plain, asked=frame.options.family is not None),
-        *(decisions.taken_over(plain) if taken else decisions.fitted(task, chosen, compared)),
+        *decisions.fitted(task, chosen, compared, plain),
         decisions.depth(plain),
-        decisions.batch_dice(name, median, chosen.patch_size, dice, threshold),
-        decisions.length_by_rule(epochs, steps_per_epoch, asked=True, hours=epochs * steps_per_epoch * chosen.step_seconds / 3600)
-        if asked
-        else decisions.length_in_time(task, chosen, epochs, steps_per_epoch, speed_of(frame.machine, task.rank).measured),
-        decisions.memory(chosen.bytes, plain, frame.memory_bytes),
-        decisions.inference(plain, why),
+        decisions.batch_dice(plain, threshold),
+        length(task, chosen, epochs, steps_per_epoch),
+        decisions.memory(chosen.bytes, plain, frame.memory_bytes, decisions.COMPARED),
+        decisions.inference(plain, decisions.mirroring_in_share(task, chosen)),
     ]
     return plain.model_copy(update={"decisions": tuple(reasons)})
 
@@ -132,8 +152,8 @@ def coverage(configuration: Configuration) -> float:
 
 
 def _steps_per_epoch(rule: BudgetRule, chosen: Candidate, seconds: float) -> int:
-    """The listed number whose epoch is nearest to the wished time, but so few that the curve gets its points."""
-    most = max(1, chosen.steps // FEWEST_EPOCHS)
-    listed = [steps for steps in rule.steps_per_epoch if steps <= most] or [most]
+    """The listed number whose epoch is nearest to the wished time, within limits that give the curve its points."""
+    fewest, most = ceil(chosen.steps / MOST_EPOCHS), max(1, chosen.steps // FEWEST_EPOCHS)
+    listed = [steps for steps in rule.steps_per_epoch if fewest <= steps <= most] or [most]
     wished = max(rule.epoch_seconds, seconds / MOST_EPOCHS)
     return min(listed, key=lambda steps: abs(steps * chosen.step_seconds - wished))

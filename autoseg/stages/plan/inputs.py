@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from statistics import median
 from typing import TypeVar
@@ -52,6 +53,11 @@ class PlanInputs:
     def known_spacings(self) -> tuple[Spacing, ...]:
         """Spacings of the cases that have one."""
         return tuple(spacing for spacing in self.spacings_mm if spacing is not None)
+
+    @cached_property
+    def median_voxels(self) -> float:
+        """Voxels of the median case as stored, cropped."""
+        return float(median(prod(shape) for shape in self.shapes_after_crop))
 
 
 def inputs_from(dataset: Dataset, fingerprint: Fingerprint, splits: Splits, preset: Preset) -> PlanInputs:

@@ -30,7 +30,6 @@ class Sized:
     network: NetworkSpec
     batch_size: int
     elements: int  # feature map elements of one sample
-    reference: float  # and how many of them may be held at the reference batch
     batch_by_memory: int
     batch_by_data: int
 
@@ -75,7 +74,7 @@ def size_network(
     batch = max(min(by_memory, by_data), rule.minimum_batch)
     if rule.largest_batch is not None:
         batch = min(batch, rule.largest_batch[rank])
-    return Sized(spacing, median, layout.patch_size, network(layout), batch, elements(layout), reference, by_memory, by_data)
+    return Sized(spacing, median, layout.patch_size, network(layout), batch, elements(layout), by_memory, by_data)
 
 
 def sample_room(rule: SizeRule, rank: int, memory_bytes: float) -> float:

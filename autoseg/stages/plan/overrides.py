@@ -76,6 +76,23 @@ def apply_overrides(plan: Plan, overrides: tuple[str, ...]) -> Plan:
     return Plan.model_validate(content)
 
 
+def refuse_unknown_keys(overrides: tuple[str, ...]) -> None:
+    """What can be told of overrides before there is a plan.
+
+    Raises:
+        PlanError: keys that no plan has; all are listed.
+    """
+    faults = []
+    for text in overrides:
+        name = text.partition(".")[0]
+        try:
+            _parsed(text, () if name in SECTIONS else (name,))  # whether the plan has that configuration is not known yet
+        except PlanError as error:
+            faults.append(str(error))
+    if faults:
+        raise PlanError("\n".join(faults))
+
+
 def _parsed(text: str, configurations: Collection[str]) -> tuple[str | None, str, str, str]:
     """Configuration (None: all), section, field and value of one override."""
     key, equals, value = text.partition("=")

@@ -39,9 +39,7 @@ def make_plan(
     Raises:
         PlanError: options that contradict each other or do not exist, or facts and limits for which no plan exists.
     """
-    family, overrides = taken_family(options.overrides)
-    options = replace(options, family=family or options.family)
-    preset = load_preset(options.preset)
+    options, preset = checked_options(options)
     if source is not None:
         preset = with_axes_of(source.configuration, preset)
     inputs = inputs_from(dataset, fingerprint, splits, preset)
@@ -62,17 +60,16 @@ def make_plan(
         dataset_digest=dataset.digest(),
         default=next(iter(configurations)),
         configurations=configurations,
-        decisions=(decisions.device(machine, preset), decisions.default(tuple(configurations))),
+        decisions=(decisions.device(machine, preset), decisions.default(configurations)),
         transfer=None if source is None else source.transfer,
     )
-    return apply_overrides(plan, overrides)
+    return apply_overrides(plan, options.overrides)
 
 
 def plan_configurations(
     inputs: PlanInputs, machine: MachineProfile, options: PlanOptions, preset: Preset
 ) -> dict[str, Configuration]:
     """All configurations for the facts, the default one first, before any change by the user."""
-    _check_options(options, preset)
     target, coarse_axis_rule = target_spacing(inputs)
     order = transposition(target)
     if options.source is not None:
@@ -94,7 +91,19 @@ def plan_configurations(
     return _configurations(frame)
 
 
-def _check_options(options: PlanOptions, preset: Preset) -> None:
+def checked_options(options: PlanOptions) -> tuple[PlanOptions, Preset]:
+    """The options with the kind of network taken from the overrides, which are left without it; and the preset.
+
+    Raises:
+        PlanError: options that contradict each other, or do not exist.
+    """
+    preset = load_preset(options.preset)
+    family, overrides = taken_family(options.overrides)
+    _refuse_contradictions(options, preset)
+    return replace(options, family=family or options.family, overrides=overrides), preset
+
+
+def _refuse_contradictions(options: PlanOptions, preset: Preset) -> None:
     if options.epochs is not None and options.time_budget_seconds is not None:
         raise PlanError("--epochs and --time-budget both fix the length of training; give one of them")
     if options.epochs is not None and options.epochs < 1:
@@ -127,13 +136,15 @@ def _configurations(frame: Frame) -> dict[str, Configuration]:
         found = configurations_by_rule(frame)
     else:
         found = configurations_in_time(frame, rule, seconds)
-    return found if options.source is not None else _told_of_low_resolution(found, frame.preset.size.lowres_threshold)
+    if options.source is not None:
+        return found
+    return _told_of_low_resolution(found, frame.preset.size.lowres_threshold, in_time=seconds is not None)
 
 
-def _told_of_low_resolution(found: dict[str, Configuration], threshold: float) -> dict[str, Configuration]:
+def _told_of_low_resolution(found: dict[str, Configuration], threshold: float, *, in_time: bool) -> dict[str, Configuration]:
     """With the reason why a 3D network has one of lower resolution beside it, or has none."""
     fullres, lowres = found.get("3d_fullres"), found.get("3d_lowres")
     if fullres is None:
         return found
-    why = decisions.low_resolution(fullres, None if lowres is None else lowres.median_shape, threshold)
+    why = decisions.low_resolution(fullres, None if lowres is None else lowres.median_shape, threshold, in_time=in_time)
     return found | {"3d_fullres": fullres.model_copy(update={"decisions": (*fullres.decisions, why)})}

@@ -53,6 +53,7 @@ class Losses(Part):
     width: float  # at width 16; in proportion to 1 / width
     thickness: float  # where the thinnest structure is one pixel thick; in proportion to 1 / thickness
     patch: float  # for every halving of the part that a patch shows
+    slices: float  # of a 2D network on volumes, which does not see neighbouring slices
 
 
 class BudgetRule(Part):

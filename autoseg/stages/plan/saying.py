@@ -88,7 +88,7 @@ class _Said:
         if form == "time":
             return said_seconds(value)
         if form == "%":
-            return f"{value:.0%}"
+            return f"{value:.0%}" if value >= 0.005 or not value else f"{100 * value:.1g}%"  # a little is not nothing
         if form.startswith("#"):
             one, _, many = form[1:].partition("/")
             return f"{value:,} {one if value == 1 else many or one + 's'}"

@@ -86,7 +86,7 @@ def _shapes_on(inputs: PlanInputs, spacing: Spacing) -> np.ndarray:
     shapes = []
     for own, shape in zip(inputs.spacings_mm, inputs.shapes_after_crop, strict=True):
         if own is not None:
-            shape = tuple(round(o / t * n) for o, t, n in zip(own, spacing, shape, strict=True))
+            shape = tuple(max(1, round(o / t * n)) for o, t, n in zip(own, spacing, shape, strict=True))
         shapes.append(shape)
     return np.asarray(shapes)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil, exp, log, prod
 
-import numpy as np
-
-from autoseg.networks.cost import multiply_adds, n_parameters, training_bytes
+from autoseg.networks.cost import multiply_adds, training_bytes
 from autoseg.records import InferenceSpec, MachineProfile, NetworkSpec, Shape, Throughput
 from autoseg.stages.plan.inputs import PlanInputs
 from autoseg.stages.plan.presets import BudgetRule
@@ -30,7 +29,7 @@ class Speed:
 
     Rates (multiply-adds of the forward pass per second) are averaged on a logarithmic scale with weights 1/distance^2
     (Shepard 1968), so that a network which was probed itself gets exactly its own seconds. Distance is taken over the logarithms
-    of width and of work per step.
+    of width, of work per step and of the number of outputs, on which the loss depends.
     """
 
     probes: tuple[Throughput, ...]
@@ -41,6 +40,11 @@ class Speed:
     def measured(self) -> bool:
         """Whether there is any probe."""
         return bool(self.probes)
+
+    @cached_property
+    def _probed_work(self) -> tuple[tuple[Throughput, float], ...]:
+        """Probes with the multiply-adds of a forward pass."""
+        return tuple((probe, multiply_adds(probe.network, probe.patch_size, probe.batch_size)) for probe in self.probes)
 
     def probe_of(self, network: NetworkSpec, patch_size: Shape, batch_size: int) -> Throughput | None:
         """The probe of this very network, patch and batch."""
@@ -72,9 +76,9 @@ class Speed:
         if not self.probes:
             return work / self.typical_rate * (1.0 if field == "step_seconds" else FORWARD_SHARE)
         total = weights = 0.0
-        for probe in self.probes:
-            probe_work = multiply_adds(probe.network, probe.patch_size, probe.batch_size)
+        for probe, probe_work in self._probed_work:
             away = log(network.features[0] / probe.network.features[0]) ** 2 + log(work / probe_work) ** 2
+            away += log(network.out_channels / probe.network.out_channels) ** 2
             away += OTHER_FAMILY * (network.family != probe.network.family)
             rate = log(probe_work / getattr(probe, field))
             if away < 1e-12:
@@ -87,31 +91,56 @@ class Speed:
 def speed_of(machine: MachineProfile, rank: int) -> Speed:
     """The machine's speed for networks of a rank, from its probes of that rank, else of the other, else typical figures."""
     probes = tuple(probe for probe in machine.throughput if probe.network.rank == rank) or machine.throughput
-    rate = DEVICE_RATE.get(machine.device, CPU_CORE_RATE * machine.cores)
+    rate = DEVICE_RATE.get(machine.device, CPU_CORE_RATE * max(1, machine.cores))
     rate *= BFLOAT16_GAIN if machine.device == "cpu" and machine.precision == "bfloat16" else 1.0
     return Speed(probes, rate, machine.device)
 
 
-def peak_bytes(machine: MachineProfile, network: NetworkSpec, patch_size: Shape, batch_size: int) -> float:
-    """Memory of a training step: the closed form, scaled by what the machine's largest probes took against it."""
-    value_bytes = 4 if machine.precision == "float32" else 2
-    ratios = []
+def value_bytes(machine: MachineProfile) -> int:
+    """Bytes per value in the machine's precision."""
+    return 4 if machine.precision == "float32" else 2
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Memory of a training step: the closed form, scaled by what the machine's probes took against it.
+
+    `probes` are those that took enough to tell; `scale` is the largest of their ratios.
+    """
+
+    probes: tuple[Throughput, ...]
+    scale: float
+    value_bytes: int
+
+    def peak_bytes(self, network: NetworkSpec, patch_size: Shape, batch_size: int) -> float:
+        """Of one step; at least what was measured for this very network, if that is credible."""
+        return self.scale * training_bytes(network, patch_size, batch_size, self.value_bytes)
+
+    def is_measured(self, network: NetworkSpec, patch_size: Shape, batch_size: int) -> bool:
+        """Whether this very network was among the probes."""
+        wanted = (network, tuple(patch_size), batch_size)
+        return any((probe.network, probe.patch_size, probe.batch_size) == wanted for probe in self.probes)
+
+
+def memory_of(machine: MachineProfile) -> Memory:
+    """How much memory networks take on a machine."""
+    size = value_bytes(machine)
+    probes, ratios = [], []
     for probe in machine.throughput:
-        expected = training_bytes(probe.network, probe.patch_size, probe.batch_size, value_bytes)
+        expected = training_bytes(probe.network, probe.patch_size, probe.batch_size, size)
         if probe.peak_bytes is not None and expected >= TELLING_BYTES:
+            probes.append(probe)
             ratios.append(probe.peak_bytes / expected)
     scale = min(max(max(ratios), MEMORY_RATIOS[0]), MEMORY_RATIOS[1]) if ratios else 1.0
-    return scale * training_bytes(network, patch_size, batch_size, value_bytes)
+    return Memory(tuple(probes), scale, size)
 
 
 def training_step_seconds(
-    speed: Speed, network: NetworkSpec, patch_size: Shape, batch_size: int, rule: BudgetRule | None
+    speed: Speed, network: NetworkSpec, patch_size: Shape, batch_size: int, validation_share: float
 ) -> float:
     """One optimiser step with its augmentation and its share of validation patches for the curve."""
     seconds = speed.step_seconds(network, patch_size, batch_size) + speed.data_seconds(network, patch_size, batch_size)
-    if rule is not None:
-        seconds += rule.validation_share * speed.forward_seconds(network, patch_size, batch_size)
-    return seconds
+    return seconds + validation_share * speed.forward_seconds(network, patch_size, batch_size)
 
 
 def n_tiles(shape: Shape, patch_size: Shape, step_fraction: float) -> int:
@@ -135,11 +164,5 @@ def validation_seconds(
     slices = prod(median[: len(median) - network.rank])
     tiles = slices * n_tiles(median[-network.rank :], patch_size, inference.step_fraction) * 2 ** len(inference.mirror_axes)
     forward = tiles * speed.forward_seconds(network, patch_size, 1)
-    megavoxels = float(np.median([prod(shape) for shape in inputs.shapes_after_crop])) / 1e6
-    export = rule.export_seconds + rule.export_seconds_per_megavoxel * megavoxels * inputs.n_outputs
+    export = rule.export_seconds + rule.export_seconds_per_megavoxel * inputs.median_voxels / 1e6 * inputs.n_outputs
     return float(inputs.n_validation * (forward + export))
-
-
-def weights_bytes(network: NetworkSpec) -> int:
-    """Size of a weights file, float32."""
-    return 4 * n_parameters(network)

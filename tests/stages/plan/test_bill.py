@@ -45,7 +45,8 @@ def test_steps_and_seconds_by_hand(records: Callable[..., Records], laptop: Mach
     rule = load_preset("default").budget
     assert rule is not None
     assert (bill.epochs, bill.steps, bill.n_folds) == (7, 70, 5)
-    step = 0.25 + 0.01 + rule.validation_share * 0.05
+    training = plan.configurations["2d"].training
+    step = 0.25 + 0.01 + training.validation_steps / training.steps_per_epoch * 0.05
     assert bill.step_seconds == pytest.approx(step)
     assert bill.training_seconds == pytest.approx(70 * step)
     assert bill.fold_seconds == pytest.approx(rule.startup_seconds + 70 * step + bill.validation_seconds)

@@ -44,7 +44,7 @@ def test_grids_keep_the_pixels_of_the_thinnest_structure(task: Task) -> None:
 
     assert allowed(1.3) == (1, 1.25, 1.5, 1.75, 2)  # 6.5 pixels of 0.2 mm, 3.25 of 0.4 mm
     assert allowed(0.6) == (1,)
-    assert allowed(None) == task.rule.coarsenings
+    assert allowed(None) == (1,)  # not measured: what a coarser grid would cost cannot be told
     pixels_only = replace(task.inputs, spacings_mm=(None,) * 10)
     assert allowed_coarsenings(replace(task, inputs=pixels_only)) == (1,)
 

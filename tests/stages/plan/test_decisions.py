@@ -4,81 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
 
-from autoseg.records import CaseFacts, Dataset, Decision, Fingerprint, Intensities, MachineProfile, Plan, Splits
+from autoseg.records import Dataset, Decision, Fingerprint, MachineProfile, Splits
 from autoseg.records.plan import Number
-from autoseg.stages.plan import PlanInputs, PlanOptions, load_preset, make_plan, plan_configurations, preset_names
+from autoseg.stages.plan import PlanInputs, PlanOptions, load_preset, plan_configurations, preset_names
 from autoseg.stages.plan.saying import say
 
-from .conftest import make_records
+from .facts import BASE, BY_RULE, CT, HU, LARGE, VOLUMES, Facts, machines_of, said
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "plans" / "examples"
 FORMATS = ("", "mm", "list", "%", "bytes", "time", "g", ",", ".1f", ".3f", ",.0f", "#case", "#case/cases")
-VOLUMES: dict[str, Any] = {"rank": 3, "shape": (60, 90, 80), "spacings": ((2.0, 1.0, 1.0),) * 10, "thickness": 18.0}
-LARGE: dict[str, Any] = {"rank": 3, "shape": (400, 500, 500), "spacings": ((1.0, 0.8, 0.8),) * 10, "thickness": 12.0}
-HU = Intensities(mean=80.0, median=82.0, std=40.0, min=-1000.0, max=2000.0, percentile_00_5=-120.0, percentile_99_5=310.0)
-TWENTY_MINUTES = PlanOptions(time_budget_seconds=1200)
-
-
-@dataclass(frozen=True)
-class Facts:
-    """A data set, a machine and options, of which a test changes one number."""
-
-    records: dict[str, Any] = field(default_factory=dict)
-    machine: str = "laptop"
-    memory: int = 8 * 10**9
-    speed: float = 1.0
-    intensities: Intensities | None = None
-    cases: int = 10
-    options: PlanOptions = TWENTY_MINUTES
-
-    def plan(self, machines: dict[str, MachineProfile]) -> Plan:
-        dataset, fingerprint, splits = make_records(**self.records)
-        kept = fingerprint.cases[: self.cases]
-        machine = machines[self.machine]
-        probes = tuple(p.model_copy(update={"step_seconds": p.step_seconds / self.speed}) for p in machine.throughput)
-        return make_plan(
-            dataset,
-            fingerprint.model_copy(update={"cases": kept, "intensities": (self.intensities,) if self.intensities else ()}),
-            _of(splits, kept),
-            machine.model_copy(update={"memory_bytes": self.memory, "throughput": probes}),
-            self.options,
-        )
-
-
-def _of(splits: Splits, cases: tuple[CaseFacts, ...]) -> Splits:
-    ids = {case.id for case in cases}
-    folds = [
-        fold.model_copy(
-            update={
-                "train": tuple(c for c in fold.train if c in ids),
-                "validation": tuple(c for c in fold.validation if c in ids),
-            }
-        )
-        for fold in splits.folds
-    ]
-    return splits.model_copy(update={"folds": tuple(folds)})
-
-
-def _said(plan: Plan, name: str) -> str:
-    found = [d for d in (*plan.decisions, *plan.configurations[plan.default].decisions) if d.name == name]
-    return " ".join(f"{d.choice}: {d.reason}" for d in found)
 
 
 @pytest.fixture
 def machines(laptop: MachineProfile, gpu: MachineProfile) -> dict[str, MachineProfile]:
-    return {"laptop": laptop, "gpu": gpu}
-
-
-BASE = Facts()
-BY_RULE = Facts(machine="gpu", memory=8 * 10**9, options=PlanOptions())
-CT = Facts(records={"channels": ("CT",)}, intensities=HU)
+    return machines_of(laptop, gpu)
 
 
 @pytest.mark.parametrize(
@@ -134,13 +80,13 @@ def test_a_changed_number_changes_its_sentence(
     first, second = before.plan(machines), replace(before, **change).plan(machines)
     if place:
         first, second = (plan.model_copy(update={"default": place}) for plan in (first, second))
-    assert _said(first, name) and _said(second, name)
-    assert _said(first, name) != _said(second, name)
+    assert said(first, name) and said(second, name)
+    assert said(first, name) != said(second, name)
 
 
 def test_sentences_hold_the_numbers_of_the_data(machines: dict[str, MachineProfile]) -> None:
     def of(facts: Facts, name: str) -> str:
-        return _said(facts.plan(machines), name)
+        return said(facts.plan(machines), name)
 
     some = ((0.05, 0.05), *((0.125, 0.125),) * 8, (0.33, 0.33))
     assert "vary from 0.05 mm to 0.33 mm a pixel" in of(Facts(records={"spacings": some}), "spacing")
@@ -151,7 +97,7 @@ def test_sentences_hold_the_numbers_of_the_data(machines: dict[str, MachineProfi
         Facts(records=VOLUMES | {"orientation": "RAS"}), "orientation"
     )
     assert "10 of them with axes in another order" in of(Facts(records=VOLUMES | {"orientation": "PIR"}), "orientation")
-    assert "5% of the 10 cases" in of(BY_RULE, "batch")
+    assert "5% of 10 cases" in of(BY_RULE, "batch")
     assert "20 min, less 5% in reserve" in of(BASE, "length") and "to validate 2 cases" in of(BASE, "length")
     assert "4.8 GB may be used" in of(BASE, "memory"), "0.6 of 8 GB"
     assert "expect poor masks" in of(Facts(options=PlanOptions(time_budget_seconds=20), speed=0.2), "length")
@@ -169,7 +115,7 @@ def test_a_slice_keeps_its_neighbours_where_they_are(machines: dict[str, Machine
 def _all_decisions(machines: dict[str, MachineProfile]) -> list[Decision]:
     records = ({}, {"spacings": (None,) * 10}, {"crop": (270, 800)}, VOLUMES, VOLUMES | {"orientation": "SRA"}, LARGE)
     in_time, asked = PlanOptions(time_budget_seconds=3600), PlanOptions(epochs=3, overrides=("training.seed=4",))
-    asked_for = [("laptop", in_time), ("laptop", asked), *(("gpu", PlanOptions(preset=name)) for name in preset_names())]
+    asked_for = [("laptop", in_time), ("unseen", asked), *(("gpu", PlanOptions(preset=name)) for name in preset_names())]
     plans = [
         Facts(records=facts, machine=name, options=options).plan(machines) for facts in records for name, options in asked_for
     ]
@@ -200,16 +146,16 @@ def _ways_to_say(value: Number) -> set[str]:
 
 
 def test_every_decision_of_every_example_is_complete(machines: dict[str, MachineProfile]) -> None:
-    decisions = [*_all_decisions(machines), *_examples()]
-    assert len(decisions) > 400
-    for decision in decisions:
-        said = f"{decision.choice} {decision.reason} {decision.alternative}"
+    found = [*_all_decisions(machines), *_examples()]
+    assert len(found) > 400
+    for decision in found:
+        text = f"{decision.choice} {decision.reason} {decision.alternative}"
         assert all((decision.choice, decision.rule, decision.reason, decision.alternative)), decision.name
         assert decision.rule.startswith(("nnU-Net", "ours: ", "the user's: ", "the U-Net of", "Ronneberger")), decision.rule
         assert decision.reason.endswith(".") and decision.alternative.endswith("."), decision
         assert decision.name in WITHOUT_NUMBERS or decision.numbers, decision
         for name, value in decision.numbers.items():
-            assert any(way in said for way in _ways_to_say(value)), f"{decision.name}: {name} = {value!r} is not in {said!r}"
+            assert any(way in text for way in _ways_to_say(value)), f"{decision.name}: {name} = {value!r} is not in {text!r}"
 
 
 WITHOUT_NUMBERS = {"orientation", "transpose"}  # of 2D images, which are left as they are
@@ -219,11 +165,11 @@ def test_other_numbers_leave_a_sentence_alone(machines: dict[str, MachineProfile
     """A sentence speaks of its own facts: memory is none of the spacing's, an orientation none of the length's."""
     less = replace(BASE, memory=7 * 10**9)
     for name in ("spacing", "normalization", "transpose", "patch"):
-        assert _said(BASE.plan(machines), name) == _said(less.plan(machines), name)
+        assert said(BASE.plan(machines), name) == said(less.plan(machines), name)
 
 
 def test_names_given_by_the_user_are_said_as_they_are(
     machines: dict[str, MachineProfile], records: Callable[..., tuple[Dataset, Fingerprint, Splits]]
 ) -> None:
     plan = Facts(records={"channels": ("{0} {spacing:mm}",)}).plan(machines)
-    assert "{0} {spacing:mm}: zscore" in _said(plan, "normalization")
+    assert "{0} {spacing:mm}: zscore" in said(plan, "normalization")

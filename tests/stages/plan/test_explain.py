@@ -39,6 +39,21 @@ def test_of_other_configurations_only_what_differs(records: Callable[..., Record
     assert "normalization" not in names and "orientation" not in names, "these are the same"
 
 
+def test_a_setting_that_names_its_configuration_makes_no_difference(records: Callable[..., Records], gpu: MachineProfile) -> None:
+    """3d_lowres is applied as 3d_fullres is, and depth and batch_dice are decided otherwise."""
+    large = {"rank": 3, "shape": (400, 500, 500), "spacings": ((1.0, 0.8, 0.8),) * 10, "thickness": 12.0}
+    plan = make_plan(*records(**large), gpu, PlanOptions())
+    first, low = (
+        {decision.name: decision for decision in plan.configurations[name].decisions} for name in ("3d_fullres", "3d_lowres")
+    )
+    assert "--set 3d_fullres." in first["inference"].alternative and "--set 3d_lowres." in low["inference"].alternative
+    topic = next(topic for topic in explained(plan) if topic.heading.startswith("3d_lowres"))
+    told = {decision.name for decision in topic.decisions}
+    assert "batch_dice" in told and "inference" not in told
+    cascade = next(topic for topic in explained(plan) if topic.heading.startswith("3d_cascade_fullres"))
+    assert [decision.name for decision in cascade.decisions] == ["cascade"]
+
+
 def test_facts_count_what_was_found(records: Callable[..., Records]) -> None:
     dataset, fingerprint, splits = records(shape=(540, 800))
     first, second = fingerprint.cases[:2]
@@ -59,6 +74,22 @@ def test_facts_count_what_was_found(records: Callable[..., Records]) -> None:
         "5 folds are made (five folds).",
     )
     assert facts_of(*records(shape=(540, 800)))[1] == "They have 540x800 pixels each."
+
+
+def test_facts_of_one_case(records: Callable[..., Records]) -> None:
+    dataset, fingerprint, splits = records(shape=(540, 800), spacings=(None,) * 10)
+    one = splits.model_copy(update={"folds": splits.folds[:1], "held_out": ("case_1",), "rule": "one"})
+    said = facts_of(
+        dataset.model_copy(update={"cases": dataset.cases[:1]}),
+        fingerprint.model_copy(update={"cases": fingerprint.cases[:1]}),
+        one,
+    )
+    assert said == (
+        "small holds 1 image of 1 subject (ultrasound).",
+        "It has 540x800 pixels. How large a pixel is in mm is not known.",
+        "To be found: head (in all).",
+        "1 fold is made (one); 1 case is kept out of training.",
+    )
 
 
 def test_every_decision_has_its_topic(records: Callable[..., Records], laptop: MachineProfile, gpu: MachineProfile) -> None:

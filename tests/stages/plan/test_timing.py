@@ -8,7 +8,7 @@ from autoseg.networks.cost import multiply_adds, training_bytes
 from autoseg.records import InferenceSpec, MachineProfile, Throughput
 from autoseg.stages.plan import load_preset
 from autoseg.stages.plan.inputs import PlanInputs
-from autoseg.stages.plan.timing import n_tiles, peak_bytes, speed_of, training_step_seconds, validation_seconds
+from autoseg.stages.plan.timing import memory_of, n_tiles, speed_of, training_step_seconds, validation_seconds
 from tests.stages.plan.conftest import cpu_probe, plain_network
 
 NARROW, WIDE = plain_network(2, 16), plain_network(2, 32)
@@ -72,7 +72,7 @@ def test_a_step_holds_augmentation_and_its_share_of_validation() -> None:
     rule = load_preset("default").budget
     assert rule is not None
     probe = cpu_probe(2, 16, 10e9)
-    found = training_step_seconds(speed_of(machine(probe), 2), probe.network, probe.patch_size, 2, rule)
+    found = training_step_seconds(speed_of(machine(probe), 2), probe.network, probe.patch_size, 2, rule.validation_share)
     assert found == pytest.approx(probe.step_seconds + probe.data_seconds + rule.validation_share * probe.forward_seconds)
 
 
@@ -80,9 +80,11 @@ def test_memory_is_scaled_by_the_largest_probe() -> None:
     large, small = cpu_probe(2, 32, 20e9, patch=512), cpu_probe(2, 16, 10e9)
     expected = training_bytes(WIDE, (512, 512), 2, 4)
     told = machine(large.model_copy(update={"peak_bytes": int(0.8 * expected)}), small.model_copy(update={"peak_bytes": 10**9}))
-    assert peak_bytes(told, NARROW, (64, 64), 2) == pytest.approx(0.8 * training_bytes(NARROW, (64, 64), 2, 4), rel=1e-3)
+    assert memory_of(told).peak_bytes(NARROW, (64, 64), 2) == pytest.approx(
+        0.8 * training_bytes(NARROW, (64, 64), 2, 4), rel=1e-3
+    )
     untold = machine(large)
-    assert peak_bytes(untold, NARROW, (64, 64), 2) == training_bytes(NARROW, (64, 64), 2, 4)
+    assert memory_of(untold).peak_bytes(NARROW, (64, 64), 2) == training_bytes(NARROW, (64, 64), 2, 4)
 
 
 def test_validation_counts_tiles_mirrors_and_export() -> None:

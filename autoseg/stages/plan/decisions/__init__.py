@@ -1,18 +1,13 @@
 """The reasons that a plan carries: each has the rule, a sentence with the numbers of these data, and what else there was."""
 
-from autoseg.stages.plan.decisions.grid import (
-    coarsening,
-    grid_of_other_run,
-    lowres_grid,
-    normalization,
-    orientation,
-    spacing,
-    transpose,
-)
+from autoseg.stages.plan.decisions.grid import coarsening, grid_of_other_run, lowres_grid, spacing
+from autoseg.stages.plan.decisions.images import normalization, orientation, transpose
+from autoseg.stages.plan.decisions.in_time import dimensions, fitted
 from autoseg.stages.plan.decisions.length import (
     default,
     device,
     inference,
+    length_asked,
     length_by_rule,
     length_in_time,
     mirroring_as_trained,
@@ -20,28 +15,33 @@ from autoseg.stages.plan.decisions.length import (
     set_by_user,
 )
 from autoseg.stages.plan.decisions.network import (
-    batch_dice,
-    cascade,
+    BATCH_REDUCED,
+    COMPARED,
+    REDUCED,
     depth,
     family,
-    fitted,
-    low_resolution,
     memory,
     sized,
     taken_over,
 )
+from autoseg.stages.plan.decisions.resolution import batch_dice, cascade, low_resolution
 
 __all__ = [
+    "BATCH_REDUCED",
+    "COMPARED",
+    "REDUCED",
     "batch_dice",
     "cascade",
     "coarsening",
     "default",
     "depth",
     "device",
+    "dimensions",
     "family",
     "fitted",
     "grid_of_other_run",
     "inference",
+    "length_asked",
     "length_by_rule",
     "length_in_time",
     "low_resolution",

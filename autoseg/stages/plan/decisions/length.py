@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from autoseg.records import Configuration, Decision, MachineProfile
 from autoseg.records.plan import Number
 from autoseg.stages.plan.budget import Candidate, Task
-from autoseg.stages.plan.decisions.grid import SOURCE
-from autoseg.stages.plan.presets import BudgetRule, Preset
+from autoseg.stages.plan.decisions.words import SOURCE, set_to
+from autoseg.stages.plan.presets import Preset
 from autoseg.stages.plan.saying import Clause, decide
 
 IN_TIME = "ours: the steps that fit the wall time of one fold, with its start and its validation"
 BY_RULE = "nnU-Net's length: 1000 epochs of 250 steps, whatever the data" + SOURCE
 AS_ASKED = "the user's: --epochs fixes the length"
 MIRRORED = "nnU-Net's inference: windows overlap by half, and all mirrored copies of an image are averaged" + SOURCE
-IN_SHARE = "; ours: without mirroring on a CPU where validating a fold would take more than its share of the time"
+IN_SHARE = "; ours: without mirrored copies where validating a fold would take more than its share of the time planned for"
 DEVICE = "ours: a plan is fitted to the machine that trains it"
 NO_DEVICE = "nnU-Net's planner looks at no machine: networks are sized for a reference of 8 GB" + SOURCE
 DEFAULT = (
     "nnU-Net's order of configurations: 3D at full resolution first for volumes; cross-validation tells which is best" + SOURCE
 )
+LENGTH = "{total:#step} in {epochs:#epoch}"
+OTHER_LENGTH = "another --epochs N, or --time-budget 20m."
+BY_MEASURE, BY_GUESS = "by the speed that was measured.", "at a typical speed, not measured."
 
 
-def length_in_time(task: Task, chosen: Candidate, epochs: int, steps_per_epoch: int, measured: bool) -> Decision:
+def length_in_time(task: Task, chosen: Candidate, epochs: int, steps_per_epoch: int) -> Decision:
     """Length by the time budget."""
     rule = task.rule
     numbers: dict[str, Number] = {
@@ -40,8 +45,8 @@ def length_in_time(task: Task, chosen: Candidate, epochs: int, steps_per_epoch: 
     else:
         reason = (
             "{budget:time}, less {slack:%} in reserve, {startup:time} to start and {validation:time} to validate {cases:#case}, "
-            "leave room for {steps:,} steps of {step:time}"
-        ) + (" as measured on this machine." if measured else ", a typical speed, not measured.")
+            "leave room for {steps:#step} of {step:time}"
+        ) + (" as measured." if task.speed.measured else ", a typical speed, not measured.")
     if chosen.steps < rule.steps_minimum:
         reason += " A training begins to converge after some {minimum:#step}: expect poor masks."
     return decide(
@@ -49,14 +54,39 @@ def length_in_time(task: Task, chosen: Candidate, epochs: int, steps_per_epoch: 
     )
 
 
+def length_asked(task: Task, chosen: Candidate, epochs: int, steps_per_epoch: int) -> Decision:
+    """Length as asked for, of a network that is sized for a time."""
+    steps = epochs * steps_per_epoch * chosen.step_seconds
+    return decide(
+        "length",
+        LENGTH,
+        rule=AS_ASKED,
+        reason="You asked for {epochs:#epoch}; a fold takes about {seconds:time} with its start and its validation, "
+        + (BY_MEASURE if task.speed.measured else BY_GUESS),
+        numbers={
+            **_length(epochs, steps_per_epoch),
+            "seconds": task.rule.startup_seconds + steps + chosen.validation_seconds,
+        },
+        alternative=OTHER_LENGTH,
+    )
+
+
 def length_by_rule(epochs: int, steps_per_epoch: int, asked: bool, hours: float | None, *, by_time: bool = True) -> Decision:
-    """Length as asked for, or nnU-Net's; `by_time` tells whether the preset could fit it to a time."""
+    """Length as asked for, or nnU-Net's.
+
+    Args:
+        epochs: of a fold.
+        steps_per_epoch: of the optimiser.
+        asked: by the user.
+        hours: that the steps take; None where no speed was measured.
+        by_time: whether the preset could fit the length to a time.
+    """
     numbers: dict[str, Number] = _length(epochs, steps_per_epoch)
     reason = "You asked for {epochs:#epoch}" if asked else "nnU-Net trains {epochs:#epoch} whatever the data"
     if hours is None:
         reason += "; how long that takes was not measured."
     else:
-        reason += "; a fold takes about {seconds:time} on this machine, by its measured speed."
+        reason += f"; the steps of a fold take about {{seconds:time}}, {BY_MEASURE}"
         numbers["seconds"] = hours * 3600
     return decide(
         "length",
@@ -64,39 +94,27 @@ def length_by_rule(epochs: int, steps_per_epoch: int, asked: bool, hours: float 
         rule=AS_ASKED if asked else BY_RULE,
         reason=reason,
         numbers=numbers,
-        alternative="another --epochs N, or --time-budget 20m."
-        if by_time
-        else "another --epochs N; a time to fit needs --preset default.",
+        alternative=OTHER_LENGTH if by_time else "another --epochs N; a time to fit needs --preset default.",
     )
-
-
-LENGTH = "{total:#step} in {epochs:#epoch}"
 
 
 def _length(epochs: int, steps_per_epoch: int) -> dict[str, Number]:
     return {"epochs": epochs, "total": epochs * steps_per_epoch}
 
 
-def mirroring_in_share(rule: BudgetRule, seconds: float, validation_seconds: float, kept: bool) -> Clause:
-    """Whether mirrored copies are worth their time.
-
-    Args:
-        rule: the share that validation may take.
-        seconds: of which it is a share.
-        validation_seconds: of a fold, mirrored or not, as chosen.
-        kept: whether it is mirrored.
-    """
+def mirroring_in_share(task: Task, chosen: Candidate) -> Clause:
+    """Whether mirrored copies are worth their time."""
     text = "Validating a fold takes {validation:time} with mirrored copies, and {limit:time} are accepted"
-    if not kept:
+    if not chosen.mirror_axes:
         text = "Validating a fold takes {validation:time} as it is; with mirrored copies it would take more than the {limit:time} that are accepted"
-    text += " ({share:%} of {seconds:time})."
+    share = "{share:%} of {seconds:time}" + ("" if task.must_fit else ", for which the network is sized, whatever --epochs says")
     numbers = {
-        "validation": validation_seconds,
-        "share": rule.mirroring_share,
-        "seconds": seconds,
-        "limit": rule.mirroring_share * seconds,
+        "validation": chosen.validation_seconds,
+        "share": task.rule.mirroring_share,
+        "seconds": task.seconds,
+        "limit": task.rule.mirroring_share * task.seconds,
     }
-    return Clause(text, numbers, IN_SHARE)
+    return Clause(f"{text} ({share}).", numbers, IN_SHARE)
 
 
 def mirroring_as_trained() -> Clause:
@@ -116,10 +134,11 @@ def inference(configuration: Configuration, why: Clause) -> Decision:
         "axes": axes,
     }
     mirrored = "mean of {copies} mirrored copies" if spec.mirror_axes else "no mirrored copies"
+    setting = set_to(configuration, "inference.mirror_axes", "[]" if spec.mirror_axes else "{axes:list}")
     other = (
-        "without mirrored copies, about {copies} times as quick: --set inference.mirror_axes=[]."
+        f"without mirrored copies, about {{copies}} times as quick: {setting}."
         if spec.mirror_axes
-        else "with {copies} mirrored copies, about {copies} times as slow: --set inference.mirror_axes={axes:list}."
+        else f"with {{copies}} mirrored copies, about {{copies}} times as slow: {setting}."
     )
     return decide(
         "inference",
@@ -153,7 +172,7 @@ def device(machine: MachineProfile, preset: Preset) -> Decision:
         )
     at = "{cores:#core}, " if machine.device == "cpu" and machine.cores else ""
     measured = (
-        "{probes:#network} were trained on it for a moment to measure its speed."
+        "{probes:#network was/networks were} trained on it for a moment to measure its speed."
         if machine.throughput
         else "its speed was not measured, typical figures are assumed."
     )
@@ -167,17 +186,20 @@ def device(machine: MachineProfile, preset: Preset) -> Decision:
     )
 
 
-def default(names: tuple[str, ...]) -> Decision:
-    """Which configuration is trained when none is named."""
-    first, *others = names
+def default(configurations: Mapping[str, Configuration]) -> Decision:
+    """Which configuration is trained when none is named; the second stage of a cascade cannot be trained yet."""
+    first, *others = (name for name, configuration in configurations.items() if configuration.previous_stage is None)
     numbers = {"first": first, "others": ", ".join(others)}
+    reason = "The data are single images or slices."
+    if configurations[first].network.rank == 3:
+        reason = "The data are volumes, and a 3D network sees neighbouring slices."
+    elif "3d_fullres" in configurations:
+        reason = "The data are volumes, but in the time given a network that goes slice by slice promises more."
     return decide(
         "default",
         "{first}",
         rule=DEFAULT,
-        reason="The data are volumes, and a 3D network sees neighbouring slices."
-        if first != "2d"
-        else "The data are single images or slices.",
+        reason=reason,
         numbers=numbers,
         alternative="{others}: --configuration NAME when training." if others else "none: it is the only one.",
     )
