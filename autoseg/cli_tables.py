@@ -193,9 +193,9 @@ def decision_table(title: str, decisions: Sequence[Decision]) -> Table:
 def _length(configuration: Configuration) -> str:
     training = configuration.training
     work = f"{configuration.name}: a fold trains for {training.epochs} epochs of {training.steps_per_epoch} steps"
-    if training.time_budget_seconds is None:
+    if configuration.time_limit_seconds is None:
         return work
-    return f"{work}, made to fit {duration(training.time_budget_seconds)} with its validation"
+    return f"{work}, made to fit {duration(configuration.time_limit_seconds)} with its validation"
 
 
 def _range(values: Sequence[tuple[float, ...]] | Sequence[tuple[int, ...]], form: str) -> str:

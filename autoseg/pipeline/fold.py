@@ -203,7 +203,12 @@ def _training_limit(
     progress: Progress,
 ) -> float | None:
     """Seconds left for training itself: the budget less start-up and the validation, which is timed on a few cases."""
-    budget = configuration.training.time_budget_seconds
+    training, budget = configuration.training, configuration.time_limit_seconds
+    if budget is None and training.time_budget_seconds is not None:
+        progress.message(
+            f"plan.json says {training.epochs} epochs, edited since planning: the length is not amended to meet "
+            f"{training.time_budget_seconds:.0f} s"
+        )
     trained = read_record(place)
     if budget is None or (trained is not None and trained.finished):
         return None

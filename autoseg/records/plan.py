@@ -136,6 +136,14 @@ class Configuration(Part):
     median_shape: tuple[float, ...]  # of the prepared cases, at the network's rank; halves occur over an even number of cases
     decisions: tuple[Decision, ...] = ()
 
+    @property
+    def time_limit_seconds(self) -> float | None:
+        """Wall time that the length is amended to meet; None where epochs are fixed, or were edited by hand since planning."""
+        numbers = {decision.name: decision.numbers for decision in self.decisions}
+        planned = numbers.get("length", {}).get("epochs")
+        edited = planned not in (None, self.training.epochs) and "training.time_budget_seconds" not in numbers
+        return None if edited else self.training.time_budget_seconds
+
     def digests(self) -> dict[str, str]:
         """What a checkpoint must agree on, by concern."""
         return {

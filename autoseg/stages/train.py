@@ -174,7 +174,7 @@ def _resume(trainer: FoldTrainer) -> FoldCheckpoint | None:
 def _follow_edited_length(trainer: FoldTrainer, checkpoint: FoldCheckpoint) -> None:
     """When the plan's epochs were edited after training began, go on to the new length, and write that down."""
     spec = trainer.configuration.training
-    if spec.time_budget_seconds is not None or spec.epochs == checkpoint.epochs:
+    if trainer.configuration.time_limit_seconds is not None or spec.epochs == checkpoint.epochs:
         return
     if checkpoint.finished:
         trainer.progress.message(

@@ -257,3 +257,16 @@ def test_preprocess_once(heads: Path, tmp_path: Path) -> None:
     assert len(records) == len(RunFolder.open(tmp_path / "run").dataset().cases)
     pipeline.preprocess(tmp_path / "run")
     assert [path.stat().st_mtime_ns for path in records] == before
+
+
+def test_epochs_edited_by_hand_are_trained(heads: Path, tmp_path: Path, device: str) -> None:
+    """Under a time budget, too, which would have made many more of them."""
+    run = tmp_path / "run"
+    kept = [setting for setting in SMALL["overrides"] if not setting.startswith(("training.epochs", "training.time"))]
+    pipeline.plan(heads, run, device=device, time_budget_seconds=600, overrides=(*kept, *SHORT))
+    plan = json.loads((run / "plan.json").read_text(encoding="utf-8"))
+    assert plan["configurations"]["2d"]["training"]["epochs"] > 2
+    plan["configurations"]["2d"]["training"]["epochs"] = 1
+    (run / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    (outcome,) = pipeline.train(run, fold=0, device=device)
+    assert outcome.epochs == 1
