@@ -78,13 +78,15 @@ def train(
         progress: listener.
     """
     from autoseg.pipeline.fold import refuse_changed, train_one
+    from autoseg.stages.split import refuse_unsound
 
     folder = RunFolder.open(Path(run))
     decided, splits = folder.plan(), folder.splits()
     chosen = _configuration(decided, configuration or decided.default)
     _refuse_second_stage(chosen, decided)
-    folds = _folds_to_train(str(fold), len(splits.folds))
     refuse_foreign_plan(folder, decided, folder.dataset())
+    refuse_unsound(splits, folder.dataset())
+    folds = _folds_to_train(str(fold), len(splits.folds))
     for name in folds:
         refuse_changed(folder, decided, chosen, splits, name)
     progress = progress or SilentProgress()

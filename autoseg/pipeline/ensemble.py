@@ -15,6 +15,7 @@ from autoseg.progress import Progress
 from autoseg.records import Model, PredictedCase, Predictions, Spacing, TrainedFold
 from autoseg.run_folder import RunFolder
 from autoseg.stages.predict import PredictionInput, find_inputs, predict_cases
+from autoseg.stages.split import refuse_unsound
 
 HELD_OUT = "held-out"
 
@@ -125,7 +126,9 @@ def spacings_for(inputs: Sequence[PredictionInput], spacing: str | Path | float 
 
 
 def _held_out(folder: RunFolder) -> tuple[str, ...]:
-    held_out = folder.splits().held_out
+    splits = folder.splits()
+    refuse_unsound(splits, folder.dataset())
+    held_out = splits.held_out
     if not held_out:
         raise RunFolderError(
             f"{folder.root} kept no case out of its folds; plan with --hold-out 0.2 for that, or give a folder of images"

@@ -133,7 +133,9 @@ def plan(
     outcome = PlanOutcome(found, facts, chosen, decided, machine)
     if overwrite:
         _refuse_orphans(folder, decided, chosen)
-    for record in () if dry_run else (found, facts, machine, chosen, decided):  # plan.json last: with it the run is whole
+    # plan.json last: with it the run is whole. The data set after its fingerprint: alone it could be a data set's own file, in
+    # which nothing may be planned, and the same command must go through after an interruption.
+    for record in () if dry_run else (facts, found, machine, chosen, decided):
         folder.save(record)
     return outcome
 

@@ -5,6 +5,7 @@ A check reads as few fields as it can, so that a plan of which a part cannot be 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 from autoseg.records.base import Shape
@@ -29,6 +30,7 @@ NOT_BELOW_0 = (
     "training.seed",
 )
 AT_MOST_1 = ("inference.step_fraction", "training.foreground_fraction")
+NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")  # of a configuration, which names a folder
 IMAGE_ORDERS, LABEL_ORDERS = (0, 1, 3), (0, 1)  # of resampling
 
 
@@ -41,6 +43,8 @@ def _default(plan: Plan) -> Iterator[str]:
 
 def _names(plan: Plan) -> Iterator[str]:
     for key, configuration in plan.configurations.items():
+        if not NAME.fullmatch(key):
+            yield f"configurations.{key}: a configuration names a folder; use letters, digits, _, - and . (no . in front)"
         if configuration.name != key:
             yield f"configurations.{key}.name: {configuration.name!r} must be {key!r}, the name it stands under"
 

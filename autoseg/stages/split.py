@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -238,6 +239,17 @@ def _listed_names(path: Path) -> list[str]:
     return [line for raw in text.splitlines() if (line := raw.split("#")[0].strip())]
 
 
+def refuse_unsound(splits: Splits, dataset: Dataset) -> None:
+    """Folds may be edited by hand; no case may then teach what it is to judge.
+
+    Raises:
+        DataError: cases on both sides of a fold, held out and yet in one, named twice, or not of the data set; all are listed.
+    """
+    labelled = {case.id for case in dataset.cases if case.label is not None}
+    if faults := _faults(splits.folds, splits.held_out, labelled, Path("splits.json")):
+        raise DataError(faults)
+
+
 def _from_file(path: Path, dataset: Dataset, groups: Sequence[Group], held: tuple[str, ...], held_rule: list[str]) -> Splits:
     """Folds from a user's file, checked; subjects that stand on both sides are said, not forbidden."""
     given = _load(path)
@@ -304,6 +316,8 @@ def _faults(folds: Sequence[Fold], held_out: Sequence[str], labelled: set[str], 
         leaked = sorted(set(held_out) & {*fold.train, *fold.validation})
         faults += [Fault(id, f"is held out in {path.name} and yet stands in its fold {number}") for id in leaked]
         for side, ids in (("training", fold.train), ("validation", fold.validation)):
+            twice = sorted(id for id, times in Counter(ids).items() if times > 1)
+            faults += [Fault(id, f"is named more than once for {side} of fold {number} in {path.name}") for id in twice]
             if not ids:
                 faults.append(Fault(path.name, f"fold {number} has no {side} cases (left after holding out); add some"))
     return faults

@@ -270,3 +270,24 @@ def test_epochs_edited_by_hand_are_trained(heads: Path, tmp_path: Path, device: 
     (run / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
     (outcome,) = pipeline.train(run, fold=0, device=device)
     assert outcome.epochs == 1
+
+
+@pytest.mark.parametrize("written", range(5))
+def test_a_plan_that_was_cut_off_can_be_made_again(
+    heads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    """As where the disk was full: after any number of its files the same command goes through."""
+    save, saved = RunFolder.save, []
+
+    def cut_off(folder: RunFolder, record: Any) -> None:
+        if len(saved) == written:
+            raise OSError(28, "No space left on device")
+        saved.append(record)
+        save(folder, record)
+
+    monkeypatch.setattr(RunFolder, "save", cut_off)
+    with pytest.raises(OSError, match="No space"):
+        pipeline.plan(heads, tmp_path / "run", preset="nnunet", folds=3)
+    monkeypatch.undo()
+    pipeline.plan(heads, tmp_path / "run", preset="nnunet", folds=3)
+    assert (tmp_path / "run" / "plan.json").is_file()

@@ -97,6 +97,14 @@ def test_each_fault_names_its_path_and_the_cure(path: str, value: object, words:
     assert any(fault.startswith(path.removesuffix(".0").removesuffix(".1")) and words in fault for fault in faults), faults
 
 
+@pytest.mark.parametrize("name", ["../../elsewhere", "", ".hidden", "a/b", "a\\b"])
+def test_a_configuration_may_not_name_a_folder_elsewhere(name: str) -> None:
+    content = edited({})
+    content["configurations"][name] = {**content["configurations"]["2d"], "name": name}
+    faults = Plan.faults_in(content)
+    assert any(f"configurations.{name}: a configuration names a folder" in fault for fault in faults), faults
+
+
 def test_both_kinds_of_all_configurations_in_one_message(tmp_path: Path) -> None:
     content = edited(
         {

@@ -9,7 +9,7 @@ import pytest
 
 from autoseg.errors import DataError
 from autoseg.records import Case, CaseFacts, Dataset, Fingerprint, Fold, Splits, Structure, StructureSize, ValueEncoding
-from autoseg.stages.split import make_splits
+from autoseg.stages.split import make_splits, refuse_unsound
 
 NAMES = ("common", "rare")
 
@@ -222,3 +222,23 @@ def test_unusable_files(tmp_path: Path, text: str) -> None:
     (tmp_path / "s.json").write_text(text)
     with pytest.raises(DataError, match=r"s\.json"):
         make_splits(*made(frames(4)), splits_file=tmp_path / "s.json")
+
+
+def test_folds_that_were_edited_by_hand_are_checked() -> None:
+    dataset, fingerprint = made(frames(6))
+    splits = make_splits(dataset, fingerprint, folds=3)
+    refuse_unsound(splits, dataset)
+    first, *others = splits.folds
+    leaking = first.model_copy(update={"train": (*first.train, first.validation[0], first.train[0])})
+    edited = splits.model_copy(update={"folds": (leaking, *others), "held_out": (first.train[1], "nobody")})
+    with pytest.raises(DataError) as error:
+        refuse_unsound(edited, dataset)
+    for words in (
+        "training and validation of fold 0",
+        "more than once for training of fold 0",
+        "held out in splits.json",
+        "nobody",
+    ):
+        assert words in str(error.value)
+    with pytest.raises(DataError, match="holds no folds"):
+        refuse_unsound(splits.model_copy(update={"folds": ()}), dataset)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from autoseg.records import Dataset, Decision, Fingerprint, Plan, Splits
+from autoseg.records import Configuration, Dataset, Decision, Fingerprint, Plan, Splits
 from autoseg.records.plan import Number
 from autoseg.stages.plan.saying import say
 
@@ -54,13 +54,39 @@ def explained(plan: Plan, facts: Sequence[str] = ()) -> tuple[Topic, ...]:
         here = [decision for decision in decisions if _topic(decision) == heading]
         order = TOPICS.get(heading, ())
         here.sort(key=lambda decision: order.index(decision.name) if decision.name in order else len(order))
-        topics.append(Topic(heading, tuple(facts) if heading == "The data" else (), tuple(here)))
+        said = {"The data": tuple(facts), SET_BY_USER: edited_since(chosen)}.get(heading, ())
+        topics.append(Topic(heading, said, tuple(here)))
     for name, other in plan.configurations.items():
         if name != plan.default:
             differing = decided_differently(other.decisions, chosen.decisions)
             same = () if differing else (f"Everything is decided as for {plan.default}.",)
-            topics.append(Topic(f"{name}, where it differs from {plan.default}", same, differing))
+            topics.append(Topic(f"{name}, where it differs from {plan.default}", (*same, *edited_since(other)), differing))
     return tuple(topic for topic in topics if topic.facts or topic.decisions)
+
+
+def edited_since(configuration: Configuration) -> tuple[str, ...]:
+    """Sentences on what the configuration holds now, where its decisions tell of another value: it was edited by hand."""
+    training = configuration.training
+    now: dict[tuple[str, str, str], Number] = {  # decision, its number, and the field
+        ("patch", "patch", "training.patch_size"): training.patch_size,
+        ("batch", "batch", "training.batch_size"): training.batch_size,
+        ("width", "width", "network.features"): configuration.network.features[0],
+        ("length", "epochs", "training.epochs"): training.epochs,
+    }
+    decided = {decision.name: decision for decision in configuration.decisions}
+    sentences = []
+    for (name, number, field), value in now.items():
+        planned = decided[name].numbers.get(number) if name in decided and field not in decided else None
+        if planned is not None and planned != value:
+            numbers: dict[str, Number] = {
+                "name": "number of epochs" if name == "length" else name,
+                "now": value,
+                "planned": planned,
+            }
+            sentences.append(
+                say("Edited by hand: the {name} is {now} in plan.json, where planning had chosen {planned}.", numbers)
+            )
+    return tuple(sentences)
 
 
 def decided_differently(decisions: Sequence[Decision], others: Sequence[Decision]) -> tuple[Decision, ...]:

@@ -113,7 +113,8 @@ def _parsed(text: str, configurations: Collection[str]) -> tuple[str | None, str
 def _set(held: dict[str, Json], section: str, field: str, value: str) -> Decision:
     """Set a field in a section's JSON; the decision that tells of it."""
     before = held[field]
-    held[field] = _value(value, is_list="tuple" in str(SECTIONS[section].model_fields[field].annotation))
+    kind = str(SECTIONS[section].model_fields[field].annotation)
+    held[field] = _value(value, is_list="tuple" in kind, says_none="'none'" in kind)
     return set_by_user(f"{section}.{field}", value, json.dumps(before))
 
 
@@ -134,9 +135,12 @@ def _free_of_time(training: dict[str, Json]) -> list[Decision]:
     return [decision]
 
 
-def _value(text: str, *, is_list: bool) -> Json:
-    """JSON where it is, else a comma list, else the text itself for the field's type to judge."""
-    if text.casefold() == "none" and not is_list:
+def _value(text: str, *, is_list: bool, says_none: bool = False) -> Json:
+    """JSON where it is, else a comma list, else the text itself for the field's type to judge.
+
+    `says_none`: the word is a value of the field itself.
+    """
+    if text.casefold() == "none" and not is_list and not says_none:
         return None
     try:
         value: Json = json.loads(text)

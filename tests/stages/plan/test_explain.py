@@ -104,3 +104,15 @@ def test_every_decision_has_its_topic(records: Callable[..., Records], laptop: M
     found = {decision.name for plan in plans for part in (plan, *plan.configurations.values()) for decision in part.decisions}
     assert len(found) > 12
     assert found <= known
+
+
+def test_what_was_edited_by_hand_is_told(records: Callable[..., Records], laptop: MachineProfile) -> None:
+    plan = make_plan(*records(**VOLUMES), laptop, PlanOptions(time_budget_seconds=1200))
+    planned = plan.configurations[plan.default]
+    assert not any("Edited by hand" in fact for topic in explained(plan) for fact in topic.facts)
+    training = planned.training.model_copy(update={"batch_size": 7, "epochs": planned.training.epochs + 1})
+    edited = planned.model_copy(update={"training": training})
+    changed = plan.model_copy(update={"configurations": plan.configurations | {plan.default: edited}})
+    facts = next(topic.facts for topic in explained(changed) if topic.heading == SET_BY_USER)
+    assert facts[0] == f"Edited by hand: the batch is 7 in plan.json, where planning had chosen {planned.training.batch_size}."
+    assert len(facts) == 2 and "number of epochs" in facts[1]

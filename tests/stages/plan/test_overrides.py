@@ -47,6 +47,7 @@ def test_lists_and_nothing(plan_with: Callable[..., Plan]) -> None:
         "inference.mirror_axes=",
         "preparation.spacing_mm=none",
         "network.deep_supervision=false",
+        "training.augmentation=none",  # the word is a value here
     )
     volume = plan.configurations["3d_fullres"]
     assert volume.network.features == (16, 32, 64)
@@ -54,6 +55,7 @@ def test_lists_and_nothing(plan_with: Callable[..., Plan]) -> None:
     assert volume.inference.mirror_axes == ()
     assert volume.preparation.spacing_mm is None
     assert not volume.network.deep_supervision
+    assert volume.training.augmentation == "none"
 
 
 @pytest.mark.parametrize(
