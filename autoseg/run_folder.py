@@ -92,7 +92,12 @@ class RunFolder:
 
     def splits(self) -> Splits:
         """The folds."""
-        return Splits.load(self.root / "splits.json")
+        return Splits.load(self.splits_file)
+
+    @property
+    def splits_file(self) -> Path:
+        """Where the folds are."""
+        return self.root / "splits.json"
 
     def plan(self) -> Plan:
         """The plan."""

@@ -85,7 +85,7 @@ def train(
     chosen = _configuration(decided, configuration or decided.default)
     _refuse_second_stage(chosen, decided)
     refuse_foreign_plan(folder, decided, folder.dataset())
-    refuse_unsound(splits, folder.dataset())
+    refuse_unsound(splits, folder.dataset(), folder.splits_file)
     folds = _folds_to_train(str(fold), len(splits.folds))
     for name in folds:
         refuse_changed(folder, decided, chosen, splits, name)

@@ -127,7 +127,7 @@ def spacings_for(inputs: Sequence[PredictionInput], spacing: str | Path | float 
 
 def _held_out(folder: RunFolder) -> tuple[str, ...]:
     splits = folder.splits()
-    refuse_unsound(splits, folder.dataset())
+    refuse_unsound(splits, folder.dataset(), folder.splits_file)
     held_out = splits.held_out
     if not held_out:
         raise RunFolderError(

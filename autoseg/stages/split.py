@@ -239,14 +239,14 @@ def _listed_names(path: Path) -> list[str]:
     return [line for raw in text.splitlines() if (line := raw.split("#")[0].strip())]
 
 
-def refuse_unsound(splits: Splits, dataset: Dataset) -> None:
-    """Folds may be edited by hand; no case may then teach what it is to judge.
+def refuse_unsound(splits: Splits, dataset: Dataset, path: Path) -> None:
+    """Folds may be edited by hand in the file they were read from; no case may then teach what it is to judge.
 
     Raises:
         DataError: cases on both sides of a fold, held out and yet in one, named twice, or not of the data set; all are listed.
     """
     labelled = {case.id for case in dataset.cases if case.label is not None}
-    if faults := _faults(splits.folds, splits.held_out, labelled, Path("splits.json")):
+    if faults := _faults(splits.folds, splits.held_out, labelled, path):
         raise DataError(faults)
 
 

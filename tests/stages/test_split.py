@@ -227,12 +227,12 @@ def test_unusable_files(tmp_path: Path, text: str) -> None:
 def test_folds_that_were_edited_by_hand_are_checked() -> None:
     dataset, fingerprint = made(frames(6))
     splits = make_splits(dataset, fingerprint, folds=3)
-    refuse_unsound(splits, dataset)
+    refuse_unsound(splits, dataset, Path("splits.json"))
     first, *others = splits.folds
     leaking = first.model_copy(update={"train": (*first.train, first.validation[0], first.train[0])})
     edited = splits.model_copy(update={"folds": (leaking, *others), "held_out": (first.train[1], "nobody")})
     with pytest.raises(DataError) as error:
-        refuse_unsound(edited, dataset)
+        refuse_unsound(edited, dataset, Path("splits.json"))
     for words in (
         "training and validation of fold 0",
         "more than once for training of fold 0",
@@ -241,4 +241,4 @@ def test_folds_that_were_edited_by_hand_are_checked() -> None:
     ):
         assert words in str(error.value)
     with pytest.raises(DataError, match="holds no folds"):
-        refuse_unsound(splits.model_copy(update={"folds": ()}), dataset)
+        refuse_unsound(splits.model_copy(update={"folds": ()}), dataset, Path("splits.json"))
