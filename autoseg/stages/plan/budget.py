@@ -2,8 +2,8 @@
 
 All combinations of a few widths, grids, patches and batches are priced with the machine's measured speed. Each leaves time
 for a number of steps, and is expected to lose some Dice: for want of steps (a power law), of width, of pixels across the
-thinnest structure, of what a patch shows. The smallest sum wins. The numbers are in the preset, the experiment behind them
-in `docs/planning.md`.
+thinnest structure, of what a patch shows, of neighbouring slices. The smallest sum wins. The numbers are in the preset, the experiment
+behind them in `docs/planning.md`.
 """
 
 from __future__ import annotations
