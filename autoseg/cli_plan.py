@@ -28,6 +28,7 @@ USES = {
 EXCLUSIVE = (  # pairs that contradict one another, and why
     ("epochs", "time_budget", "one fixes the length and the other derives it"),
     ("plan_from", "init_from", "--init-from takes the network of its run, too"),
+    ("splits", "folds", "the file has its own folds"),
     ("as_json", "explain", "JSON stands alone"),
     ("as_json", "dry_run", "JSON stands alone"),
 )

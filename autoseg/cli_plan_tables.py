@@ -49,7 +49,7 @@ def bill_report(bills: Mapping[str, Bill], plan: Plan, machine: MachineProfile) 
         if bill.stage_before
     ]
     if any(bill.time_basis == "typical" for bill in bills.values()):
-        notes.append("Hours are typical for such a device, as its speed was not measured; they may be several times as many.")
+        notes.append("Times are typical for such a device, as its speed was not measured; they may be several times as long.")
     notes.append(
         f"Not counted: preparing the cases, once, and about {said_bytes(PROGRAM_BYTES)} of memory for the program itself."
     )
@@ -72,7 +72,10 @@ def compare_report(comparison: Comparison, first: str, second: str) -> list[Rend
 def _decision(decision: Decision, *, with_rule: bool) -> RenderableType:
     """The sentence, its rule unless it is that of the sentence before, and what else there was."""
     said = Text()
-    said.append(f"{decision.name.replace('_', ' ').capitalize()}: {decision.choice}.", style="bold")
+    name = (
+        decision.name if "." in decision.name else decision.name.replace("_", " ").capitalize()
+    )  # a field of the plan stays as it is
+    said.append(f"{name}: {decision.choice}.", style="bold")
     said.append(f" {decision.reason}")
     lines = [_prose(said)]
     lines += [_prose(Text(f"Rule: {decision.rule}."), 4)] if with_rule else []

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from autoseg.errors import RunFolderError
 from autoseg.records import Configuration, Dataset, Fingerprint, MachineProfile, Model, Plan, Splits
+from autoseg.records.base import write_texts
 
 PARTS = (
     "dataset.json",
@@ -66,8 +67,8 @@ class RunFolder:
             raise RunFolderError(f"{root} is not a run: it has no plan.json; make one with `autoseg plan DATASET {root}`")
         return cls(root)
 
-    def save(self, record: Dataset | Fingerprint | MachineProfile | Splits | Plan | Model) -> None:
-        """Write a record to its file."""
+    def save(self, *records: Dataset | Fingerprint | MachineProfile | Splits | Plan | Model) -> None:
+        """Write records to their files, in this order, and none before all could be written."""
         names: dict[type, str] = {
             Dataset: "dataset.json",
             Fingerprint: "fingerprint.json",
@@ -76,7 +77,9 @@ class RunFolder:
             Plan: "plan.json",
             Model: "model.json",
         }
-        record.save(self.root / names[type(record)])
+        if any(isinstance(record, Plan) for record in records):
+            (self.root / "plan.json").unlink(missing_ok=True)  # until all are there, this is no run: the old plan is not theirs
+        write_texts({self.root / names[type(record)]: record.text() for record in records})
 
     def dataset(self) -> Dataset:
         """The data set that was planned for."""

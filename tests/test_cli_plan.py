@@ -62,7 +62,7 @@ def test_plan_passes_everything_on(replaced: Any, tmp_path: Path, monkeypatch: p
     table.write_text("name,mm\n")
     plan = replaced("plan", SimpleNamespace())
     words = f"plan data run --preset nnunet --device cuda --memory 24GB --time-budget 1h30m --subjects (\\d+)_ --spacing {table}"
-    words += " --hold-out 0.2 --folds 3 --seed 7 --set a=1 --set b=2 --workers 0 --overwrite --layout msd --splits folds.json"
+    words += " --hold-out 0.2 --folds 3 --seed 7 --set a=1 --set b=2 --workers 0 --overwrite --layout msd"
     words += " --throughput there/machine.json --init-from other"
     assert exit_code(*words.split()) == 0
     (dataset, run), options = plan.call_args
@@ -80,7 +80,7 @@ def test_plan_passes_everything_on(replaced: Any, tmp_path: Path, monkeypatch: p
         "init_from": Path("other"),
         "subjects": r"(\d+)_",
         "spacing": table,
-        "splits": Path("folds.json"),
+        "splits": None,
         "hold_out": 0.2,
         "folds": 3,
         "seed": 7,
@@ -89,6 +89,8 @@ def test_plan_passes_everything_on(replaced: Any, tmp_path: Path, monkeypatch: p
         "overwrite": True,
         "dry_run": False,
     }
+    assert exit_code("plan", "data", "run", "--splits", "folds.json", "--seed", "7") == 0
+    assert (plan.call_args[1]["splits"], plan.call_args[1]["seed"]) == (Path("folds.json"), 7)
 
 
 def test_plan_of_files_passes_everything_on(replaced: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,6 +122,7 @@ def test_plan_of_files_passes_everything_on(replaced: Any, capsys: pytest.Captur
         ("plan data run --time-budget 20", "--time-budget is a duration"),
         ("plan data run --time-budget 20m --epochs 3", "one fixes the length"),
         ("plan data run --plan-from a --init-from b", "give --plan-from or --init-from"),
+        ("plan data run --splits f.json --folds 3", "give --splits or --folds: the file has its own folds"),
         ("plan data run --json --explain", "JSON stands alone"),
         ("plan data run --json --dry-run", "JSON stands alone"),
         ("plan data run --hold-out 0", "--hold-out must be positive"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from autoseg.errors import RunFolderError
+from autoseg.records import Splits
 from autoseg.run_folder import RunFolder
 from tests.learning.cases import small_configuration, small_plan
 
@@ -37,6 +39,24 @@ def test_a_run_is_replaced_only_on_demand(tmp_path: Path) -> None:
         RunFolder.create(tmp_path, overwrite=False)
     assert RunFolder.create(tmp_path, overwrite=True).plan() == plan
     assert RunFolder.open(tmp_path).plan() == plan
+
+
+def test_a_run_that_is_replaced_halfway_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, splits = small_plan(small_configuration()), Splits(rule="r", seed=1, folds=())
+    RunFolder(tmp_path).save(plan)
+    replace = os.replace
+
+    def cut_off(source: Path, target: Path) -> None:
+        if target.name == "plan.json":
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr("autoseg.records.base.os.replace", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        RunFolder(tmp_path).save(splits, plan)
+    with pytest.raises(RunFolderError, match=r"no plan\.json"):
+        RunFolder.open(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["splits.json"]
 
 
 def test_folds_are_those_with_a_checkpoint(tmp_path: Path) -> None:

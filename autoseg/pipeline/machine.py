@@ -11,7 +11,7 @@ from typing import Literal, cast
 from autoseg.errors import PlanError
 from autoseg.parallel import available_cores
 from autoseg.progress import Progress
-from autoseg.records import Configuration, Dataset, MachineProfile, Plan
+from autoseg.records import Configuration, Dataset, MachineProfile, NetworkSpec, Plan, Shape
 from autoseg.run_folder import RunFolder
 from autoseg.stages.plan import PlanOptions, load_preset
 from autoseg.stages.plan.timing import speed_of
@@ -99,22 +99,33 @@ def unseen_machine(device: str, options: PlanOptions, throughput: Path | None) -
 
 
 def plan_and_measure(place: Workplace, make: Callable[[MachineProfile], Plan], progress: Progress) -> tuple[Plan, MachineProfile]:
-    """Plan, measure the very network that was chosen, and plan again, until the choice stands on its own measurement.
+    """Plan, measure the very networks that were chosen, and plan again, until the choice stands on measurements of its own.
 
-    So the predicted time is that of the planned network, not of one like it. Configurations beside the default one are not
-    measured. Ends early when the time for measuring is used up, or when the memory does not suffice.
+    So the predicted time is that of the planned network, not of one like it; of volumes those of the 2D and of the 3D network,
+    which compete. Ends early when the time for measuring is used up; what does not fit the memory is tried once.
     """
     machine = place.profile
     plan = make(machine)
+    tried: set[tuple[NetworkSpec, Shape, int]] = set()
     for _ in range(ROUNDS if place.here else 0):
-        chosen = plan.configurations[plan.default]
-        more = _measured(machine, chosen, place.deadline)
+        more = None
+        for configuration in _competing(plan):
+            key = (configuration.network, configuration.training.patch_size, configuration.training.batch_size)
+            if more is None and key not in tried:
+                tried.add(key)
+                more = _measured(machine, configuration, place.deadline)
         if more is None:
             break
         machine = more
         plan = make(machine)
     progress.advance(1)
     return plan, machine
+
+
+def _competing(plan: Plan) -> list[Configuration]:
+    """The default configuration, and those that could have been it; the stages of a cascade could not."""
+    others = [c for c in plan.configurations.values() if c.previous_stage is None and c.next_stage is None]
+    return sorted(others, key=lambda configuration: configuration.name != plan.default)
 
 
 def _measured(machine: MachineProfile, chosen: Configuration, deadline: float) -> MachineProfile | None:

@@ -135,8 +135,8 @@ def plan(
         _refuse_orphans(folder, decided, chosen)
     # plan.json last: with it the run is whole. The data set after its fingerprint: alone it could be a data set's own file, in
     # which nothing may be planned, and the same command must go through after an interruption.
-    for record in () if dry_run else (facts, found, machine, chosen, decided):
-        folder.save(record)
+    if not dry_run:
+        folder.save(facts, found, machine, chosen, decided)
     return outcome
 
 

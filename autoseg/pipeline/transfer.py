@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from autoseg.errors import PlanError, RunFolderError
+from autoseg.errors import PlanError, RecordError, RunFolderError
 from autoseg.pipeline.trained import trained_configuration, trained_default
 from autoseg.records import Configuration, Dataset, Fingerprint, Plan, Splits, StartingWeights, TrainedFold, Transfer
 from autoseg.run_folder import RunFolder
@@ -48,7 +48,7 @@ def open_source(plan_from: Path | None, init_from: Path | None, run: Path) -> Op
     Raises:
         PlanError: both are given, or the run is the one that is planned.
         RunFolderError: there is no such run, or none of its folds can be used.
-        RecordError: its plan has faults.
+        RecordError: its plan has faults, or its weights are damaged.
     """
     given = init_from or plan_from
     if given is None:
@@ -74,6 +74,13 @@ def open_source(plan_from: Path | None, init_from: Path | None, run: Path) -> Op
     if missing := [fold.weights for fold in folds if not (root / fold.weights).is_file()]:
         raise RunFolderError(
             f"{given} lacks the weights that its model.json names ({', '.join(missing)}); copy the whole run again"
+        )
+    from autoseg.engines.weights import file_sha256  # which imports torch
+
+    if damaged := [fold.weights for fold in folds if file_sha256(root / fold.weights) != fold.sha256]:
+        raise RecordError(
+            f"{given}: these weights are not those that its model.json names, or are damaged: {', '.join(damaged)}; "
+            "copy the whole run again"
         )
     return OpenedRun(folder, plan, "init", configuration, folds)
 

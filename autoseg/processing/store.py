@@ -5,7 +5,7 @@ A case `<id>` is four files in a folder:
     <id>.image.b2nd      float32 (C, *spatial), blosc2, in chunks of blocks
     <id>.labels.b2nd     int8 or int16 (*spatial), in the same chunks
     <id>.locations.npz   for each label value that occurs, int32 (n, rank) voxels of it; `annotated` where a label is ignored
-    <id>.json            shape, placement and a digest; written last, so a case that has it is whole
+    <id>.json            shape, placement, a digest, and the sizes of the other files; written last, so a case that has it is whole
 
 blosc2 reads a chunk as a whole once a patch needs more than a quarter of its blocks (measured), so the size of chunks decides
 on how much is read, see `chunk_shape`.
@@ -21,7 +21,7 @@ from functools import cached_property, lru_cache
 from itertools import product
 from math import ceil, prod
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import blosc2
 import numpy as np
@@ -42,12 +42,16 @@ _MEDIUM_CASE_BYTES = 4 * 1024 * 1024  # and one up to this if the patch is a goo
 _DEFAULT_PATCH = {2: (512, 512), 3: (128, 128, 128)}
 _LEFTOVER_AFTER_SECONDS = 600  # a temporary file this old belongs to no living writer
 _ANNOTATED_NAME = "annotated"
+_FILES = (".image.b2nd", ".labels.b2nd", ".locations.npz")
 
 
 class CaseRecord(Record):
     """`<id>.json`; `made_from` is a digest of what the case was made from, and how."""
 
+    FORMAT: ClassVar[int] = 2
+    format: int = 2
     made_from: str
+    bytes: tuple[int, int, int]  # of the files in `_FILES`: a copy that was cut short shows
     channels: int
     shape: Shape
     placement: Placement
@@ -163,7 +167,9 @@ def write_case(
     _write(folder / f"{case}.image.b2nd", lambda path: _write_array(path, image, (1, *chunk), (1, *block_shape(chunk))))
     _write(folder / f"{case}.labels.b2nd", lambda path: _write_array(path, narrow, chunk, block_shape(chunk)))
     _write(folder / f"{case}.locations.npz", lambda path: _write_locations(path, locations))
-    record = CaseRecord(made_from=digest, channels=len(image), shape=shape, placement=placement)
+    image_bytes, label_bytes, location_bytes = ((folder / f"{case}{suffix}").stat().st_size for suffix in _FILES)
+    sizes = (image_bytes, label_bytes, location_bytes)
+    record = CaseRecord(made_from=digest, bytes=sizes, channels=len(image), shape=shape, placement=placement)
     _write(folder / f"{case}.json", lambda path: path.write_text(record.model_dump_json() + "\n", encoding="utf-8"))
 
 
@@ -182,16 +188,22 @@ def open_case(folder: Path, case: str) -> PreparedCase:
 
 def is_complete(folder: Path, case: str, digest: str) -> bool:
     """Whether the case is there as a whole and was made from what `digest` says."""
-    files = [folder / f"{case}{suffix}" for suffix in (".json", ".image.b2nd", ".labels.b2nd", ".locations.npz")]
+    files = [folder / f"{case}{suffix}" for suffix in _FILES]
     try:
-        return all(file.is_file() for file in files) and CaseRecord.load(files[0]).made_from == digest
-    except RecordError:
+        record = CaseRecord.load(folder / f"{case}.json")
+        return record.made_from == digest and all(
+            file.stat().st_size == size for file, size in zip(files, record.bytes, strict=True)
+        )
+    except (RecordError, FileNotFoundError):
         return False
 
 
-def is_stale(folder: Path, case: str) -> bool:
-    """Of a case that is not complete: whether it had been, so that it was made from something else."""
-    return (folder / f"{case}.json").is_file()
+def is_stale(folder: Path, case: str, digest: str) -> bool:
+    """Whether the case had been stored as a whole, but was made from something else."""
+    try:
+        return CaseRecord.load(folder / f"{case}.json").made_from != digest
+    except RecordError:
+        return False
 
 
 def remove_leftovers(folder: Path, older_than_seconds: float = _LEFTOVER_AFTER_SECONDS) -> int:

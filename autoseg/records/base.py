@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -40,7 +41,11 @@ class Record(Part):
 
     def save(self, path: Path) -> None:
         """Write as JSON, atomically."""
-        write_text(path, self.model_dump_json(indent=1) + "\n")
+        write_text(path, self.text())
+
+    def text(self) -> str:
+        """As it stands in its file."""
+        return self.model_dump_json(indent=1) + "\n"
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -51,30 +56,40 @@ class Record(Part):
         """
         text = _read(path)
         try:
-            content = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise RecordError(f"{path} is not a valid {cls.__name__} record: it is not JSON ({error})") from error
+            content = json.loads(text, object_pairs_hook=_with_unique_keys)
+        except RecursionError as error:
+            raise RecordError(f"{path} is not a valid {cls.__name__} record: it is nested too deeply") from error
+        except ValueError as error:
+            raise RecordError(f"{path} is not a valid {cls.__name__} record: it is no proper JSON ({error})") from error
         found = content.get("format", cls.FORMAT) if isinstance(content, dict) else cls.FORMAT
         if isinstance(found, int) and found != cls.FORMAT:
             raise RecordError(f"{path} has format {found}, this version reads {cls.FORMAT}; {cls.OTHER_FORMAT}")
         if faults := cls.faults_in(content):
             listed = "\n".join(f"  {fault}" for fault in faults)
             raise RecordError(f"{path} is not a valid {cls.__name__} record:\n{listed}")
-        return cls.model_validate_json(text)
+        return cls.model_validate_json(text, strict=True)
 
     @classmethod
     def faults_in(cls, content: Any) -> list[str]:
         """All faults of a file's content, each as `path: what is wrong`; empty when it is valid."""
         try:
-            cls.model_validate(content)
+            cls.model_validate_json(json.dumps(content), strict=True)
         except ValidationError as error:
             return field_faults(cls, error)
         return []
 
 
+def _with_unique_keys(pairs: list[tuple[str, object]]) -> object:
+    """Of two values for one key, JSON would silently take the last."""
+    keys = [key for key, _ in pairs]
+    if twice := [key for key in dict.fromkeys(keys) if keys.count(key) > 1]:
+        raise ValueError(f"keys that stand twice in one object: {', '.join(twice)}")
+    return dict(pairs)
+
+
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # editors on Windows put a mark in front
     except FileNotFoundError as error:
         raise RecordError(f"{path} does not exist") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -83,11 +98,19 @@ def _read(path: Path) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file so that it is either whole or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    write_texts({path: text})
+
+
+def write_texts(texts: Mapping[Path, str]) -> None:
+    """Write files that belong together: none is replaced before all could be written."""
+    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}.part") for path in texts}
     try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
+        for path, text in texts.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary[path].write_text(text, encoding="utf-8")
+        for path in texts:
+            os.replace(temporary[path], path)
     except BaseException:
-        temporary.unlink(missing_ok=True)  # half of it, where the disk is full or someone stopped the program
+        for part in temporary.values():  # half of it, where the disk is full or someone stopped the program
+            part.unlink(missing_ok=True)
         raise

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
 from autoseg.records.base import Part, Record, Shape
 from autoseg.records.plan import NetworkSpec
 
@@ -13,10 +15,10 @@ class Throughput(Part):
 
     network: NetworkSpec
     patch_size: Shape
-    batch_size: int
-    step_seconds: float  # forward, backward and optimiser
-    forward_seconds: float  # of the batch, without gradients
-    data_seconds: float  # to augment the batch, where that happens in the training process; else 0
+    batch_size: PositiveInt
+    step_seconds: PositiveFloat  # forward, backward and optimiser
+    forward_seconds: PositiveFloat  # of the batch, without gradients
+    data_seconds: NonNegativeFloat  # to augment the batch, where that happens in the training process; else 0
     peak_bytes: int | None  # of memory, beyond what the process held before; None where it cannot be told
 
 
@@ -27,7 +29,7 @@ class MachineProfile(Record):
     format: int = 2
     device: Literal["cpu", "cuda", "mps"]
     name: str
-    cores: int
-    memory_bytes: int
+    cores: NonNegativeInt
+    memory_bytes: PositiveInt
     precision: Literal["float32", "bfloat16", "float16"]
     throughput: tuple[Throughput, ...] = ()

@@ -31,7 +31,7 @@ class Predictions(Record):
     configuration: str
     folds: tuple[str, ...]
     weights: tuple[str, ...] = ()  # SHA-256 of each fold's weights, so that a prediction is only continued by the same model
-    inference: str = ""  # digest of how the model was applied
+    inference: str = ""  # how the model was applied: digest of its settings, and the size of the windows
     device: str
     targets: tuple[Structure, ...]
     derived: tuple[Structure, ...]

@@ -124,7 +124,7 @@ def predict_cases(  # noqa: PLR0913  what a caller may wish of a prediction, eac
         configuration=configuration.name,
         folds=folds,
         weights=engine.weights,
-        inference=configuration.inference.digest(),
+        inference=f"{configuration.inference.digest()} {'x'.join(map(str, configuration.training.patch_size))}",
         device=str(engine.device),
         targets=plan.targets,
         derived=plan.derived,

@@ -65,7 +65,7 @@ def preprocess(
     jobs = _jobs(dataset, cases, configuration, folder)
     remove_leftovers(folder)
     pending = [job for job in jobs if not is_complete(folder, job.case.id, job.digest)]
-    stale = tuple(job.case.id for job in pending if is_stale(folder, job.case.id))
+    stale = tuple(job.case.id for job in pending if is_stale(folder, job.case.id, job.digest))
     before = len(jobs) - len(pending)
     if before:
         log.info("%d of %d cases are prepared already", before, len(jobs))

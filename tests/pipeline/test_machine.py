@@ -65,6 +65,30 @@ def test_the_plan_stands_on_a_measurement_of_its_own_network(measured: list[Netw
     assert planned(machine) == plan
 
 
+def test_of_volumes_both_networks_that_compete_are_measured(measured: list[NetworkSpec]) -> None:
+    def volumes(machine: MachineProfile) -> Plan:
+        records = make_records(rank=3, shape=(60, 80, 80), spacings=((1.0, 1.0, 1.0),) * 10, thickness=8.0)
+        return make_plan(*records, machine, PlanOptions(time_budget_seconds=1200))
+
+    place = Workplace(LAPTOP, here=True, deadline=time.monotonic() + 1000)
+    plan, machine = plan_and_measure(place, volumes, SilentProgress())
+    assert len(machine.throughput) == len(LAPTOP.throughput) + len(measured)
+    for name in ("2d", "3d_fullres"):
+        chosen = plan.configurations[name]
+        speed = speed_of(machine, chosen.network.rank)
+        assert speed.probe_of(chosen.network, chosen.training.patch_size, chosen.training.batch_size) is not None
+
+
+def test_a_network_too_large_to_measure_is_tried_once(measured: list[NetworkSpec], monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(spec: NetworkSpec, *_: object) -> Throughput:
+        measured.append(spec)
+        raise MemoryError
+
+    monkeypatch.setattr(probe, "measure", measure)
+    plan, machine = plan_and_measure(Workplace(LAPTOP, here=True, deadline=time.monotonic() + 1000), planned, SilentProgress())
+    assert (plan, machine) == (planned(LAPTOP), LAPTOP) and len(measured) == 1
+
+
 def test_no_time_is_left_to_measure(measured: list[NetworkSpec]) -> None:
     plan, machine = plan_and_measure(Workplace(LAPTOP, here=True, deadline=time.monotonic()), planned, SilentProgress())
     assert (plan, machine, measured) == (planned(LAPTOP), LAPTOP, [])

@@ -276,18 +276,19 @@ def test_epochs_edited_by_hand_are_trained(heads: Path, tmp_path: Path, device: 
 def test_a_plan_that_was_cut_off_can_be_made_again(
     heads: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int
 ) -> None:
-    """As where the disk was full: after any number of its files the same command goes through."""
-    save, saved = RunFolder.save, []
+    """As where the program was killed: after any number of its files the same command goes through."""
+    replace, replaced = os.replace, []
 
-    def cut_off(folder: RunFolder, record: Any) -> None:
-        if len(saved) == written:
-            raise OSError(28, "No space left on device")
-        saved.append(record)
-        save(folder, record)
+    def cut_off(source: Path, target: Path) -> None:
+        if len(replaced) == written:
+            raise KeyboardInterrupt
+        replaced.append(target)
+        replace(source, target)
 
-    monkeypatch.setattr(RunFolder, "save", cut_off)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr("autoseg.records.base.os.replace", cut_off)
+    with pytest.raises(KeyboardInterrupt):
         pipeline.plan(heads, tmp_path / "run", preset="nnunet", folds=3)
     monkeypatch.undo()
+    assert len(list((tmp_path / "run").iterdir())) == written
     pipeline.plan(heads, tmp_path / "run", preset="nnunet", folds=3)
     assert (tmp_path / "run" / "plan.json").is_file()

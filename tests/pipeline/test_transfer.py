@@ -122,7 +122,7 @@ def test_a_network_without_its_weights(source: Path, outlines: Path, tmp_path: P
 
 def test_runs_that_cannot_be_a_source(run: Path, heads: Path, tmp_path: Path) -> None:
     def refusal(target: Path, **options: object) -> str:
-        with pytest.raises((PlanError, RunFolderError)) as caught:
+        with pytest.raises((PlanError, RecordError, RunFolderError)) as caught:
             pipeline.plan(heads, target, **PLAN, **options)
         assert not (tmp_path / "new").exists()
         return str(caught.value)
@@ -134,7 +134,10 @@ def test_runs_that_cannot_be_a_source(run: Path, heads: Path, tmp_path: Path) ->
     edit(run, "plan.json", {"configurations": {"2d": {"preparation": {"crop_to_nonzero": False}}}})
     assert "preparation of 2d changed in plan.json since" in refusal(new, init_from=run)
     edit(run, "plan.json", {"configurations": {"2d": {"preparation": {"crop_to_nonzero": True}}}})
-    (run / "models" / "2d" / "fold_0" / "weights.safetensors").unlink()
+    weights = run / "models" / "2d" / "fold_0" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    assert "damaged: models/2d/fold_0/weights.safetensors; copy" in refusal(new, init_from=run)
+    weights.unlink()
     assert "lacks the weights that its model.json names (models/2d/fold_0/weights.safetensors)" in refusal(new, init_from=run)
     edit(run, "model.json", {"configurations": []})
     assert "has no fold that is trained to its end" in refusal(new, init_from=run)

@@ -17,6 +17,7 @@ from autoseg.processing.store import (
     block_shape,
     chunk_shape,
     is_complete,
+    is_stale,
     open_case,
     remove_leftovers,
     sample_locations,
@@ -104,6 +105,20 @@ def test_an_interrupted_replacement_is_not_taken_for_whole(tmp_path: Path, monke
     with pytest.raises(RunFolderError, match="a is not prepared"):
         open_case(tmp_path, "a")
     assert not list(tmp_path.glob(".*.part"))
+
+
+@pytest.mark.parametrize("part", ["image.b2nd", "labels.b2nd", "locations.npz"])
+def test_a_copy_that_was_cut_short_is_incomplete(tmp_path: Path, part: str) -> None:
+    image, labels = _case((10, 10))
+    _write(tmp_path, "a", image, labels, digest="d")
+    file = tmp_path / f"a.{part}"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1])
+    assert not is_complete(tmp_path, "a", "d") and not is_stale(tmp_path, "a", "d")
+    file.unlink()
+    assert not is_complete(tmp_path, "a", "d") and not is_stale(tmp_path, "a", "d")
+    file.write_bytes(whole)
+    assert is_complete(tmp_path, "a", "d") and is_stale(tmp_path, "a", "other")
 
 
 def test_a_damaged_record_is_incomplete(tmp_path: Path) -> None:

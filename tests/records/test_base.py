@@ -8,6 +8,7 @@ import pytest
 
 from autoseg.errors import RecordError
 from autoseg.records import Fold, Splits, write_text
+from autoseg.records.base import write_texts
 
 
 def splits() -> Splits:
@@ -44,6 +45,40 @@ def test_missing_cut_and_foreign_files(tmp_path: Path) -> None:
     splits().model_copy(update={"format": 2}).save(path)
     with pytest.raises(RecordError, match="format 2"):
         Splits.load(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"format": 1, "rule": "r", "seed": "2", "folds": []}', 'seed: must be a whole number, not "2"'),
+        ('{"format": 1, "rule": "r", "seed": 2.0, "folds": []}', "seed: must be a whole number, not 2.0"),
+        ('{"format": 1, "rule": "r", "seed": true, "folds": []}', "seed: must be a whole number, not true"),
+        ('{"format": 1, "rule": "r", "seed": 2, "seed": 3, "folds": []}', "keys that stand twice in one object: seed"),
+        ('{"format": 1, "rule": ' + "[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_nothing_is_taken_for_what_it_is_not(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "splits.json"
+    path.write_text(text)
+    with pytest.raises(RecordError, match=message):
+        Splits.load(path)
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    splits().save(tmp_path / "splits.json")
+    text = (tmp_path / "splits.json").read_text(encoding="utf-8")
+    (tmp_path / "splits.json").write_text(text, encoding="utf-8-sig")
+    assert Splits.load(tmp_path / "splits.json") == splits()
+
+
+def test_files_that_belong_together_are_replaced_together(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.txt", tmp_path / "second.txt"
+    write_text(first, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_texts({first: "new", second: "\ud800"})
+    assert first.read_text() == "old" and list(tmp_path.iterdir()) == [first]
+    write_texts({first: "new", second: "new"})
+    assert first.read_text() == second.read_text() == "new" and len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:

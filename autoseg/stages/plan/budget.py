@@ -1,9 +1,10 @@
 """Fit a training into a wall time: choose the grid, the patch, the width and the batch so that training converges.
 
 All combinations of a few widths, grids, patches and batches are priced with the machine's measured speed. Each leaves time
-for a number of steps, and is expected to lose some Dice: for want of steps (a power law), of width, of pixels across the
-thinnest structure, of what a patch shows, of neighbouring slices. The smallest sum wins. The numbers are in the preset, the experiment
-behind them in `docs/planning.md`.
+for a number of steps, and is expected to lose some Dice: for want of steps (a power law, and for every structure
+a number of steps before which it is not found at all), of width, of pixels across the thinnest structure, of what a patch
+shows, of neighbouring slices. The smallest sum wins. The numbers are in the preset, the experiment behind them in
+`docs/planning.md`.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
-from math import inf, log2, prod
+from math import inf, log2, prod, sqrt
+from statistics import fmean
 
 from autoseg.errors import PlanError
 from autoseg.records import Configuration, InferenceSpec, MachineProfile, NetworkSpec, Shape, Spacing
 from autoseg.records.plan import NetworkFamily
 from autoseg.stages.plan.inputs import PlanInputs
 from autoseg.stages.plan.patch import largest_patch, largest_patch_2015
-from autoseg.stages.plan.presets import BudgetRule, SizeRule
+from autoseg.stages.plan.presets import BudgetRule, Losses, SizeRule
 from autoseg.stages.plan.spacing import Extent, coarsened, extent_to_show, median_shape, structure_extent
 from autoseg.stages.plan.timing import Memory, Speed, memory_of, speed_of, training_step_seconds, validation_seconds
 from autoseg.stages.plan.topology import MOST_FEATURES_2015, WIDTH_2015, Topology, network_of
@@ -135,16 +137,32 @@ def loss_terms(task: Task, candidate: Candidate) -> dict[str, float]:
     A patch larger than what it needs to show counts as a larger batch. Coarsening costs nothing where no thickness was measured.
     """
     losses, thickness = task.rule.losses, task.inputs.thickness
-    views = candidate.batch_size * max(1.0, prod(candidate.patch_size) / prod(candidate.extent))
-    counted = candidate.steps * (views / SMALLEST_BATCH) ** losses.batch_exponent
+    counted = candidate.steps * _worth(losses, candidate)
+    late = [(onset / candidate.steps) ** losses.onset_exponent for _, onset in onsets(task, candidate)]
     pixels = inf if thickness is None else thickness / min(candidate.spacing[-task.rank :])
     return {
         "steps": losses.steps * (1000 / counted) ** losses.steps_exponent,
         "width": losses.width * 16 / candidate.network.features[0],
         "grid": losses.thickness / pixels,
         "patch": losses.patch * log2(1 / candidate.coverage),
+        "onset": fmean(min(1.0, loss) for loss in late) if late else 0.0,
         "slices": losses.slices if task.rank < task.inputs.rank else 0.0,
     }
+
+
+def onsets(task: Task, candidate: Candidate) -> list[tuple[str, float]]:
+    """Targets, and the steps after which each is found: the more, the smaller its part of the images and the narrower the network.
+
+    Empty where sizes were not measured.
+    """
+    at_once = task.rule.losses.onset / (candidate.network.features[0] * _worth(task.rule.losses, candidate))
+    return [(name, at_once / sqrt(share)) for name, share in task.inputs.shares]
+
+
+def _worth(losses: Losses, candidate: Candidate) -> float:
+    """Steps with a batch of two that one step counts for."""
+    views = candidate.batch_size * max(1.0, prod(candidate.patch_size) / prod(candidate.extent))
+    return float((views / SMALLEST_BATCH) ** losses.batch_exponent)
 
 
 def allowed_coarsenings(task: Task) -> tuple[float, ...]:
@@ -158,7 +176,8 @@ def allowed_coarsenings(task: Task) -> tuple[float, ...]:
     if thickness is None:
         return task.rule.coarsenings if task.least_share else (1.0,)
     finest = min(task.spacing[-task.rank :])
-    return tuple(c for c in task.rule.coarsenings if c == 1 or thickness / (finest * c) >= task.rule.thickness_pixels)
+    fine = tuple(c for c in task.rule.coarsenings if c == 1 or thickness / (finest * c) >= task.rule.thickness_pixels)
+    return fine or (min(task.rule.coarsenings),)
 
 
 def steps_in(task: Task, step_seconds: float, validation: float) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from statistics import median
+from statistics import mean, median
 from typing import TypeVar
 
 import numpy as np
@@ -46,6 +46,7 @@ class PlanInputs:
     thickness: float | None = None
     thinnest: str = ""
     thickest: float | None = None
+    shares: tuple[tuple[str, float], ...] = ()  # targets and the part of the cropped images they take, mean over cases
     turned: int = 0  # cases whose axes were reordered to the canonical orientation
     oriented: int = 0  # cases with a known orientation other than the canonical one
 
@@ -92,9 +93,21 @@ def inputs_from(dataset: Dataset, fingerprint: Fingerprint, splits: Splits, pres
         thickness=thickness,
         thinnest=thinnest,
         thickest=max((float(np.percentile(values, 95)) for values in found.values()), default=None),
+        shares=_shares(dataset, cases),
         turned=sum(order != tuple(range(dataset.rank)) for order in orders),
         oriented=sum(case.orientation not in (None, "LPS") for case in cases) if oriented else 0,
     )
+
+
+def _shares(dataset: Dataset, cases: Sequence[CaseFacts]) -> tuple[tuple[str, float], ...]:
+    """Of targets that occur; cases that lack one count, since nothing is learned about it from them."""
+    found = []
+    for target in dataset.targets:
+        sizes = [(case.structures.get(target.name), prod(case.shape_after_crop)) for case in cases]
+        share = mean(0.0 if size is None else size.pixels / voxels for size, voxels in sizes)
+        if share > 0:
+            found.append((target.name, share))
+    return tuple(found)
 
 
 def _training_cases(fingerprint: Fingerprint, splits: Splits) -> list[CaseFacts]:

@@ -9,7 +9,7 @@ Nothing else is derived anew: what is set is what is trained, and the plan says 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, cast, get_args
 
 from autoseg.errors import PlanError
@@ -45,7 +45,7 @@ def taken_family(overrides: tuple[str, ...]) -> tuple[NetworkFamily | None, tupl
         else:
             faults.append(f"--set {text}: there is no such network; choose {', '.join(get_args(NetworkFamily))}")
     if faults:
-        raise PlanError("\n".join(faults))
+        raise PlanError("\n".join([*faults, *_unknown_keys(rest)]))
     return family, tuple(rest)
 
 
@@ -82,6 +82,11 @@ def refuse_unknown_keys(overrides: tuple[str, ...]) -> None:
     Raises:
         PlanError: keys that no plan has; all are listed.
     """
+    if faults := _unknown_keys(overrides):
+        raise PlanError("\n".join(faults))
+
+
+def _unknown_keys(overrides: Sequence[str]) -> list[str]:
     faults = []
     for text in overrides:
         name = text.partition(".")[0]
@@ -89,8 +94,7 @@ def refuse_unknown_keys(overrides: tuple[str, ...]) -> None:
             _parsed(text, () if name in SECTIONS else (name,))  # whether the plan has that configuration is not known yet
         except PlanError as error:
             faults.append(str(error))
-    if faults:
-        raise PlanError("\n".join(faults))
+    return faults
 
 
 def _parsed(text: str, configurations: Collection[str]) -> tuple[str | None, str, str, str]:

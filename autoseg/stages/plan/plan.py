@@ -43,6 +43,8 @@ def make_plan(
     if source is not None:
         preset = with_axes_of(source.configuration, preset)
     inputs = inputs_from(dataset, fingerprint, splits, preset)
+    if source is not None and source.transfer.mode == "init" and source.transfer.same_structures:
+        inputs = replace(inputs, shares=())  # the weights that it starts from know them: none is found late
     if source is not None:
         options = replace(options, source=fitted_source(source, inputs, options))
     configurations = plan_configurations(inputs, machine, options, preset)

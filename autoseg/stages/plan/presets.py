@@ -6,7 +6,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from autoseg.errors import PlanError
 from autoseg.records import Part, Record
@@ -14,6 +14,7 @@ from autoseg.records.plan import NetworkFamily
 
 Rank = Annotated[int, Field(ge=2, le=3)]
 PerRank = dict[Rank, int]
+ChoicesPerRank = Annotated[dict[Rank, Annotated[tuple[PositiveInt, ...], Field(min_length=1)]], Field(min_length=2)]
 
 
 class SizeRule(Part):
@@ -36,15 +37,15 @@ class SizeRule(Part):
 class LengthRule(Part):
     """Length of a training that is not solved for."""
 
-    epochs: int
-    steps_per_epoch: int
-    validation_steps: int
+    epochs: PositiveInt
+    steps_per_epoch: PositiveInt
+    validation_steps: NonNegativeInt
 
 
 class Losses(Part):
     """Dice that a training is expected to fall short of what the data set allows, by what it lacks.
 
-    The sum of these terms is what planning in time makes small. They were fitted to the study in `docs/planning.md`.
+    The sum of these terms is what planning in time makes small. They were set by hand after the study in `docs/planning.md`.
     """
 
     steps: float  # after 1000 optimiser steps with a batch of two
@@ -53,24 +54,26 @@ class Losses(Part):
     width: float  # at width 16; in proportion to 1 / width
     thickness: float  # where the thinnest structure is one pixel thick; in proportion to 1 / thickness
     patch: float  # for every halving of the part that a patch shows
+    onset: NonNegativeFloat  # steps after which a structure is found, times the width and the root of its part of the images
+    onset_exponent: PositiveFloat  # how sharply it is missed before
     slices: float  # of a 2D network on volumes, which does not see neighbouring slices
 
 
 class BudgetRule(Part):
     """How a training is fitted into a wall time. Reasons for the numbers stand in `plans/README.md`."""
 
-    default_seconds: float  # on a CPU, per fold
-    startup_seconds: float
-    slack: float  # part of the budget that is left unplanned
-    steps_minimum: int  # below this a training hardly begins to converge, and the losses say nothing
-    steps_enough: int  # never more than these
-    widths: tuple[int, ...]
-    coarsenings: tuple[float, ...]
-    patch_voxels: dict[Rank, tuple[int, ...]]  # limits to try; images below the smallest one are never cut
-    batches: dict[Rank, tuple[int, ...]]
+    default_seconds: PositiveFloat  # on a CPU, per fold
+    startup_seconds: NonNegativeFloat
+    slack: Annotated[float, Field(ge=0, lt=1)]  # part of the budget that is left unplanned
+    steps_minimum: PositiveInt  # below this a training hardly begins to converge, and the losses say nothing
+    steps_enough: PositiveInt  # never more than these
+    widths: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+    coarsenings: Annotated[tuple[Annotated[float, Field(ge=1)], ...], Field(min_length=1)]
+    patch_voxels: ChoicesPerRank  # limits to try; images below the smallest one are never cut
+    batches: ChoicesPerRank
     thickness_pixels: float  # the median thickness of the thinnest structure keeps this many pixels
-    epoch_seconds: float  # a journal line about this often
-    steps_per_epoch: tuple[int, ...]
+    epoch_seconds: PositiveFloat  # a journal line about this often
+    steps_per_epoch: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
     validation_share: float  # validation steps per optimiser step
     mirroring_share: float  # mirror in inference when the fold's validation then takes at most this part of the budget
     export_seconds: float  # per validation case
@@ -86,7 +89,7 @@ class Preset(Record):
     fit_machine: bool
     canonical_orientation: bool  # 3D data
     physical_spacing_2d: bool  # 2D images are brought to the median pixel size in mm where it is known
-    memory_share: float  # of the machine's memory that a training may fill
+    memory_share: Annotated[float, Field(gt=0, le=1)]  # of the machine's memory that a training may fill
     size: SizeRule
     length: LengthRule
     budget: BudgetRule | None

@@ -88,6 +88,8 @@ class _Said:
         if form == "time":
             return said_seconds(value)
         if form == "%":
+            if 0 < value < 1e-6:
+                return "less than 0.0001%"
             return f"{value:.0%}" if value >= 0.005 or not value else f"{100 * value:.1g}%"  # a little is not nothing
         if form.startswith("#"):
             one, _, many = form[1:].partition("/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 
 import pytest
 
@@ -74,6 +75,7 @@ def make_records(
     shape: tuple[int, ...] = (540, 800),
     spacings: tuple[tuple[float, ...] | None, ...] = ((0.2, 0.2),) * N,
     thickness: float = 200.0,
+    share: float = 0.25,
     orientation: str | None = None,
     channels: tuple[str, ...] = ("ultrasound",),
     crop: tuple[int, ...] | None = None,
@@ -97,7 +99,7 @@ def make_records(
             spacing_mm=spacing,
             orientation=orientation,
             shape_after_crop=crop or shape,
-            structures={"head": StructureSize(pixels=1000, size=None, thickness=thickness)},
+            structures={"head": StructureSize(pixels=round(share * prod(shape)), size=None, thickness=thickness)},
             intensities=None,
             content_hash=i,
         )

@@ -10,7 +10,7 @@ import pytest
 from autoseg.errors import PlanError
 from autoseg.records import Dataset, Fingerprint, MachineProfile, Splits
 from autoseg.stages.plan import inputs_from, load_preset
-from autoseg.stages.plan.budget import Task, allowed_coarsenings, expected_loss, fit_to_time, loss_terms, steps_in
+from autoseg.stages.plan.budget import Task, allowed_coarsenings, expected_loss, fit_to_time, loss_terms, onsets, steps_in
 
 Records = tuple[Dataset, Fingerprint, Splits]
 PRESET = load_preset("default")
@@ -66,6 +66,37 @@ def test_losses_by_hand(task: Task) -> None:
     )
     assert loss_terms(task, half)["patch"] == pytest.approx(0.02)
     assert expected_loss(task, half) == pytest.approx(sum(loss_terms(task, half).values()))
+
+
+def test_steps_until_a_structure_is_found_by_hand(task: Task) -> None:
+    """1250 / (width x root of its part of the images) steps with a batch of two; before, it is missed with the fourth power."""
+    chosen, _ = fit_to_time(task)
+    two = replace(task, inputs=replace(task.inputs, shares=(("large", 0.25), ("small", 0.01))))
+    whole = replace(
+        chosen,
+        batch_size=2,
+        steps=2500,
+        patch_size=(100, 80),
+        median=(100.0, 80.0),
+        extent=(100.0, 80.0),
+        network=chosen.network.model_copy(update={"features": (10, 20)}),
+    )
+    assert dict(onsets(two, whole)) == pytest.approx({"large": 250.0, "small": 1250.0})
+    assert loss_terms(two, whole)["onset"] == pytest.approx((0.1**4 + 0.5**4) / 2)
+    assert loss_terms(two, replace(whole, steps=500))["onset"] == pytest.approx((0.5**4 + 1) / 2)
+    narrow = replace(whole, network=chosen.network.model_copy(update={"features": (5, 10)}))
+    assert dict(onsets(two, narrow)) == pytest.approx({"large": 500.0, "small": 2500.0})
+    assert dict(onsets(two, replace(whole, batch_size=8))) == pytest.approx({"large": 125.0, "small": 625.0})
+    unknown = replace(task, inputs=replace(task.inputs, shares=()))
+    assert onsets(unknown, whole) == [] and loss_terms(unknown, whole)["onset"] == 0
+
+
+def test_a_small_structure_buys_steps(task: Task) -> None:
+    def steps(share: float) -> int:
+        inputs = replace(task.inputs, thickness=2.0, shares=(("small", share),))  # 10 pixels
+        return fit_to_time(replace(task, seconds=60, inputs=inputs))[0].steps
+
+    assert steps(0.002) > 1.5 * steps(0.25)
 
 
 def test_more_time_buys_finer_grids_and_wider_networks(task: Task) -> None:

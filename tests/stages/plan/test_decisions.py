@@ -61,6 +61,8 @@ def machines(laptop: MachineProfile, gpu: MachineProfile) -> dict[str, MachinePr
         ("length", BASE, {"options": PlanOptions(epochs=7)}),
         ("length", BASE, {"speed": 0.9}),
         ("length", BASE, {"cases": 5}),
+        ("length", BASE, {"records": {"share": 0.01}}),
+        ("width", BASE, {"records": {"share": 0.0001}}),
         ("length", BY_RULE, {"options": PlanOptions(epochs=7)}),
         ("memory", BASE, {"memory": 7 * 10**9}),
         ("memory", BASE, {"options": PlanOptions(time_budget_seconds=1200, memory_bytes=3e9)}),
@@ -100,6 +102,12 @@ def test_sentences_hold_the_numbers_of_the_data(machines: dict[str, MachineProfi
     assert "5% of 10 cases" in of(BY_RULE, "batch")
     assert "20 min, less 5% in reserve" in of(BASE, "length") and "to validate 2 cases" in of(BASE, "length")
     assert "4.8 GB may be used" in of(BASE, "memory"), "0.6 of 8 GB"
+    assert "head, which takes 25% of an image on average, begins to be found after some" in of(BASE, "length")
+    tiny = Facts(records={"share": 3e-6}, speed=0.1, options=PlanOptions(time_budget_seconds=90))
+    assert "Expect to miss head: head, which takes 0.0002% of an image on average, begins to" in of(tiny, "length"), (
+        "1 of 432,000 pixels"
+    )
+    assert "Expect to miss head" in of(replace(tiny, options=PlanOptions(epochs=20)), "length")
     assert "expect poor masks" in of(Facts(options=PlanOptions(time_budget_seconds=20), speed=0.2), "length")
 
 

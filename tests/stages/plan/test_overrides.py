@@ -87,6 +87,9 @@ def test_all_faults_are_listed_at_once(plan_with: Callable[..., Plan]) -> None:
     with pytest.raises(PlanError) as error:
         plan_with("training.nothing=1", "training.epochs=-1", "2d.training.patch_size=10,10")
     assert len(str(error.value).splitlines()) == 4  # epochs are wrong in both configurations
+    with pytest.raises(PlanError) as error:
+        plan_with("network.family=none", "training.nothing=1", "nothing=1")
+    assert len(str(error.value).splitlines()) == 3
 
 
 def test_epochs_that_are_set_are_not_amended_to_a_time(records: Callable[..., Records], laptop: MachineProfile) -> None:

@@ -45,3 +45,21 @@ def test_a_preset_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text(json.dumps({**data, "speed": 3}))
     with pytest.raises(RecordError, match="speed"):
         load_preset(str(tmp_path / "bad.json"))
+
+
+@pytest.mark.parametrize(
+    ("section", "changes", "message"),
+    [
+        ("", {"memory_share": 7}, "memory_share: Input should be less than or equal to 1, not 7"),
+        ("length", {"epochs": 0}, "length.epochs: Input should be greater than 0, not 0"),
+        ("budget", {"slack": 1}, "budget.slack: Input should be less than 1, not 1"),
+        ("budget", {"widths": []}, "budget.widths"),
+        ("budget", {"coarsenings": [0.5]}, "budget.coarsenings.0: Input should be greater than or equal to 1, not 0.5"),
+    ],
+)
+def test_numbers_that_make_no_plan(tmp_path: Path, section: str, changes: dict[str, object], message: str) -> None:
+    data = load_preset("default").model_dump(mode="json")
+    (data[section] if section else data).update(changes)
+    (tmp_path / "bad.json").write_text(json.dumps(data))
+    with pytest.raises(RecordError, match=message):
+        load_preset(str(tmp_path / "bad.json"))

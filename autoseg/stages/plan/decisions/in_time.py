@@ -96,8 +96,9 @@ def _width(task: Task, chosen: Candidate, compared: int) -> str:
         return f"{none_better[0].upper()}{none_better[1:]}."
     if chosen.steps < task.rule.steps_minimum:  # the expected losses say nothing of so few
         return f"{fitting}: {none_better}."
+    late = ", {for_onset:.3f} for small structures that may be missed" if task.inputs.shares else ""
     return (
-        f"{fitting}. Expected to be missing from the Dice then: {{for_steps:.3f}} for too few steps, {{for_width:.3f}} for this "
+        f"{fitting}. Expected to be missing from the Dice then: {{for_steps:.3f}} for too few steps{late}, {{for_width:.3f}} for this "
         f"width, {{for_grid:.3f}} for the grid and {{for_patch:.3f}} for the patch; {none_better}."
     )
 
@@ -127,7 +128,7 @@ def dimensions(fits: Mapping[str, tuple[Task, Candidate]]) -> Decision:
     numbers: dict[str, Number] = {"other": "3D" if first == "2d" else "2D"}
     for task, chosen in fits.values():
         rank, losses = ("2", "3")[task.rank - 2], loss_terms(task, chosen) if chosen.steps else {}
-        numbers |= {f"steps{rank}": chosen.steps, f"loss{rank}": sum(losses.values())}
+        numbers |= {f"steps{rank}": chosen.steps, f"loss{rank}": min(1.0, sum(losses.values()))}
         numbers |= {"slices": losses.get("slices", 0.0)} if task.rank == 2 else {}
         numbers |= {"budget": task.seconds, "minimum": task.rule.steps_minimum}
     task, volumes = fits["3d_fullres"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from autoseg.records import Configuration, Decision, MachineProfile
 from autoseg.records.plan import Number
-from autoseg.stages.plan.budget import Candidate, Task
+from autoseg.stages.plan.budget import Candidate, Task, onsets
 from autoseg.stages.plan.decisions.words import SOURCE, set_to
 from autoseg.stages.plan.presets import Preset
 from autoseg.stages.plan.saying import Clause, decide
@@ -49,6 +49,9 @@ def length_in_time(task: Task, chosen: Candidate, epochs: int, steps_per_epoch: 
         ) + (" as measured." if task.speed.measured else ", a typical speed, not measured.")
     if chosen.steps < rule.steps_minimum:
         reason += " A training begins to converge after some {minimum:#step}: expect poor masks."
+    else:
+        last = _found_last(task, chosen, epochs * steps_per_epoch)
+        reason, numbers = reason + last.text, {**numbers, **last.numbers}
     return decide(
         "length", LENGTH, rule=IN_TIME, reason=reason, numbers=numbers, alternative="another --time-budget, or --epochs N."
     )
@@ -57,18 +60,33 @@ def length_in_time(task: Task, chosen: Candidate, epochs: int, steps_per_epoch: 
 def length_asked(task: Task, chosen: Candidate, epochs: int, steps_per_epoch: int) -> Decision:
     """Length as asked for, of a network that is sized for a time."""
     steps = epochs * steps_per_epoch * chosen.step_seconds
+    last = _found_last(task, chosen, epochs * steps_per_epoch)
     return decide(
         "length",
         LENGTH,
         rule=AS_ASKED,
         reason="You asked for {epochs:#epoch}; a fold takes about {seconds:time} with its start and its validation, "
-        + (BY_MEASURE if task.speed.measured else BY_GUESS),
+        + (BY_MEASURE if task.speed.measured else BY_GUESS)
+        + last.text,
         numbers={
+            **last.numbers,
             **_length(epochs, steps_per_epoch),
             "seconds": task.rule.startup_seconds + steps + chosen.validation_seconds,
         },
         alternative=OTHER_LENGTH,
     )
+
+
+def _found_last(task: Task, chosen: Candidate, steps: int) -> Clause:
+    """The structure that takes the most steps to be found, or those that will not be."""
+    found = onsets(task, chosen)
+    if not found:
+        return Clause("")
+    name, onset = max(found, key=lambda entry: entry[1])
+    late = ", ".join(target for target, needed in found if needed >= steps)
+    numbers: dict[str, Number] = {"last": name, "share": dict(task.inputs.shares)[name], "onset": round(onset), "late": late}
+    text = "{last}, which takes {share:%} of an image on average, begins to be found after some {onset:#step}."
+    return Clause((" Expect to miss {late}: " if late else " ") + text, numbers)
 
 
 def length_by_rule(epochs: int, steps_per_epoch: int, asked: bool, hours: float | None, *, by_time: bool = True) -> Decision:
