@@ -72,9 +72,8 @@ def compare_report(comparison: Comparison, first: str, second: str) -> list[Rend
 def _decision(decision: Decision, *, with_rule: bool) -> RenderableType:
     """The sentence, its rule unless it is that of the sentence before, and what else there was."""
     said = Text()
-    name = (
-        decision.name if "." in decision.name else decision.name.replace("_", " ").capitalize()
-    )  # a field of the plan stays as it is
+    is_field = "." in decision.name  # of the plan: as it is written there
+    name = decision.name if is_field else decision.name.replace("_", " ").capitalize()
     said.append(f"{name}: {decision.choice}.", style="bold")
     said.append(f" {decision.reason}")
     lines = [_prose(said)]

@@ -68,7 +68,7 @@ class RunFolder:
         return cls(root)
 
     def save(self, *records: Dataset | Fingerprint | MachineProfile | Splits | Plan | Model) -> None:
-        """Write records to their files, in this order, and none before all could be written."""
+        """Write records to their files, none before all could be written; the last one vouches for the others."""
         names: dict[type, str] = {
             Dataset: "dataset.json",
             Fingerprint: "fingerprint.json",
@@ -77,8 +77,6 @@ class RunFolder:
             Plan: "plan.json",
             Model: "model.json",
         }
-        if any(isinstance(record, Plan) for record in records):
-            (self.root / "plan.json").unlink(missing_ok=True)  # until all are there, this is no run: the old plan is not theirs
         write_texts({self.root / names[type(record)]: record.text() for record in records})
 
     def dataset(self) -> Dataset:

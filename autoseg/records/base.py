@@ -102,12 +102,18 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_texts(texts: Mapping[Path, str]) -> None:
-    """Write files that belong together: none is replaced before all could be written."""
+    """Write files that belong together: none is replaced before all could be written.
+
+    The last one vouches for the others: where it is, they are whole, so an old one goes before the first is replaced.
+    """
     temporary = {path: path.with_name(f".{path.name}.{os.getpid()}.part") for path in texts}
     try:
         for path, text in texts.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary[path].write_text(text, encoding="utf-8")
+        *others, last = texts
+        if others:
+            last.unlink(missing_ok=True)
         for path in texts:
             os.replace(temporary[path], path)
     except BaseException:

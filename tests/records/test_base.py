@@ -73,10 +73,11 @@ def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
 
 def test_files_that_belong_together_are_replaced_together(tmp_path: Path) -> None:
     first, second = tmp_path / "first.txt", tmp_path / "second.txt"
-    write_text(first, "old")
+    write_texts({first: "old", second: "old"})
     with pytest.raises(UnicodeEncodeError):
         write_texts({first: "new", second: "\ud800"})
-    assert first.read_text() == "old" and list(tmp_path.iterdir()) == [first]
+    assert first.read_text() == second.read_text() == "old", "an old set stays whole where the new one cannot be written"
+    assert len(list(tmp_path.iterdir())) == 2
     write_texts({first: "new", second: "new"})
     assert first.read_text() == second.read_text() == "new" and len(list(tmp_path.iterdir())) == 2
 
