@@ -34,6 +34,7 @@ from autoseg.records import (
     TrainingSpec,
     ValueEncoding,
 )
+from autoseg.stages.plan.augmentation import augmentation_for
 
 CSP = Structure(name="CSP [x]", values=(1,), output_value=1)  # square brackets must not be read as markup
 
@@ -213,6 +214,7 @@ def _plan_outcome() -> PlanOutcome:
             batch_dice=False,
             mirror_axes=(0, 1),
         ),
+        augmentation=augmentation_for("default", (8, 8)),
         inference=InferenceSpec(mirror_axes=(0, 1)),
         median_shape=(110, 200),
         decisions=(

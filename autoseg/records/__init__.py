@@ -1,5 +1,6 @@
 """What is written to disk: typed, frozen, strict records, one module per file."""
 
+from autoseg.records.augmentation import AugmentationSpec
 from autoseg.records.base import Part, Record, Shape, Spacing, write_text
 from autoseg.records.checkpoint import Amendment, FoldCheckpoint
 from autoseg.records.dataset import Case, ColourEncoding, Dataset, LabelEncoding, OutlineEncoding, Structure, ValueEncoding
@@ -23,6 +24,7 @@ from autoseg.records.transfer import InitialWeights, StartingWeights, Transfer
 
 __all__ = [
     "Amendment",
+    "AugmentationSpec",
     "Case",
     "CaseFacts",
     "CaseScores",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
+from autoseg.records.augmentation import AugmentationSpec
 from autoseg.records.base import Part, Record, Shape
 from autoseg.records.dataset import Structure
 from autoseg.records.transfer import Transfer
@@ -90,7 +91,13 @@ class NetworkSpec(Part):
 
 
 class TrainingSpec(Part):
-    """How a network is trained. One epoch is `steps_per_epoch` optimiser steps."""
+    """How a network is trained. One epoch is `steps_per_epoch` optimiser steps.
+
+    The learning rate rises over the first `warmup_share` of the steps and then follows `schedule`: `poly` is nnU-Net's
+    `(1 - progress) ** lr_exponent`, `cosine` half a wave, `one_cycle` (Smith and Topin 2018) rises and falls with the momentum
+    in the opposite sense. `ema_decay` above 0 hands over a moving average of the weights (per step). A weight of 0 leaves a
+    part of the loss out. `deterministic` repeats bit by bit on the same machine: the length is then never amended.
+    """
 
     patch_size: Shape
     batch_size: int
@@ -98,20 +105,30 @@ class TrainingSpec(Part):
     steps_per_epoch: int
     validation_steps: int  # batches of validation patches per epoch, for the curve only
     time_budget_seconds: float | None = None  # wall time of a fold, its validation included
+    optimizer: Literal["sgd", "adamw"] = "sgd"
     initial_lr: float = 1e-2
     momentum: float = 0.99
     weight_decay: float = 3e-5
+    schedule: Literal["poly", "cosine", "one_cycle"] = "poly"
     lr_exponent: float = 0.9
+    warmup_share: float = 0.0
+    ema_decay: float = 0.0
     gradient_clip: float = 12.0
-    foreground_fraction: float = 0.33
+    dice_weight: float = 1.0
+    cross_entropy_weight: float = 1.0
     batch_dice: bool
-    augmentation: Literal["nnunet", "none"] = "nnunet"
+    foreground_fraction: float = 0.33
+    case_sampling: Literal["uniform", "rare_first"] = "uniform"
     mirror_axes: tuple[int, ...]
+    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    compile: bool = False
+    deterministic: bool = False
     seed: int = 0
 
     def identity(self) -> str:
-        """Digest of what a checkpoint must agree on: the length may change, so it is left out."""
-        return self.model_copy(update={"epochs": 0, "time_budget_seconds": None}).digest()
+        """Digest of what a checkpoint must agree on: the length may change, and how it is computed, so they are left out."""
+        free = {"epochs": 0, "time_budget_seconds": None, "memory_format": "contiguous", "compile": False}
+        return self.model_copy(update=free).digest()
 
 
 class InferenceSpec(Part):
@@ -132,6 +149,7 @@ class Configuration(Part):
     preparation: Preparation
     network: NetworkSpec
     training: TrainingSpec
+    augmentation: AugmentationSpec
     inference: InferenceSpec
     median_shape: tuple[float, ...]  # of the prepared cases, at the network's rank; halves occur over an even number of cases
     decisions: tuple[Decision, ...] = ()
@@ -149,19 +167,19 @@ class Configuration(Part):
         return {
             "preparation": self.preparation.digest(),
             "network": self.network.digest(),
-            "training": self.training.identity(),
+            "training": f"{self.training.identity()}-{self.augmentation.digest()}",
         }
 
 
 class Plan(Record):
     """All configurations of a run, one of them the default. `transfer` is set where it was made from another run."""
 
-    FORMAT: ClassVar[int] = 2
+    FORMAT: ClassVar[int] = 3
     OTHER_FORMAT: ClassVar[str] = (
         "plan the data set again into a new folder (or into this one with --overwrite, if nothing is trained in it). "
         "Folds that were trained under that format work only with the version that trained them"
     )
-    format: int = 2
+    format: int = 3
     preset: str
     device: Literal["cpu", "cuda", "mps"]
     rank: Literal[2, 3]

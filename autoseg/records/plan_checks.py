@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from autoseg.records.base import Shape
+from autoseg.records.base import Part, Shape
 from autoseg.records.plan import Configuration, Plan
 
 ABOVE_0 = (
@@ -22,6 +22,10 @@ ABOVE_0 = (
     "inference.step_fraction",
 )
 NOT_BELOW_0 = (
+    "training.dice_weight",
+    "training.cross_entropy_weight",
+    "training.warmup_share",
+    "training.ema_decay",
     "training.validation_steps",
     "training.momentum",
     "training.weight_decay",
@@ -30,6 +34,7 @@ NOT_BELOW_0 = (
     "training.seed",
 )
 AT_MOST_1 = ("inference.step_fraction", "training.foreground_fraction")
+BELOW_1 = ("training.momentum", "training.ema_decay", "training.warmup_share")
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")  # of a configuration, which names a folder
 IMAGE_ORDERS, LABEL_ORDERS = (0, 1, 3), (0, 1)  # of resampling
 
@@ -90,8 +95,33 @@ def _numbers(plan: Plan, configuration: Configuration) -> Iterator[str]:
             yield f"{path}: {value} must not be below 0"
         elif path in AT_MOST_1 and value > 1:
             yield f"{path}: {value} must be at most 1"
-        elif path == "training.momentum" and value >= 1:
+        elif path in BELOW_1 and value >= 1:
             yield f"{path}: {value} must be below 1"
+
+
+def _loss(plan: Plan, configuration: Configuration) -> Iterator[str]:
+    training = configuration.training
+    if training.dice_weight == 0 and training.cross_entropy_weight == 0:
+        yield "training.dice_weight: one of dice_weight and cross_entropy_weight must be above 0"
+
+
+def _augmentation(plan: Plan, configuration: Configuration) -> Iterator[str]:
+    """Probabilities are parts of 1, ranges begin at their smaller end, and factors and zooms are above 0."""
+    for name, part in configuration.augmentation:
+        if not isinstance(part, Part):
+            continue
+        for field, value in part:
+            path = f"augmentation.{name}.{field}"
+            if field.endswith("probability") and not 0 <= value <= 1:
+                yield f"{path}: {value} must be 0 to 1"
+            elif isinstance(value, tuple) and value[0] > value[1]:
+                yield f"{path}: {_said(value)} must begin with its smaller end"
+            elif isinstance(value, tuple) and (value[0] < 0 or (field in ("factor", "zoom") and value[0] <= 0)):
+                yield f"{path}: {_said(value)} must be above 0"
+            elif field == "zoom" and value[1] > 1:
+                yield f"{path}: {_said(value)} must be at most 1"
+            elif field == "degrees" and not 0 <= value <= 180:
+                yield f"{path}: {value} must be 0 to 180"
 
 
 def _ranks(plan: Plan, configuration: Configuration) -> Iterator[str]:
@@ -257,6 +287,8 @@ def _said(value: object) -> str:
 PLAN_CHECKS: tuple[Callable[[Plan], Iterator[str]], ...] = (_default, _names, _stages, _stages_agree)
 CHECKS: tuple[Callable[[Plan, Configuration], Iterator[str]], ...] = (
     _numbers,
+    _loss,
+    _augmentation,
     _ranks,
     _transpose,
     _orientation,

@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from autoseg.records.augmentation import AugmentationSpec
 from autoseg.records.base import Part
 from autoseg.records.plan import Configuration, InferenceSpec, NetworkSpec, Plan, Preparation, TrainingSpec
 from autoseg.records.plan_checks import CHECKS, PLAN_CHECKS
@@ -20,6 +21,7 @@ SECTIONS: dict[str, type[Part]] = {
     "preparation": Preparation,
     "network": NetworkSpec,
     "training": TrainingSpec,
+    "augmentation": AugmentationSpec,
     "inference": InferenceSpec,
 }
 

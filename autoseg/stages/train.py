@@ -104,7 +104,9 @@ def train_fold(  # noqa: PLR0913  the pipeline's one call, all by keyword but th
     spec = configuration.training
     workers = (0 if device.type == "cpu" else min(8, available_cores())) if workers is None else workers
     masked = tuple(i for i, n in enumerate(configuration.preparation.normalization) if n.use_mask)
-    augmentation = Augmentation(spec.patch_size, spec.mirror_axes, masked) if spec.augmentation == "nnunet" else None
+    augmentation = (
+        Augmentation(spec.patch_size, spec.mirror_axes, masked) if configuration.augmentation.preset != "none" else None
+    )
     axis = configuration.slice_axis
     learn = PatchSampler(train, spec, slice_axis=axis, stream=(fold + 1, TRAIN_STREAM), augmentation=augmentation)
     watch = PatchSampler(validation, spec, slice_axis=axis, stream=(fold + 1, VALIDATION_STREAM))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from autoseg.records import Configuration, InferenceSpec, NetworkSpec, Normalization, Plan, Preparation, Structure, TrainingSpec
+from autoseg.stages.plan.augmentation import augmentation_for
 
 
 @dataclass(eq=False)
@@ -49,7 +50,7 @@ def small_configuration(
     steps: int = 4,
     patch: tuple[int, ...] = (32, 32),
     out_channels: int = 2,
-    augmentation: str = "nnunet",
+    augmentation: str = "default",
     slice_axis: int | None = None,
 ) -> Configuration:
     """A two-stage network on small patches."""
@@ -81,10 +82,10 @@ def small_configuration(
             steps_per_epoch=steps,
             validation_steps=2,
             batch_dice=True,
-            augmentation=augmentation,
             mirror_axes=tuple(range(rank)),
             seed=7,
         ),
+        augmentation=augmentation_for(augmentation, patch),
         inference=InferenceSpec(mirror_axes=()),
         median_shape=patch,
     )

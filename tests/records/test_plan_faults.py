@@ -86,7 +86,7 @@ FULLRES, FLAT = "configurations.3d_fullres", "configurations.2d"
         (f"{FULLRES}.training.initial_lr", float("nan"), "must be a finite number, not NaN"),
         (f"{FULLRES}.training.batchsize", 4, "did you mean batch_size?"),
         (f"{FULLRES}.training.batch_size", ..., "is missing"),
-        (f"{FULLRES}.training.augmentation", "heavy", "must be one of 'nnunet' or 'none', not \"heavy\""),
+        (f"{FULLRES}.training.optimizer", "lion", "must be one of 'sgd' or 'adamw', not \"lion\""),
         (f"{FULLRES}.inference", None, "must be an object"),
         (f"{FULLRES}.inference.mirror_axes", [0, 3], "0,3 must be different axes of 0 .. 2"),
         (f"{FULLRES}.inference.step_fraction", 1.1, "1.1 must be at most 1"),

@@ -27,6 +27,7 @@ from autoseg.records import (
     Structure,
     TrainingSpec,
 )
+from autoseg.stages.plan.augmentation import augmentation_for
 from autoseg.stages.predict import PredictionInput, find_inputs, predict_cases
 
 Predict = Callable[..., Predictions]
@@ -76,6 +77,7 @@ def plan_of(rank: int, spacing: tuple[float, ...] | None = None, channels: tuple
         training=TrainingSpec(
             patch_size=patch, batch_size=2, epochs=1, steps_per_epoch=1, validation_steps=1, batch_dice=False, mirror_axes=()
         ),
+        augmentation=augmentation_for("default", (8, 8)),
         inference=InferenceSpec(mirror_axes=(), tile_batch_size=4),
         median_shape=patch,
     )

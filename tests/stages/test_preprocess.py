@@ -22,6 +22,7 @@ from autoseg.records import (
     TrainingSpec,
     ValueEncoding,
 )
+from autoseg.stages.plan.augmentation import augmentation_for
 from autoseg.stages.preprocess import network_patch, preprocess
 
 
@@ -83,6 +84,7 @@ def _configuration(rank: int = 2, slice_axis: int | None = None, **changes: obje
         preparation=Preparation(**preparation),
         network=network,
         training=training,
+        augmentation=augmentation_for("default", (8, 8)),
         inference=InferenceSpec(mirror_axes=()),
         median_shape=ones,
     )

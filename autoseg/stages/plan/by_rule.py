@@ -9,6 +9,7 @@ from autoseg.errors import PlanError
 from autoseg.networks.cost import conv_feature_elements
 from autoseg.records import Configuration, Decision, InferenceSpec, TrainingSpec
 from autoseg.stages.plan import decisions
+from autoseg.stages.plan.augmentation import augmentation_for
 from autoseg.stages.plan.frame import (
     CASCADE,
     Frame,
@@ -74,6 +75,7 @@ def _configuration(
         preparation=preparation,
         network=found.network,
         training=training,
+        augmentation=augmentation_for(frame.options.augmentation, found.patch_size),
         inference=InferenceSpec(
             mirror_axes=training.mirror_axes, tile_batch_size=tile_batch(found.patch_size) if preset.fit_machine else 1
         ),

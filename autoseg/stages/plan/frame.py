@@ -29,6 +29,7 @@ class PlanOptions:
     memory_bytes: float | None = None
     overrides: tuple[str, ...] = ()
     family: NetworkFamily | None = None  # instead of the preset's
+    augmentation: str = "default"
     source: Configuration | None = None  # whose network, patch and grid are taken over
 
 

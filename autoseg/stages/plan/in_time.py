@@ -9,6 +9,7 @@ from math import ceil, prod
 from autoseg.errors import PlanError
 from autoseg.records import Configuration, InferenceSpec, TrainingSpec
 from autoseg.stages.plan import decisions
+from autoseg.stages.plan.augmentation import augmentation_for
 from autoseg.stages.plan.budget import Candidate, Task, expected_loss, fit_to_time
 from autoseg.stages.plan.frame import (
     CASCADE,
@@ -128,6 +129,7 @@ def _described(frame: Frame, name: str, task: Task, chosen: Candidate, compared:
         preparation=preparation,
         network=chosen.network,
         training=training,
+        augmentation=augmentation_for(frame.options.augmentation, chosen.patch_size),
         inference=InferenceSpec(mirror_axes=chosen.mirror_axes, tile_batch_size=tile_batch(chosen.patch_size)),
         median_shape=median,
     )

@@ -12,8 +12,10 @@ import json
 from collections.abc import Collection, Sequence
 from typing import Any, cast, get_args
 
+from pydantic.fields import FieldInfo
+
 from autoseg.errors import PlanError
-from autoseg.records import Decision, Plan
+from autoseg.records import Decision, Part, Plan
 from autoseg.records.plan import NetworkFamily
 from autoseg.records.plan_faults import SECTIONS
 from autoseg.stages.plan.decisions import set_by_user
@@ -60,14 +62,14 @@ def apply_overrides(plan: Plan, overrides: tuple[str, ...]) -> Plan:
     faults: list[str] = []
     for text in overrides:
         try:
-            name, section, field, value = _parsed(text, plan.configurations)
+            name, path, value = _parsed(text, plan.configurations)
         except PlanError as error:
             faults.append(str(error))
             continue
         for target in (name,) if name else tuple(configurations):
             held = configurations[target]
-            decisions = [_set(held[section], section, field, value)]
-            if (section, field) == ("training", "epochs") and not any("time_budget_seconds" in other for other in overrides):
+            decisions = [_set(held, path, value)]
+            if path == ("training", "epochs") and not any("time_budget_seconds" in other for other in overrides):
                 decisions += _free_of_time(held["training"])
             held["decisions"] += [decision.model_dump(mode="json") for decision in decisions]
     faults += [fault.removeprefix("configurations.") for fault in Plan.faults_in(content)]
@@ -97,29 +99,52 @@ def _unknown_keys(overrides: Sequence[str]) -> list[str]:
     return faults
 
 
-def _parsed(text: str, configurations: Collection[str]) -> tuple[str | None, str, str, str]:
-    """Configuration (None: all), section, field and value of one override."""
+def _parsed(text: str, configurations: Collection[str]) -> tuple[str | None, tuple[str, ...], str]:
+    """Configuration (None: all), path of the field from its section on, and value of one override."""
     key, equals, value = text.partition("=")
     parts = key.strip().split(".")
     if not equals:
         raise PlanError(f"--set {text}: expected key=value, as in training.batch_size=4")
     name = parts.pop(0) if parts[0] in configurations else None
-    if len(parts) == 3:
+    if parts and parts[0] not in SECTIONS and len(parts) > 2:
         raise PlanError(f"--set {text}: there is no configuration {parts[0]!r}; this plan has {', '.join(configurations)}")
-    if len(parts) != 2 or parts[0] not in SECTIONS:
+    if len(parts) < 2 or parts[0] not in SECTIONS:
         raise PlanError(f"--set {text}: expected [configuration.]section.field, where section is one of {', '.join(SECTIONS)}")
-    section, field = parts
-    if field not in SECTIONS[section].model_fields:
-        raise PlanError(f"--set {text}: {section} has no field {field!r}; it has {', '.join(SECTIONS[section].model_fields)}")
-    return name, section, field, value.strip()
+    _field(text, parts)
+    return name, tuple(parts), value.strip()
 
 
-def _set(held: dict[str, Json], section: str, field: str, value: str) -> Decision:
-    """Set a field in a section's JSON; the decision that tells of it."""
-    before = held[field]
-    kind = str(SECTIONS[section].model_fields[field].annotation)
-    held[field] = _value(value, is_list="tuple" in kind, says_none="'none'" in kind)
-    return set_by_user(f"{section}.{field}", value, json.dumps(before))
+def _field(text: str, path: Sequence[str]) -> FieldInfo:
+    """What the record says of a field, through all parts on the way.
+
+    Raises:
+        PlanError: there is no such field, or it has fields of its own.
+    """
+    part, found = SECTIONS[path[0]], None
+    for depth, name in enumerate(path[1:], start=1):
+        if name not in part.model_fields:
+            where = ".".join(path[:depth])
+            raise PlanError(f"--set {text}: {where} has no field {name!r}; it has {', '.join(part.model_fields)}")
+        found = part.model_fields[name]
+        kind, last = found.annotation, depth == len(path) - 1
+        if isinstance(kind, type) and issubclass(kind, Part):
+            part = kind
+            if last:
+                raise PlanError(f"--set {text}: set one field of {'.'.join(path)}: {', '.join(part.model_fields)}")
+        elif not last:
+            raise PlanError(f"--set {text}: {'.'.join(path[: depth + 1])} has no fields; give it a value")
+    assert found is not None  # a path has two names at least
+    return found
+
+
+def _set(configuration: JsonObject, path: tuple[str, ...], value: str) -> Decision:
+    """Set a field in a configuration's JSON; the decision that tells of it."""
+    held = configuration
+    for name in path[:-1]:
+        held = held[name]
+    before, kind = held[path[-1]], str(_field("", path).annotation)
+    held[path[-1]] = _value(value, is_list="tuple" in kind, says_none="'none'" in kind)
+    return set_by_user(".".join(path), value, json.dumps(before))
 
 
 def _free_of_time(training: dict[str, Json]) -> list[Decision]:

@@ -97,7 +97,7 @@ class Preset(Record):
 
 def preset_names() -> tuple[str, ...]:
     """Names of the presets that ship with the package."""
-    return tuple(sorted(file.stem for file in _folder().glob("*.json")))
+    return tuple(sorted(file.stem for file in shipped("presets").glob("*.json")))
 
 
 def load_preset(name: str) -> Preset:
@@ -111,11 +111,11 @@ def load_preset(name: str) -> Preset:
         return Preset.load(Path(name))
     if name not in preset_names():
         raise PlanError(f"preset {name!r} does not exist; choose {', '.join(preset_names())} or the path of a JSON file")
-    return Preset.load(_folder() / f"{name}.json")
+    return Preset.load(shipped("presets") / f"{name}.json")
 
 
-def _folder() -> Path:
-    """`autoseg/plans/presets` in an installed wheel, `plans/presets` beside the package in a checkout."""
+def shipped(kind: str) -> Path:
+    """`autoseg/plans/KIND` in an installed wheel, `plans/KIND` beside the package in a checkout."""
     package = Path(str(resources.files("autoseg")))
-    installed = package / "plans" / "presets"
-    return installed if installed.is_dir() else package.parent / "plans" / "presets"
+    installed = package / "plans" / kind
+    return installed if installed.is_dir() else package.parent / "plans" / kind

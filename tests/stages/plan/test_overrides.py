@@ -47,7 +47,8 @@ def test_lists_and_nothing(plan_with: Callable[..., Plan]) -> None:
         "inference.mirror_axes=",
         "preparation.spacing_mm=none",
         "network.deep_supervision=false",
-        "training.augmentation=none",  # the word is a value here
+        "augmentation.rotation.probability=0.5",
+        "augmentation.scaling.factor=0.8,1.25",
     )
     volume = plan.configurations["3d_fullres"]
     assert volume.network.features == (16, 32, 64)
@@ -55,19 +56,28 @@ def test_lists_and_nothing(plan_with: Callable[..., Plan]) -> None:
     assert volume.inference.mirror_axes == ()
     assert volume.preparation.spacing_mm is None
     assert not volume.network.deep_supervision
-    assert volume.training.augmentation == "none"
+    assert volume.augmentation.rotation.probability == 0.5
+    assert volume.augmentation.rotation.degrees == 30  # as it was
+    assert volume.augmentation.scaling.factor == (0.8, 1.25)
 
 
 @pytest.mark.parametrize(
     ("override", "message"),
     [
         ("training.batchsize=4", "it has patch_size, batch_size"),
-        ("train.batch_size=4", "preparation, network, training, inference"),
+        ("train.batch_size=4", "preparation, network, training, augmentation, inference"),
         ("4d.training.batch_size=4", "this plan has 3d_fullres, 2d"),
         ("training.batch_size", "expected key=value"),
         ("training.batch_size=four", '3d_fullres.training.batch_size: must be a whole number, not "four"'),
         ("training.batch_size=0", "must be above 0"),
-        ("training.augmentation=heavy", "one of 'nnunet' or 'none'"),
+        ("training.optimizer=lion", "one of 'sgd' or 'adamw'"),
+        ("augmentation.rotation=0.5", "set one field of augmentation.rotation: probability, degrees"),
+        ("augmentation.rotation.chance=0.5", "augmentation.rotation has no field 'chance'; it has probability, degrees"),
+        ("augmentation.preset.x=1", "augmentation.preset has no fields"),
+        ("augmentation.rotation.probability=1.5", "augmentation.rotation.probability: 1.5 must be 0 to 1"),
+        ("augmentation.scaling.factor=1.4,0.7", "must begin with its smaller end"),
+        ("augmentation.low_resolution.zoom=0.5,2", "must be at most 1"),
+        ("training.batch_size.x=4", "training.batch_size has no fields"),
         ("3d_fullres.training.patch_size=42,56,40", "nearest that is: 40,56,40"),
         ("training.patch_size=40,56,40", "2d.training.patch_size: 40,56,40 must have 2 axes"),
         ("network.features=16,32,64", "features 3, strides 4, kernel_sizes 4"),
@@ -81,6 +91,11 @@ def test_lists_and_nothing(plan_with: Callable[..., Plan]) -> None:
 def test_faults_name_the_cure(plan_with: Callable[..., Plan], override: str, message: str) -> None:
     with pytest.raises(PlanError, match=message):
         plan_with(override)
+
+
+def test_a_loss_of_nothing(plan_with: Callable[..., Plan]) -> None:
+    with pytest.raises(PlanError, match="one of dice_weight and cross_entropy_weight must be above 0"):
+        plan_with("training.dice_weight=0", "training.cross_entropy_weight=0")
 
 
 def test_all_faults_are_listed_at_once(plan_with: Callable[..., Plan]) -> None:
