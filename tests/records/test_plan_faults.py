@@ -151,7 +151,7 @@ def test_a_plan_of_another_format_is_not_judged_by_this_one(tmp_path: Path) -> N
     path = tmp_path / "plan.json"
     path.write_text('{"format": 1, "colour": "red"}')
     with pytest.raises(
-        RecordError, match="has format 1, this version reads 2; plan the data set again into a new folder"
+        RecordError, match="has format 1, this version reads 3; plan the data set again into a new folder"
     ) as caught:
         Plan.load(path)
     assert "colour" not in str(caught.value)
