@@ -9,11 +9,13 @@ from monai.networks.blocks import Convolution
 from monai.networks.layers.factories import Conv, Norm, Pool
 from torch import Tensor, nn
 
+from autoseg.networks.normalise import InstanceNormAct
 from autoseg.records import NetworkSpec, Shape
 
 NORM_ARGUMENTS = {"affine": True, "eps": 1e-5}
 NEGATIVE_SLOPE = 0.01
-LEAKY_RELU = ("leakyrelu", {"inplace": True, "negative_slope": NEGATIVE_SLOPE})
+# not in place: behind a normalisation that returns a view, autograd would copy the whole tensor to keep track of it
+LEAKY_RELU = ("leakyrelu", {"negative_slope": NEGATIVE_SLOPE})
 
 
 def convolution(
@@ -24,7 +26,7 @@ def convolution(
     Instance normalisation (and no bias, which it would take out again) and leaky ReLU; the U-Net of 2015 has a bias and ReLU.
     """
     old = spec.family == "unet2015"
-    return Convolution(
+    layer = Convolution(
         spec.rank,
         before,
         after,
@@ -35,6 +37,9 @@ def convolution(
         act=None if not act else ("relu", {"inplace": True}) if old else LEAKY_RELU,
         bias=old,
     )
+    if not old:
+        layer.adn = InstanceNormAct(*layer.adn)
+    return layer
 
 
 def convolutions(spec: NetworkSpec, before: int, after: int, kernel: Shape, count: int, stride: Shape | None = None) -> nn.Module:
