@@ -19,8 +19,9 @@ import typer
 
 from autoseg import __version__
 from autoseg.cli_console import reported, show
-from autoseg.cli_options import DeviceOption, LayoutOption, SpacingOption, SubjectsOption, WorkersOption
+from autoseg.cli_options import DeviceOption, LayoutOption, RunArgument, SpacingOption, SubjectsOption, WorkersOption
 from autoseg.cli_plan import plan
+from autoseg.cli_status import status
 from autoseg.cli_values import parse_number_or_file, parse_seconds, parse_subjects
 from autoseg.errors import EXIT_SOME_FAILED
 
@@ -38,9 +39,6 @@ class Extra(StrEnum):
 
     overlay = "overlay"
     probabilities = "probabilities"
-
-
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder made by `autoseg plan`.", show_default=False)]
 
 
 def _print_version(wanted: bool) -> None:
@@ -99,6 +97,9 @@ def train(
         failed = any(outcome.scores is not None and outcome.scores.missing for outcome in outcomes)
     if failed:
         raise typer.Exit(EXIT_SOME_FAILED)
+
+
+app.command()(status)
 
 
 @app.command()

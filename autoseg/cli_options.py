@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -9,6 +10,7 @@ import typer
 Layout = Literal["auto", "nnunet", "msd", "hc18", "fetal-head", "folders"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder made by `autoseg plan`.", show_default=False)]
 LayoutOption = Annotated[Layout, typer.Option(help="How the data set lies on disk.")]
 DeviceOption = Annotated[Device, typer.Option(help="Where the network runs.")]
 SpacingOption = Annotated[

@@ -19,6 +19,8 @@ PARTS = (
     "scores.json",
     "models",
     "prepared",
+    "tensorboard",
+    "mlflow",
 )
 
 
@@ -131,6 +133,31 @@ class RunFolder:
         """Folds of a configuration that have a checkpoint."""
         folders = (self.root / "models" / configuration).glob("fold_*/checkpoint.json")
         return tuple(sorted(path.parent.name.removeprefix("fold_") for path in folders))
+
+    def begun_folds(self, configuration: str) -> tuple[str, ...]:
+        """Folds of a configuration that have a folder, with a checkpoint or not yet."""
+        return tuple(sorted(p.name.removeprefix("fold_") for p in (self.root / "models" / configuration).glob("fold_*")))
+
+    def journal(self, configuration: str, fold: str) -> Path:
+        """A line for every epoch of the fold's training."""
+        return self.fold(configuration, fold) / "journal.jsonl"
+
+    def checkpoint(self, configuration: str, fold: str) -> Path:
+        """How far the fold's training has come."""
+        return self.fold(configuration, fold) / "checkpoint.json"
+
+    def running(self, configuration: str, fold: str) -> Path:
+        """There while a process works on the fold."""
+        return self.fold(configuration, fold) / "running.json"
+
+    def tensorboard(self, configuration: str, fold: str) -> Path:
+        """What TensorBoard reads of a fold; `tensorboard --logdir` of the folder two above shows all."""
+        return self.root / "tensorboard" / configuration / f"fold_{fold}"
+
+    @property
+    def mlflow(self) -> Path:
+        """Where MLflow keeps all folds, unless a server is named."""
+        return self.root / "mlflow"
 
     def fold_scores(self, configuration: str, fold: str) -> Path:
         """Scores of the fold's whole-image validation."""

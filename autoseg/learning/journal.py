@@ -1,11 +1,16 @@
-"""The journal of a fold: one JSON line an epoch, and a picture of the curves."""
+"""The journal of a fold: one JSON line an epoch, lines between them about what happened, and a picture of the curves."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal, Protocol
+
+from pydantic import ValidationError
 
 from autoseg.records import Part, write_text
+
+EventKind = Literal["amended", "skipped", "memory", "warning", "extended", "end"]
 
 
 class EpochLine(Part):
@@ -22,26 +27,87 @@ class EpochLine(Part):
     seconds: float
     steps_per_second: float
 
+    @property
+    def mean_dice(self) -> float | None:
+        """Over the targets that have one."""
+        values = [value for value in self.dice.values() if value is not None]
+        return sum(values) / len(values) if values else None
+
+
+class EventLine(Part):
+    """Something that a reader of the curves should know. `epoch` counts the epochs that were over when it happened.
+
+    `amended`: the length or another setting was changed; `skipped`: steps were left out (their loss was no number); `memory`:
+    less memory than planned; `warning`: the fold may not be learning; `extended`: a finished fold goes on; `end`: trained.
+    """
+
+    event: EventKind
+    epoch: int
+    text: str
+
+
+class Listener(Protocol):
+    """Is told of every line as it is written."""
+
+    def epoch(self, line: EpochLine) -> None:
+        """An epoch is over."""
+
+    def event(self, line: EventLine) -> None:
+        """Something happened."""
+
 
 class Journal:
-    """Appends lines; `lines` is what has been written so far."""
+    """Appends lines; `lines` are the epochs and `events` the events written so far.
 
-    def __init__(self, path: Path):
-        self.path = path
+    Args:
+        path: of the file; it is made with the first line.
+        listener: told of what is appended from now on.
+    """
+
+    def __init__(self, path: Path, listener: Listener | None = None):
+        self.path, self.listener = path, listener
         self.lines: list[EpochLine] = []
+        self.events: list[EventLine] = []
 
     def cut_back(self, epochs: int) -> None:
-        """Keep the lines of the first `epochs` epochs: those after the checkpoint are trained again."""
-        if self.path.exists():
-            kept = [line for line in self.path.read_text(encoding="utf-8").splitlines() if _epoch_of(line) in range(epochs)]
-            self.lines = [EpochLine.model_validate_json(line) for line in kept]
-            write_text(self.path, "".join(f"{line}\n" for line in kept))
+        """Keep the first `epochs` epochs and what happened up to their end: those after the checkpoint are trained again."""
+        if not self.path.exists():
+            return
+        last = {EpochLine: epochs - 1, EventLine: epochs}
+        kept = [line for line in _lines_of(self.path) if line.epoch <= last[type(line)]]
+        self.lines = [line for line in kept if isinstance(line, EpochLine)]
+        self.events = [line for line in kept if isinstance(line, EventLine)]
+        write_text(self.path, "".join(line.model_dump_json() + "\n" for line in kept))
 
     def append(self, line: EpochLine) -> None:
-        """Write a line."""
+        """Write an epoch."""
         self.lines.append(line)
+        self._write(line)
+        if self.listener is not None:
+            self.listener.epoch(line)
+
+    def note(self, event: EventKind, epoch: int, text: str) -> None:
+        """Write an event; one that happens again word for word, as an epoch is trained again, is written once."""
+        line = EventLine(event=event, epoch=epoch, text=text)
+        if line in self.events:
+            return
+        self.events.append(line)
+        self._write(line)
+        if self.listener is not None:
+            self.listener.event(line)
+
+    def _write(self, line: EpochLine | EventLine) -> None:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(line.model_dump_json() + "\n")
+
+
+def read_journal(path: Path) -> tuple[list[EpochLine], list[EventLine]]:
+    """Epochs and events of a journal that may be written to at this moment; both empty where there is none.
+
+    Lines that cannot be read (cut off while being written, or of another version) are left out.
+    """
+    lines = _lines_of(path)
+    return [line for line in lines if isinstance(line, EpochLine)], [line for line in lines if isinstance(line, EventLine)]
 
 
 def draw_curves(lines: list[EpochLine], path: Path) -> None:
@@ -79,9 +145,20 @@ def draw_curves(lines: list[EpochLine], path: Path) -> None:
     temporary.replace(path)
 
 
-def _epoch_of(line: str) -> int:
-    """The epoch of a line; -1 for one that was cut off while being written."""
+def _lines_of(path: Path) -> list[EpochLine | EventLine]:
     try:
-        return int(json.loads(line)["epoch"])
-    except (ValueError, KeyError, TypeError):
-        return -1
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    found = (_line_of(line) for line in text.splitlines())
+    return [line for line in found if line is not None]
+
+
+def _line_of(text: str) -> EpochLine | EventLine | None:
+    """None for a line that was cut off while being written."""
+    try:
+        content = json.loads(text)
+        kind = EventLine if isinstance(content, dict) and "event" in content else EpochLine
+        return kind.model_validate(content)
+    except (ValueError, ValidationError):
+        return None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from autoseg.errors import DataError, PlanError, RunFolderError
 from autoseg.parallel import available_cores
 from autoseg.pipeline.planning import PlanOutcome, bill, plan, plan_files, planned
+from autoseg.pipeline.status import status
 from autoseg.pipeline.trained import refuse_foreign_plan
 from autoseg.progress import Progress, SilentProgress
 from autoseg.records import Configuration, Plan, Predictions, Scores
@@ -42,6 +43,7 @@ __all__ = [
     "planned",
     "predict",
     "preprocess",
+    "status",
     "train",
 ]
 

@@ -13,6 +13,7 @@ from autoseg.engines.device import available_memory, pick_device, pick_precision
 from autoseg.engines.torch_engine import TorchEngine, load_engine
 from autoseg.errors import RecordError
 from autoseg.learning.checkpoint import read_record, refuse_other_settings
+from autoseg.learning.sign_of_life import sign_of_life
 from autoseg.learning.transfer import refuse_other_start
 from autoseg.networks.unet import build_network
 from autoseg.parallel import available_cores
@@ -66,7 +67,26 @@ def train_one(
     device: str,
     progress: Progress,
 ) -> FoldOutcome:
-    """Train a fold to its end, validate it, and write `model.json`. `prepared` holds the cases of all folds."""
+    """Train a fold to its end, validate it, and write `model.json`. `prepared` holds the cases of all folds.
+
+    Raises:
+        RunFolderError: another process works on this fold.
+    """
+    with sign_of_life(folder.running(configuration.name, fold), progress=progress):
+        return _train_one(folder, plan, configuration, splits, fold, prepared, device=device, progress=progress)
+
+
+def _train_one(
+    folder: RunFolder,
+    plan: Plan,
+    configuration: Configuration,
+    splits: Splits,
+    fold: str,
+    prepared: Path,
+    *,
+    device: str,
+    progress: Progress,
+) -> FoldOutcome:
     start = time.monotonic()
     dataset = folder.dataset()
     members = cases_of(splits, fold)
