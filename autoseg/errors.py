@@ -7,6 +7,7 @@
     ├── PlanError (ValueError)     exit 2   options or facts for which no plan exists
     ├── CaseError (RuntimeError)   exit 1   the work on one case failed; the others may go on
     ├── TrainingDiverged (ArithmeticError)  exit 1   the loss is no longer a number
+    ├── DiskFull (OSError)         exit 2   a file could not be written to its end
     └── OutOfMemory (MemoryError)  exit 75  the device's memory did not suffice
 
 Messages say where, what was expected, what was found and what to do.
@@ -53,6 +54,10 @@ class RecordError(AutosegError, ValueError):
 
 class RunFolderError(AutosegError, OSError):
     """A run folder is missing, incomplete, or holds another run."""
+
+
+class DiskFull(AutosegError, OSError):
+    """There is no room for a file; what was there before is intact."""
 
 
 class PlanError(AutosegError, ValueError):

@@ -5,43 +5,74 @@ Weights and what training needs to go on (momentum, loss scale) lie in separate 
 
 from __future__ import annotations
 
+import errno
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from autoseg.engines.weights import file_sha256, read_tensors
-from autoseg.errors import RecordError
+from autoseg.errors import DiskFull, RecordError
+from autoseg.learning.optimiser import WeightAverage
 from autoseg.records import FoldCheckpoint
 
 RECORD = "checkpoint.json"
 FINAL_WEIGHTS = "weights.safetensors"
-SCALE = "loss_scale"
+SCALE, AVERAGED_STEPS = "loss_scale", "averaged_steps"
+TRAINED = "trained/"  # weights as the optimiser has them, where those handed over are averages of them
+FULL_IN_WORDS = ("No space left", "os error 28", "os error 122", "os error 27", "File too large", "quota")  # safetensors writes in Rust
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def save_checkpoint(
-    folder: Path,
-    record: FoldCheckpoint,
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler | None = None,
-) -> FoldCheckpoint:
+@dataclass(frozen=True)
+class Learner:
+    """All that changes while training: what a checkpoint holds."""
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler | None = None
+    average: WeightAverage | None = None
+
+
+def save_checkpoint(folder: Path, record: FoldCheckpoint, learner: Learner) -> FoldCheckpoint:
     """Write weights and state, then the record that names them; older state is removed afterwards.
 
     `record` tells how far training has come; its file names are filled in here.
+
+    Raises:
+        DiskFull: the last checkpoint is as it was.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    weights_file, weights_hash = _write(folder, "weights", weights, FINAL_WEIGHTS if record.finished else None)
-    state_file = None
-    if not record.finished:
-        state_file, _ = _write(folder, "state", _training_state(network, optimizer, scaler), None)
-    record = record.model_copy(update={"weights": weights_file, "weights_sha256": weights_hash, "state": state_file})
-    record.save(folder / RECORD)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handed_over = learner.network.state_dict() if learner.average is None else learner.average.values
+        weights = {name: value.detach().cpu().contiguous() for name, value in handed_over.items()}
+        weights_file, weights_hash = _write(folder, "weights", weights, FINAL_WEIGHTS if record.finished else None)
+        state_file = None
+        if not record.finished:
+            state_file, _ = _write(folder, "state", _training_state(learner), None)
+        record = record.model_copy(update={"weights": weights_file, "weights_sha256": weights_hash, "state": state_file})
+        record.save(folder / RECORD)
+    except (OSError, SafetensorError) as error:
+        remove_parts(folder)
+        if isinstance(error, OSError) and error.errno not in NO_SPACE:
+            raise
+        if isinstance(error, SafetensorError) and not any(words in str(error) for words in FULL_IN_WORDS):
+            raise
+        kept = read_record(folder)
+        intact = f"the checkpoint after epoch {kept.epoch} is intact" if kept else "there is no checkpoint yet"
+        raise DiskFull(f"{folder}: the disk is full; {intact}. Free some space and start the same command again") from error
     _remove_others(folder, keep={weights_file, state_file})
     return record
+
+
+def remove_parts(folder: Path) -> None:
+    """Delete files that a writer left unfinished."""
+    for path in folder.glob(".*.part"):
+        path.unlink(missing_ok=True)
 
 
 def read_record(folder: Path) -> FoldCheckpoint | None:
@@ -49,14 +80,8 @@ def read_record(folder: Path) -> FoldCheckpoint | None:
     return FoldCheckpoint.load(folder / RECORD) if (folder / RECORD).exists() else None
 
 
-def load_checkpoint(
-    folder: Path,
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler | None,
-    digests: dict[str, str],
-) -> FoldCheckpoint | None:
-    """Bring network and optimiser to where the record says; None when there is no checkpoint.
+def load_checkpoint(folder: Path, learner: Learner, digests: dict[str, str]) -> FoldCheckpoint | None:
+    """Bring the learner to where the record says; None when there is no checkpoint.
 
     Raises:
         RecordError: it belongs to other settings (`digests`, by concern), or a file that it names is damaged.
@@ -66,9 +91,13 @@ def load_checkpoint(
     if record is None:
         return None
     refuse_other_settings(folder, record, digests)
-    network.load_state_dict(read_tensors(folder / record.weights, record.weights_sha256))
-    if record.state is not None:
-        _restore_training_state(read_tensors(folder / record.state), network, optimizer, scaler)
+    weights = read_tensors(folder / record.weights, record.weights_sha256)
+    state = {} if record.state is None else read_tensors(folder / record.state)
+    trained = {name.removeprefix(TRAINED): value for name, value in state.items() if name.startswith(TRAINED)}
+    learner.network.load_state_dict(trained or weights)
+    if learner.average is not None:
+        learner.average.restore(weights, int(state.get(AVERAGED_STEPS, torch.zeros(()))))
+    _restore_training_state(state, learner)
     return record
 
 
@@ -95,39 +124,40 @@ def _write(folder: Path, kind: str, tensors: dict[str, Tensor], name: str | None
     return name, digest
 
 
-def _training_state(
-    network: nn.Module, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler | None
-) -> dict[str, Tensor]:
-    state = {
-        f"{name}/{key}": value.detach().cpu().contiguous()
-        for name, parameter in network.named_parameters()
-        for key, value in optimizer.state.get(parameter, {}).items()
-        if isinstance(value, Tensor)
-    }
-    if scaler is not None:
-        held = scaler.state_dict()
+def _training_state(learner: Learner) -> dict[str, Tensor]:
+    network, state = learner.network, {}
+    for name, parameter in network.named_parameters():
+        for key, value in learner.optimizer.state.get(parameter, {}).items():
+            if isinstance(value, Tensor):
+                state[f"{name}/{key}"] = value.detach().cpu().contiguous()
+    if learner.scaler is not None:
+        held = learner.scaler.state_dict()
         state[SCALE] = torch.tensor([held["scale"], held["_growth_tracker"]], dtype=torch.float64)
+    if learner.average is not None:
+        state[AVERAGED_STEPS] = torch.tensor(learner.average.steps)
+        state |= {f"{TRAINED}{name}": value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     return state
 
 
-def _restore_training_state(
-    state: dict[str, Tensor], network: nn.Module, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler | None
-) -> None:
-    parameters = dict(network.named_parameters())
+def _restore_training_state(state: dict[str, Tensor], learner: Learner) -> None:
+    parameters = dict(learner.network.named_parameters())
     for key, value in state.items():
         if key == SCALE:
-            if scaler is not None:
+            if learner.scaler is not None:
                 scale, tracker = value.tolist()
-                scaler.load_state_dict({**scaler.state_dict(), "scale": scale, "_growth_tracker": int(tracker)})
-            continue
-        name, entry = key.rsplit("/", 1)
-        parameter = parameters[name]
-        # a copy in the parameter's own layout, or the fused arithmetic would differ in its last bits
-        optimizer.state[parameter][entry] = torch.empty_like(parameter).copy_(value)
+                held = learner.scaler.state_dict()
+                learner.scaler.load_state_dict({**held, "scale": scale, "_growth_tracker": int(tracker)})
+        elif key != AVERAGED_STEPS and not key.startswith(TRAINED):
+            name, entry = key.rsplit("/", 1)
+            parameter = parameters[name]
+            # in the parameter's own layout, or the fused arithmetic would differ in its last bits; counts of steps are scalars
+            held_value = torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
+            learner.optimizer.state[parameter][entry] = held_value
 
 
 def _remove_others(folder: Path, keep: set[str | None]) -> None:
-    for pattern in ("weights*.safetensors", "state-*.safetensors", ".*.part"):
+    remove_parts(folder)
+    for pattern in ("weights*.safetensors", "state-*.safetensors"):
         for path in folder.glob(pattern):
             if path.name not in keep:
                 path.unlink(missing_ok=True)

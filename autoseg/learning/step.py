@@ -9,11 +9,24 @@ from torch import Tensor, nn
 
 from autoseg.engines.device import Precision, autocast
 from autoseg.learning.loss import SegmentationLoss
+from autoseg.learning.optimiser import WeightAverage
 
 
 @dataclass(frozen=True)
+class StepResult:
+    """The loss, still on the device, and whether the weights were changed: not by a loss or gradients that are no numbers."""
+
+    loss: Tensor
+    taken: bool
+
+
+@dataclass
 class Step:
-    """Forward in mixed precision, loss, backward, clipping, and SGD. `scaler` is for float16, whose gradients underflow."""
+    """Forward in mixed precision, loss, backward, clipping, and the optimiser. `scaler` is for float16, whose gradients underflow.
+
+    With `parts` above 1 the batch goes through the network in so many parts, whose gradients are added up; Dice is then taken
+    of each part for itself.
+    """
 
     network: nn.Module
     loss: SegmentationLoss
@@ -22,28 +35,34 @@ class Step:
     device: torch.device
     precision: Precision
     gradient_clip: float
+    parts: int = 1
+    average: WeightAverage | None = None
 
-    def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Train on a batch that is on the device already; the loss, still there."""
-        with autocast(self.device, self.precision):
-            outputs = self.network(images)
-        loss = self.loss(outputs, labels)
+    def __call__(self, images: Tensor, labels: Tensor) -> StepResult:
+        """Train on a batch that is on the device already."""
         self.optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self.device)
+        for some_images, some_labels in zip(images.chunk(self.parts), labels.chunk(self.parts), strict=True):
+            with autocast(self.device, self.precision):
+                outputs = self.network(some_images)
+            loss = self.loss(outputs, some_labels) * (len(some_images) / len(images))
+            (loss if self.scaler is None else self.scaler.scale(loss)).backward()
+            total += loss.detach()
+        if self.scaler is not None:
+            self.scaler.unscale_(self.optimizer)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.gradient_clip)
+        # float16 gradients overflow now and then, for which the scaler skips the step by itself
+        sound = torch.isfinite(total) if self.scaler is not None else torch.isfinite(total + norm)
+        taken = bool(sound)
+        if taken:
+            self._optimise()
+        return StepResult(total, taken)
+
+    def _optimise(self) -> None:
         if self.scaler is None:
-            loss.backward()
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.gradient_clip)
             self.optimizer.step()
         else:
-            self.scaler.scale(loss).backward()
-            self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.gradient_clip)
             self.scaler.step(self.optimizer)
             self.scaler.update()
-        return loss.detach()
-
-
-def sgd(network: nn.Module, learning_rate: float, momentum: float, weight_decay: float) -> torch.optim.SGD:
-    """nnU-Net's optimiser: stochastic gradient descent with Nesterov's momentum."""
-    return torch.optim.SGD(
-        network.parameters(), learning_rate, momentum=momentum, weight_decay=weight_decay, nesterov=momentum > 0
-    )
+        if self.average is not None:
+            self.average.update()

@@ -30,6 +30,9 @@ class FoldCheckpoint(Record):
     weights: str
     weights_sha256: str
     finished: bool
+    skipped: int = 0  # steps left out so far, since their loss was no number
+    parts: int = 1  # in which a batch goes through the network, after memory did not suffice
+    extended_at: int | None = None  # epoch with which the last extension began
     amendments: tuple[Amendment, ...] = ()
     initial: InitialWeights | None = None  # None: random numbers
     members: str = ""  # digest of the cases to train and to validate on; empty where it was not noted

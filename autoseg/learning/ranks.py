@@ -1,0 +1,108 @@
+"""Several processes that train one network together: plain PyTorch under `torchrun`, each with a part of every batch.
+
+A batch is the same however many processes share it, and so are loss and gradients, to rounding: Dice and cross-entropy are
+taken over the whole batch (`learning/loss.py`), and DistributedDataParallel averages the gradients.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from autoseg.errors import PlanError
+
+T = TypeVar("T")
+PATIENCE = timedelta(days=2)  # the others wait while the first process prepares cases and validates
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among those that train together; `rank` 0 writes files and speaks."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes and speaks."""
+        return self.rank == 0
+
+    def part_of(self, batch_size: int) -> slice:
+        """Samples of a batch that fall to this process: as even as can be, the first ones get what is left over."""
+        share, rest = divmod(batch_size, self.size)
+        start = self.rank * share + min(self.rank, rest)
+        return slice(start, start + share + (self.rank < rest))
+
+    def total(self, values: Tensor) -> Tensor:
+        """The sum over all processes, without a gradient; `values` is left as it is."""
+        if self.size == 1:
+            return values.detach()
+        summed = values.detach().clone()
+        dist.all_reduce(summed)
+        return summed
+
+    def agreed(self, value: T) -> T:
+        """What the first process has: for what is decided by the clock, or read from files that only it writes."""
+        if self.size == 1:
+            return value
+        held: list[T] = [value]
+        dist.broadcast_object_list(held, src=0)
+        return held[0]
+
+    def wait(self) -> None:
+        """Until all processes have come here."""
+        if self.size > 1:
+            dist.barrier()
+
+    def shared(self, network: nn.Module, device: torch.device) -> nn.Module:
+        """The network with its gradients averaged over all processes."""
+        if self.size == 1:
+            return network
+        return DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
+
+
+ALONE = Ranks()
+
+
+def is_launched() -> bool:
+    """Whether `torchrun`, or another launcher that sets the same variables, started this process among others."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+@contextlib.contextmanager
+def joined_ranks(batch_size: int, device: torch.device) -> Iterator[Ranks]:
+    """Join the processes that `torchrun` started, for as long as the body runs; alone without it.
+
+    Raises:
+        PlanError: there are more processes than samples in a batch.
+    """
+    if not is_launched():
+        yield ALONE
+        return
+    size = int(os.environ["WORLD_SIZE"])
+    if size > batch_size:
+        raise PlanError(
+            f"{size} processes cannot share a batch of {batch_size}; start at most {batch_size}, or plan with "
+            f"--set training.batch_size={size}"
+        )
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    try:
+        yield Ranks(dist.get_rank(), dist.get_world_size())
+    finally:
+        dist.destroy_process_group()
+
+
+def own_device(device: torch.device) -> torch.device:
+    """The CUDA device that falls to this process on its machine; other devices as they are."""
+    if device.type == "cuda" and is_launched():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return device
