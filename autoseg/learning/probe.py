@@ -13,11 +13,12 @@ import numpy as np
 import torch
 
 from autoseg.engines.device import Precision, autocast, describe_machine, peak_memory, place, synchronize
-from autoseg.learning.augmentation import Augmentation, SpatialDraw, isolated_random_state
+from autoseg.learning.augmentation import Augmentation, Drawn, SampleDraw
 from autoseg.learning.loss import SegmentationLoss
 from autoseg.learning.step import Step, sgd
 from autoseg.networks.unet import build_network
-from autoseg.records import MachineProfile, NetworkSpec, Shape, Throughput
+from autoseg.records import AugmentationSpec, MachineProfile, NetworkSpec, Shape, Throughput
+from autoseg.records.augmentation import Blur, Elastic, Factor, LowResolution, Mirroring, Noise, Rotation, Scaling
 
 WARM_UP_STEPS = 1
 FEWEST_STEPS = 2
@@ -30,7 +31,20 @@ PROBE_PATCHES: dict[int, tuple[Shape, ...]] = {  # the smallest tell what a step
 PROBE_WIDTHS = (16, 32)
 SECONDS_PER_PROBE = 0.5  # of repetitions, if the fewest are done sooner
 PROBE_SECONDS = 12.0  # after this the larger patches are left out
-TIMED_SAMPLES = 6  # augmented, of those that are turned or scaled (which takes longest) and of the others
+TIMED_SAMPLES = 30  # augmented, of those that are turned or scaled (which takes longest) and of the others
+USUAL_AUGMENTATION = AugmentationSpec(  # nnU-Net's: what is measured for plans that are not made yet
+    rotation=Rotation(probability=0.2, degrees=30),
+    scaling=Scaling(probability=0.2, factor=(0.7, 1.4)),
+    elastic=Elastic(probability=0, displacement=(0, 0), smoothness=(0.1, 0.1)),
+    noise=Noise(probability=0.1, sigma=(0, 0.1)),
+    blur=Blur(probability=0.2, channel_probability=0.5, sigma=(0.5, 1)),
+    brightness=Factor(probability=0.15, factor=(0.75, 1.25)),
+    contrast=Factor(probability=0.15, factor=(0.75, 1.25)),
+    low_resolution=LowResolution(probability=0.25, channel_probability=0.5, zoom=(0.5, 1)),
+    gamma_inverted=Factor(probability=0.1, factor=(0.7, 1.5)),
+    gamma=Factor(probability=0.3, factor=(0.7, 1.5)),
+    mirroring=Mirroring(probability=0.5),
+)
 COUNTED_SAMPLES = 400  # drawn to count how many are which
 
 
@@ -105,25 +119,27 @@ def measure(spec: NetworkSpec, patch_size: Shape, batch_size: int, device: torch
     )
 
 
-def augmentation_seconds(channels: int, patch_size: Shape) -> float:
-    """Seconds to augment one patch: the mean over random draws."""
-    augmentation = Augmentation(patch_size, tuple(range(len(patch_size))))
+def augmentation_seconds(channels: int, patch_size: Shape, spec: AugmentationSpec = USUAL_AUGMENTATION) -> float:
+    """Seconds to augment one patch: the mean over random draws; reading is not included."""
+    augmentation = Augmentation(spec, patch_size, tuple(range(len(patch_size))), channels=channels)
     rng = np.random.default_rng(0)
-    drawn = [augmentation.draw_spatial(rng) for _ in range(COUNTED_SAMPLES)]
-    turned = [draw for draw in drawn if draw.rotate or draw.scale]
-    kept = [draw for draw in drawn if not (draw.rotate or draw.scale)]
-    return sum(len(draws) / len(drawn) * _seconds_to_augment(augmentation, channels, draws) for draws in (turned, kept))
+    drawn = [augmentation.draw(rng) for _ in range(COUNTED_SAMPLES)]
+    turned = [draw for draw in drawn if draw.matrix is not None]
+    kept = [draw for draw in drawn if draw.matrix is None]
+    return sum(len(draws) / len(drawn) * _seconds_to_augment(augmentation, channels, draws) for draws in (turned, kept) if draws)
 
 
-def _seconds_to_augment(augmentation: Augmentation, channels: int, draws: Sequence[SpatialDraw]) -> float:
+def _seconds_to_augment(augmentation: Augmentation, channels: int, draws: Sequence[SampleDraw]) -> float:
     times = []
-    with isolated_random_state(0):
-        for draw in draws[: 1 + TIMED_SAMPLES]:
-            image, labels = torch.randn(channels, *draw.read_size), torch.zeros(1, *draw.read_size, dtype=torch.int16)
-            start = time.perf_counter()
-            augmentation.apply(image, labels, draw)
-            times.append(time.perf_counter() - start)
-    return sum(times[1:]) / TIMED_SAMPLES  # the first warms up
+    generator = torch.Generator().manual_seed(0)
+    for draw in draws[: 1 + TIMED_SAMPLES]:
+        image = torch.randn(channels, *draw.read_size, generator=generator)
+        labels = torch.zeros(1, *draw.read_size, dtype=torch.int8)
+        labels[:, : labels.shape[1] // 2] = 1
+        start = time.perf_counter()
+        augmentation.apply(Drawn((image,), (labels,), (draw,), ("",)), torch.device("cpu"))
+        times.append(time.perf_counter() - start)
+    return sum(times[1:]) / max(1, len(times) - 1)  # the first warms up
 
 
 def _least_seconds(work: Callable[[], None], device: torch.device) -> float:

@@ -2,7 +2,7 @@
 
 A case `<id>` is four files in a folder:
 
-    <id>.image.b2nd      float32 (C, *spatial), blosc2, in chunks of blocks
+    <id>.image.b2nd      float16 (float32 where that would lose too much) (C, *spatial), blosc2, in chunks of blocks
     <id>.labels.b2nd     int8 or int16 (*spatial), in the same chunks
     <id>.locations.npz   for each label value that occurs, int32 (n, rank) voxels of it; `annotated` where a label is ignored
     <id>.json            shape, placement, a digest, and the sizes of the other files; written last, so a case that has it is whole
@@ -32,6 +32,8 @@ from autoseg.processing.resample import label_boxes
 from autoseg.records import Record, Shape
 
 FEWEST_LOCATIONS, SHARE_OF_LOCATIONS = 10_000, 0.01  # nnU-Net's numbers
+LARGEST_HALF = 60_000.0  # float16 ends at 65,504
+LARGEST_ROUNDING = 0.002  # of a channel's deviation, root mean square: far below any noise that can be trained away
 MOST_LOCATIONS = 100_000  # bounds memory on large organs; a patch centre drawn from these is as good
 LOCATION_SEED = 1234
 ANNOTATED = -1  # key of the sample of all voxels whose label is not ignored, in sets with an ignore label
@@ -48,8 +50,8 @@ _FILES = (".image.b2nd", ".labels.b2nd", ".locations.npz")
 class CaseRecord(Record):
     """`<id>.json`; `made_from` is a digest of what the case was made from, and how."""
 
-    FORMAT: ClassVar[int] = 2
-    format: int = 2
+    FORMAT: ClassVar[int] = 3
+    format: int = 3
     made_from: str
     bytes: tuple[int, int, int]  # of the files in `_FILES`: a copy that was cut short shows
     channels: int
@@ -93,7 +95,7 @@ class PreparedCase:
             return {ANNOTATED if name == _ANNOTATED_NAME else int(name): file[name] for name in file.files}
 
     def read(self, slices: Sequence[slice]) -> tuple[np.ndarray, np.ndarray]:
-        """A patch: image float32 (C, *patch) and labels (*patch).
+        """A patch: image (C, *patch), float16 or float32 as it is stored, and labels (*patch).
 
         Args:
             slices: one per spatial axis, inside the case, step 1.
@@ -145,7 +147,7 @@ def write_case(
     Args:
         folder: made if it does not exist.
         case: its id, any characters that a file name may hold.
-        image: `(C, *spatial)`, stored as float32.
+        image: `(C, *spatial)`, stored as float16 where that is safe (see `as_stored`).
         labels: `(*spatial)` integers within int16; stored as int8 where they fit.
         locations: from `sample_locations`.
         placement: from `prepare_image`.
@@ -163,7 +165,7 @@ def write_case(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{case}.json").unlink(missing_ok=True)
     chunk = chunk_shape(shape, patch or _DEFAULT_PATCH[len(shape)])
-    image = np.ascontiguousarray(image, dtype=np.float32)
+    image = as_stored(image)
     _write(folder / f"{case}.image.b2nd", lambda path: _write_array(path, image, (1, *chunk), (1, *block_shape(chunk))))
     _write(folder / f"{case}.labels.b2nd", lambda path: _write_array(path, narrow, chunk, block_shape(chunk)))
     _write(folder / f"{case}.locations.npz", lambda path: _write_locations(path, locations))
@@ -171,6 +173,24 @@ def write_case(
     sizes = (image_bytes, label_bytes, location_bytes)
     record = CaseRecord(made_from=digest, bytes=sizes, channels=len(image), shape=shape, placement=placement)
     _write(folder / f"{case}.json", lambda path: path.write_text(record.model_dump_json() + "\n", encoding="utf-8"))
+
+
+def as_stored(image: np.ndarray) -> np.ndarray:
+    """The image (C, *spatial) in the type it is kept in, on disk and in memory alike.
+
+    float16 has 11 bits: a value z standard deviations from 0 is off by at most z / 2048 of them. float32 where values are not finite
+    or reach beyond 60,000, or where float16 would change a channel by more than 0.2 % of its deviation (far from 0, or tiny).
+    """
+    whole = np.ascontiguousarray(image, dtype=np.float32)
+    if not whole.size or not np.isfinite(whole).all() or np.abs(whole).max() >= LARGEST_HALF:
+        return whole
+    half = whole.astype(np.float16)
+    for channel, rounded in zip(whole, half, strict=True):
+        difference = (channel - rounded).ravel()
+        rounding = np.sqrt(np.mean(np.square(difference, dtype=np.float64)))
+        if rounding > LARGEST_ROUNDING * channel.std(dtype=np.float64):
+            return whole
+    return half
 
 
 def open_case(folder: Path, case: str) -> PreparedCase:

@@ -14,11 +14,11 @@ from torch.utils.data import DataLoader
 
 from autoseg.engines.device import Precision, autocast, naming_memory_errors, pick_precision, place
 from autoseg.errors import DataError, TrainingDiverged
-from autoseg.learning.augmentation import Augmentation
+from autoseg.learning.augmentation import Augmentation, Drawn
 from autoseg.learning.checkpoint import load_checkpoint, save_checkpoint
 from autoseg.learning.journal import EpochLine, Journal, draw_curves
 from autoseg.learning.loss import SegmentationLoss, hard_counts
-from autoseg.learning.sampler import Batch, PatchSampler
+from autoseg.learning.sampler import PatchSampler
 from autoseg.learning.schedule import Schedule, amend_length, learning_rate
 from autoseg.learning.step import Step, sgd
 from autoseg.learning.transfer import account, start_from
@@ -55,6 +55,7 @@ class FoldTrainer:
     amendments: tuple[Amendment, ...] = ()
     initial: InitialWeights | None = None
     members: str = ""
+    augmentation: Augmentation | None = None
     epoch_seconds: list[float] = field(default_factory=list)
 
 
@@ -103,10 +104,8 @@ def train_fold(  # noqa: PLR0913  the pipeline's one call, all by keyword but th
         return checkpoint
     spec = configuration.training
     workers = (0 if device.type == "cpu" else min(8, available_cores())) if workers is None else workers
-    masked = tuple(i for i, n in enumerate(configuration.preparation.normalization) if n.use_mask)
-    augmentation = (
-        Augmentation(spec.patch_size, spec.mirror_axes, masked) if configuration.augmentation.preset != "none" else None
-    )
+    augmentation = Augmentation.of(configuration)
+    trainer.augmentation = augmentation
     axis = configuration.slice_axis
     learn = PatchSampler(train, spec, slice_axis=axis, stream=(fold + 1, TRAIN_STREAM), augmentation=augmentation)
     watch = PatchSampler(validation, spec, slice_axis=axis, stream=(fold + 1, VALIDATION_STREAM))
@@ -245,7 +244,7 @@ def _save(trainer: FoldTrainer, finished: bool) -> FoldCheckpoint:
     return record
 
 
-def _train_epoch(trainer: FoldTrainer, batches: Iterator[Batch], validation: DataLoader[Batch]) -> None:
+def _train_epoch(trainer: FoldTrainer, batches: Iterator[Drawn], validation: DataLoader[Drawn]) -> None:
     start = time.monotonic()
     spec, schedule = trainer.configuration.training, trainer.schedule
     first = schedule.epoch * spec.steps_per_epoch
@@ -274,16 +273,16 @@ def _train_epoch(trainer: FoldTrainer, batches: Iterator[Batch], validation: Dat
     trainer.journal.append(line)
 
 
-def _step(trainer: FoldTrainer, batch: Batch, rate: float) -> Tensor:
+def _step(trainer: FoldTrainer, batch: Drawn, rate: float) -> Tensor:
     """One optimiser step; the loss, still on the device."""
     for group in trainer.optimizer.param_groups:
         group["lr"] = rate
     clip = trainer.configuration.training.gradient_clip
     step = Step(trainer.network, trainer.loss, trainer.optimizer, trainer.scaler, trainer.device, trainer.precision, clip)
-    return step(*_to(batch, trainer.device))
+    return step(*_to(batch, trainer))
 
 
-def _validate_patches(trainer: FoldTrainer, batches: DataLoader[Batch]) -> tuple[float | None, dict[str, float | None]]:
+def _validate_patches(trainer: FoldTrainer, batches: DataLoader[Drawn]) -> tuple[float | None, dict[str, float | None]]:
     """Loss and pooled Dice on the same validation patches every epoch."""
     names = [target.name for target in trainer.plan.targets]
     steps = len(batches)
@@ -294,7 +293,7 @@ def _validate_patches(trainer: FoldTrainer, batches: DataLoader[Batch]) -> tuple
     counts = torch.zeros((3, len(names)), device=trainer.device)
     with torch.inference_mode():
         for batch in batches:
-            images, labels = _to(batch, trainer.device)
+            images, labels = _to(batch, trainer)
             with autocast(trainer.device, trainer.precision):
                 logits = trainer.network(images)
             loss += trainer.loss(logits, labels)
@@ -307,7 +306,7 @@ def _validate_patches(trainer: FoldTrainer, batches: DataLoader[Batch]) -> tuple
     return float(loss) / steps, dice
 
 
-def _loader(sampler: PatchSampler, steps: Iterable[int], workers: int, device: torch.device) -> DataLoader[Batch]:
+def _loader(sampler: PatchSampler, steps: Iterable[int], workers: int, device: torch.device) -> DataLoader[Drawn]:
     """The batches of these steps, drawn ahead by loader processes where there are any; they live as long as the loader."""
     return DataLoader(
         sampler,
@@ -321,8 +320,11 @@ def _loader(sampler: PatchSampler, steps: Iterable[int], workers: int, device: t
     )
 
 
-def _to(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
-    return batch.images.to(device, non_blocking=True), batch.labels.to(device, non_blocking=True)
+def _to(drawn: Drawn, trainer: FoldTrainer) -> tuple[Tensor, Tensor]:
+    """Images and labels on the device, varied as they were drawn."""
+    assert trainer.augmentation is not None
+    batch = trainer.augmentation.apply(drawn, trainer.device)
+    return batch.images, batch.labels
 
 
 def _last_dice(journal: Journal) -> str:

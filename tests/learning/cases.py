@@ -16,6 +16,7 @@ class MemoryCase:
 
     image: np.ndarray
     labels: np.ndarray
+    id: str = "case"
     locations: dict[int, np.ndarray] = field(init=False)
 
     def __post_init__(self) -> None:
