@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import os
 import platform
 from collections.abc import Iterator
@@ -171,6 +172,13 @@ def repeatable(wanted: bool) -> Iterator[None]:
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     """Mixed precision for the forward pass; does nothing for float32."""
     return torch.autocast(device.type, dtype=getattr(torch, precision), enabled=precision != "float32")
+
+
+def release_memory(device: torch.device) -> None:
+    """Hand memory that is held but not used back to the device, after it did not suffice."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

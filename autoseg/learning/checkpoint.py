@@ -24,7 +24,14 @@ RECORD = "checkpoint.json"
 FINAL_WEIGHTS = "weights.safetensors"
 SCALE, AVERAGED_STEPS = "loss_scale", "averaged_steps"
 TRAINED = "trained/"  # weights as the optimiser has them, where those handed over are averages of them
-FULL_IN_WORDS = ("No space left", "os error 28", "os error 122", "os error 27", "File too large", "quota")  # safetensors writes in Rust
+FULL_IN_WORDS = (
+    "No space left",
+    "os error 28",
+    "os error 122",
+    "os error 27",
+    "File too large",
+    "quota",
+)  # safetensors writes in Rust
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -65,7 +72,9 @@ def save_checkpoint(folder: Path, record: FoldCheckpoint, learner: Learner) -> F
         kept = read_record(folder)
         intact = f"the checkpoint after epoch {kept.epoch} is intact" if kept else "there is no checkpoint yet"
         raise DiskFull(f"{folder}: the disk is full; {intact}. Free some space and start the same command again") from error
-    _remove_others(folder, keep={weights_file, state_file})
+    # the weights that a finished fold hands over stay while it is extended: predictions use them until then
+    kept_for_predictions = FINAL_WEIGHTS if record.extended_at is not None else None
+    _remove_others(folder, keep={weights_file, state_file, kept_for_predictions})
     return record
 
 

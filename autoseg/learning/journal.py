@@ -62,10 +62,11 @@ class Journal:
     Args:
         path: of the file; it is made with the first line.
         listener: told of what is appended from now on.
+        writes: False for a process that trains beside the one that writes the file; it remembers the lines all the same.
     """
 
-    def __init__(self, path: Path, listener: Listener | None = None):
-        self.path, self.listener = path, listener
+    def __init__(self, path: Path, listener: Listener | None = None, *, writes: bool = True):
+        self.path, self.listener, self.writes = path, listener, writes
         self.lines: list[EpochLine] = []
         self.events: list[EventLine] = []
 
@@ -77,13 +78,13 @@ class Journal:
         kept = [line for line in _lines_of(self.path) if line.epoch <= last[type(line)]]
         self.lines = [line for line in kept if isinstance(line, EpochLine)]
         self.events = [line for line in kept if isinstance(line, EventLine)]
-        write_text(self.path, "".join(line.model_dump_json() + "\n" for line in kept))
+        if self.writes:
+            write_text(self.path, "".join(line.model_dump_json() + "\n" for line in kept))
 
     def append(self, line: EpochLine) -> None:
         """Write an epoch."""
         self.lines.append(line)
-        self._write(line)
-        if self.listener is not None:
+        if self._write(line) and self.listener is not None:
             self.listener.epoch(line)
 
     def note(self, event: EventKind, epoch: int, text: str) -> None:
@@ -92,13 +93,14 @@ class Journal:
         if line in self.events:
             return
         self.events.append(line)
-        self._write(line)
-        if self.listener is not None:
+        if self._write(line) and self.listener is not None:
             self.listener.event(line)
 
-    def _write(self, line: EpochLine | EventLine) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(line.model_dump_json() + "\n")
+    def _write(self, line: EpochLine | EventLine) -> bool:
+        if self.writes:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(line.model_dump_json() + "\n")
+        return self.writes
 
 
 def read_journal(path: Path) -> tuple[list[EpochLine], list[EventLine]]:

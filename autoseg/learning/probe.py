@@ -12,10 +12,21 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from autoseg.engines.device import Precision, autocast, describe_machine, peak_memory, place, synchronize
+from autoseg.engines.device import (
+    MemoryFormat,
+    Precision,
+    autocast,
+    describe_machine,
+    keep_freed_memory,
+    laid,
+    peak_memory,
+    place,
+    synchronize,
+)
 from autoseg.learning.augmentation import Augmentation, Drawn, SampleDraw
 from autoseg.learning.loss import SegmentationLoss
-from autoseg.learning.step import Step, sgd
+from autoseg.learning.quickest import FORMATS
+from autoseg.learning.step import Step
 from autoseg.networks.unet import build_network
 from autoseg.records import AugmentationSpec, MachineProfile, NetworkSpec, Shape, Throughput
 from autoseg.records.augmentation import Blur, Elastic, Factor, LowResolution, Mirroring, Noise, Rotation, Scaling
@@ -29,7 +40,7 @@ PROBE_PATCHES: dict[int, tuple[Shape, ...]] = {  # the smallest tell what a step
     3: ((16, 16, 16), (24, 24, 24), (40, 40, 40)),
 }
 PROBE_WIDTHS = (16, 32)
-SECONDS_PER_PROBE = 0.5  # of repetitions, if the fewest are done sooner
+SECONDS_PER_PROBE = 0.3  # of repetitions, if the fewest are done sooner
 PROBE_SECONDS = 12.0  # after this the larger patches are left out
 TIMED_SAMPLES = 30  # augmented, of those that are turned or scaled (which takes longest) and of the others
 USUAL_AUGMENTATION = AugmentationSpec(  # nnU-Net's: what is measured for plans that are not made yet
@@ -88,6 +99,7 @@ def measure(spec: NetworkSpec, patch_size: Shape, batch_size: int, device: torch
     Raises:
         RuntimeError, MemoryError: on a device that has not enough memory.
     """
+    keep_freed_memory()
     with torch.random.fork_rng(), peak_memory(device) as peak:
         torch.manual_seed(0)
         network = place(build_network(spec), device)
@@ -95,24 +107,29 @@ def measure(spec: NetworkSpec, patch_size: Shape, batch_size: int, device: torch
         labels = torch.randint(0, max(2, spec.out_channels), (batch_size, 1, *patch_size), dtype=torch.int16, device=device)
         labels = labels.clamp(max=spec.out_channels - 1)
         scaler = torch.amp.GradScaler(device.type) if precision == "float16" else None
-        loss = SegmentationLoss(None, batch_dice=True)
-        step = Step(network, loss, sgd(network, 1e-3, 0.99, 3e-5), scaler, device, precision, 12.0)
+        optimizer = torch.optim.SGD(network.parameters(), 1e-3, momentum=0.99, nesterov=True, fused=device.type != "mps")
+        step = Step(network, SegmentationLoss(None, batch_dice=True), optimizer, scaler, device, precision, 12.0)
 
-        def train() -> None:
+        def train(memory_format: MemoryFormat) -> float:
             network.train()
-            step(images, labels)
+            place(network, device, memory_format)
+            laid_out = laid(images, memory_format)
+            return _least_seconds(lambda: step(laid_out, labels), device)
 
         def forward() -> None:
-            network.eval()
             with torch.inference_mode(), autocast(device, precision):
                 network(images)
 
-        step_seconds, forward_seconds = _least_seconds(train, device), _least_seconds(forward, device)
+        seconds = {memory_format: train(memory_format) for memory_format in FORMATS}
+        place(network, device, "contiguous").eval()
+        forward_seconds = _least_seconds(forward, device)
+    best = min(FORMATS, key=seconds.__getitem__)
     return Throughput(
         network=spec,
         patch_size=patch_size,
         batch_size=batch_size,
-        step_seconds=step_seconds,
+        memory_format=best,
+        step_seconds=seconds[best],
         forward_seconds=forward_seconds,
         data_seconds=batch_size * augmentation_seconds(spec.in_channels, patch_size) if device.type == "cpu" else 0.0,
         peak_bytes=peak.bytes,
@@ -142,7 +159,7 @@ def _seconds_to_augment(augmentation: Augmentation, channels: int, draws: Sequen
     return sum(times[1:]) / max(1, len(times) - 1)  # the first warms up
 
 
-def _least_seconds(work: Callable[[], None], device: torch.device) -> float:
+def _least_seconds(work: Callable[[], object], device: torch.device) -> float:
     times: list[float] = []
     while len(times) < WARM_UP_STEPS + FEWEST_STEPS or (
         len(times) < WARM_UP_STEPS + MOST_STEPS and sum(times) < SECONDS_PER_PROBE

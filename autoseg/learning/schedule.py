@@ -18,7 +18,9 @@ OVERRUN = 0.005
 RECENT_EPOCHS = 6
 
 
-ONE_CYCLE_RISE = 0.3  # of the steps, from 1/25 of the largest rate, while the momentum falls by 0.1: PyTorch's and fastai's numbers
+ONE_CYCLE_RISE = (
+    0.3  # of the steps, from 1/25 of the largest rate, while the momentum falls by 0.1: PyTorch's and fastai's numbers
+)
 ONE_CYCLE_START = 25.0
 ONE_CYCLE_MOMENTUM_DROP = 0.1
 
@@ -44,7 +46,6 @@ class Schedule:
         """One epoch further."""
         progress = self.progress + (1.0 - self.progress) / (self.epochs - self.epoch)
         return replace(self, epoch=self.epoch + 1, progress=1.0 if self.epoch + 1 == self.epochs else progress)
-
 
     def extended(self, epochs: int) -> Schedule:
         """So many epochs longer.

@@ -20,15 +20,16 @@ class InstanceNormAct(nn.Module):
     Computes what the two modules compute one after the other, to rounding.
     """
 
-    def __init__(self, norm: nn.Module, act: nn.Module | None = None):
+    def __init__(self, norm: nn.Module, act: nn.LeakyReLU | None = None):
         super().__init__()
         self.N = norm
         self.A = act
+        self.slope = 1.0 if act is None else float(act.negative_slope)
 
     def forward(self, x: Tensor) -> Tensor:
         """`(B, C, *spatial)` to the same."""
         if x.device.type == "cpu" and lies_channels_last(x) and x.shape[2:].numel() > 1:
-            slope = 1.0 if self.A is None else float(self.A.negative_slope)
+            slope = self.slope
             result: Tensor = _InPlaceOfBoth.apply(x, self.N.weight, self.N.bias, self.N.eps, slope)
             return result
         x = self.N(x)

@@ -34,7 +34,7 @@ from autoseg.records import (
 from autoseg.run_folder import RunFolder
 from autoseg.stages.evaluate import evaluate
 from autoseg.stages.predict import PredictionInput, predict_cases
-from autoseg.stages.train import train_fold
+from autoseg.stages.train import Setting, train_fold
 
 FULL = "full"
 SHARE_OF_MEMORY = 0.3  # of the free main memory, for holding prepared cases
@@ -104,10 +104,8 @@ def _train_one(
         validation,
         place,
         fold=-1 if fold == FULL else int(fold),
-        device=chosen,
+        setting=Setting(device=chosen, limit_seconds=limit, progress=progress),
         members=members.digest(),
-        limit_seconds=limit,
-        progress=progress,
     )
     for amendment in checkpoint.amendments[-1:]:
         progress.message(f"length amended: {amendment.before} -> {amendment.after} epochs, since {amendment.reason}")

@@ -33,6 +33,7 @@ class FoldCheckpoint(Record):
     skipped: int = 0  # steps left out so far, since their loss was no number
     parts: int = 1  # in which a batch goes through the network, after memory did not suffice
     extended_at: int | None = None  # epoch with which the last extension began
+    limit_seconds: float | None = None  # of training, to which the length is amended
     amendments: tuple[Amendment, ...] = ()
     initial: InitialWeights | None = None  # None: random numbers
     members: str = ""  # digest of the cases to train and to validate on; empty where it was not noted

@@ -16,6 +16,7 @@ class Throughput(Part):
     network: NetworkSpec
     patch_size: Shape
     batch_size: PositiveInt
+    memory_format: Literal["contiguous", "channels_last"] = "contiguous"  # the quicker one, in which the step was timed
     step_seconds: PositiveFloat  # forward, backward and optimiser
     forward_seconds: PositiveFloat  # of the batch, without gradients
     data_seconds: NonNegativeFloat  # to augment the batch, where that happens in the training process; else 0

@@ -96,7 +96,8 @@ class TrainingSpec(Part):
     The learning rate rises over the first `warmup_share` of the steps and then follows `schedule`: `poly` is nnU-Net's
     `(1 - progress) ** lr_exponent`, `cosine` half a wave, `one_cycle` (Smith and Topin 2018) rises and falls with the momentum
     in the opposite sense. `ema_decay` above 0 hands over a moving average of the weights (per step). A weight of 0 leaves a
-    part of the loss out. `deterministic` repeats bit by bit on the same machine: the length is then never amended.
+    part of the loss out. `memory_format` says how tensors lie (`auto`: tried when training begins), `compile` asks for
+    `torch.compile` (kept where it turns out to pay). `deterministic` repeats bit by bit on the same machine: the length is then never amended.
     """
 
     patch_size: Shape
@@ -120,14 +121,14 @@ class TrainingSpec(Part):
     foreground_fraction: float = 0.33
     case_sampling: Literal["uniform", "rare_first"] = "uniform"
     mirror_axes: tuple[int, ...]
-    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
     compile: bool = False
     deterministic: bool = False
     seed: int = 0
 
     def identity(self) -> str:
         """Digest of what a checkpoint must agree on: the length may change, and how it is computed, so they are left out."""
-        free = {"epochs": 0, "time_budget_seconds": None, "memory_format": "contiguous", "compile": False}
+        free = {"epochs": 0, "time_budget_seconds": None, "memory_format": "auto", "compile": False}
         return self.model_copy(update=free).digest()
 
 

@@ -52,6 +52,7 @@ def small_configuration(
     patch: tuple[int, ...] = (32, 32),
     out_channels: int = 2,
     augmentation: str = "default",
+    memory_format: str = "contiguous",  # to find out which one is quicker takes time, and may come out either way
     slice_axis: int | None = None,
 ) -> Configuration:
     """A two-stage network on small patches."""
@@ -84,6 +85,7 @@ def small_configuration(
             validation_steps=2,
             batch_dice=True,
             mirror_axes=tuple(range(rank)),
+            memory_format=memory_format,
             seed=7,
         ),
         augmentation=augmentation_for(augmentation, patch),

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from autoseg.learning.loss import SegmentationLoss
-from autoseg.learning.step import Step, sgd
+from autoseg.learning.step import Step
 from autoseg.networks import cost
 from autoseg.networks.unet import build_network, count_parameters
 from autoseg.records import NetworkSpec
@@ -157,7 +157,7 @@ def test_every_family_learns(family: NetworkFamily) -> None:
     network = build_network(
         network_of(FLAT, family=family, base_features=8, max_features=32, in_channels=2, out_channels=2)
     ).train()
-    optimizer = sgd(network, 0.01, 0.99, 3e-5)
+    optimizer = torch.optim.SGD(network.parameters(), 0.01, momentum=0.99, nesterov=True)
     step = Step(network, SegmentationLoss(None, batch_dice=True), optimizer, None, torch.device("cpu"), "float32", 12.0)
     losses = []
     for index in range(50):

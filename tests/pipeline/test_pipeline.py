@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from autoseg import pipeline
 from autoseg.engines.weights import file_sha256
 from autoseg.errors import RunFolderError
+from autoseg.learning.journal import read_journal
 from autoseg.phantom import write_fetal_head, write_volumes
 from autoseg.pipeline.fold import record_model
 from autoseg.records import FoldCheckpoint, Predictions, Scores
@@ -170,7 +171,7 @@ def test_killed_training_goes_on(heads: Path, tmp_path: Path, device: str) -> No
     run = tmp_path / "run"
     overrides = ("training.steps_per_epoch=4", "training.validation_steps=0", "training.batch_size=2")
     pipeline.plan(heads, run, device=device, epochs=300, folds=3, overrides=overrides)
-    save_always = "import autoseg.stages.train as t; t.SECONDS_BETWEEN_SAVES = 0.0"
+    save_always = "from autoseg.stages.train import epochs; epochs.SHARE_OF_SAVING = 10.0"
     code = f"{save_always}; import autoseg; autoseg.train({str(run)!r}, device={device!r}, workers=0)"
     process = subprocess.Popen([sys.executable, "-c", code])
     record = run / "models" / "2d" / "fold_0" / "checkpoint.json"
@@ -188,7 +189,7 @@ def test_killed_training_goes_on(heads: Path, tmp_path: Path, device: str) -> No
     (outcome,) = pipeline.train(run, device=device)
     assert outcome.epochs == reached.epoch + 2
     assert outcome.scores is not None
-    journal = [json.loads(line)["epoch"] for line in (record.parent / "journal.jsonl").read_text().splitlines()]
+    journal = [line.epoch for line in read_journal(record.parent / "journal.jsonl")[0]]
     assert journal == list(range(reached.epoch + 2))
 
 

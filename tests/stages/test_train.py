@@ -9,11 +9,10 @@ import torch
 from safetensors.torch import load_file
 
 from autoseg.errors import DataError, RecordError, TrainingDiverged
-from autoseg.learning.journal import EpochLine
+from autoseg.learning.journal import EpochLine, read_journal
 from autoseg.progress import SilentProgress
 from autoseg.records import Configuration, FoldCheckpoint
-from autoseg.stages import train as train_stage
-from autoseg.stages.train import train_fold
+from autoseg.stages.train import Setting, epochs, train_fold
 from tests.learning.cases import small_configuration, small_plan, square_case
 
 TRAIN = [square_case(seed) for seed in range(6)]
@@ -32,13 +31,12 @@ class Interrupter(SilentProgress):
 
 
 def journal_of(folder: Path) -> list[EpochLine]:
-    return [EpochLine.model_validate_json(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    return read_journal(folder / "journal.jsonl")[0]
 
 
 def run(folder: Path, configuration: Configuration, device: str, **options: object) -> FoldCheckpoint:
-    return train_fold(
-        small_plan(configuration), configuration, TRAIN, VALIDATION, folder, fold=0, device=torch.device(device), **options
-    )
+    setting = Setting(device=torch.device(device), **options)
+    return train_fold(small_plan(configuration), configuration, TRAIN, VALIDATION, folder, fold=0, setting=setting)
 
 
 def test_learns_a_square(tmp_path: Path, device: str) -> None:
@@ -53,7 +51,7 @@ def test_learns_a_square(tmp_path: Path, device: str) -> None:
 
 
 def test_resume_is_exact(tmp_path: Path, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train_stage, "SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr(epochs, "SHARE_OF_SAVING", 10.0)
     configuration = small_configuration(epochs=4, steps=10)
     run(tmp_path / "whole", configuration, device)
     with pytest.raises(KeyboardInterrupt):
@@ -94,7 +92,13 @@ def test_slices_of_volumes_and_loader_processes(tmp_path: Path, device: str) -> 
     configuration = small_configuration(epochs=1, steps=3, slice_axis=0)
     cases = [square_case(seed, shape=(6, 36, 36), side=5) for seed in range(2)]
     checkpoint = train_fold(
-        small_plan(configuration), configuration, cases, [], tmp_path, fold=0, device=torch.device(device), workers=1
+        small_plan(configuration),
+        configuration,
+        cases,
+        [],
+        tmp_path,
+        fold=0,
+        setting=Setting(device=torch.device(device), workers=1),
     )
     assert checkpoint.finished
 
@@ -104,10 +108,14 @@ def test_diverging_is_said(tmp_path: Path, device: str) -> None:
     cases = [square_case(0)]
     cases[0].image[:] = float("nan")
     with pytest.raises(TrainingDiverged, match="epoch 1"):
-        train_fold(small_plan(configuration), configuration, cases, [], tmp_path, fold=0, device=torch.device(device))
+        train_fold(
+            small_plan(configuration), configuration, cases, [], tmp_path, fold=0, setting=Setting(device=torch.device(device))
+        )
 
 
 def test_no_case(tmp_path: Path, device: str) -> None:
     configuration = small_configuration()
     with pytest.raises(DataError, match="no case to train on"):
-        train_fold(small_plan(configuration), configuration, [], [], tmp_path, fold=0, device=torch.device(device))
+        train_fold(
+            small_plan(configuration), configuration, [], [], tmp_path, fold=0, setting=Setting(device=torch.device(device))
+        )

@@ -12,7 +12,7 @@ from autoseg.engines.torch_engine import load_engine
 from autoseg.networks.unet import build_network
 from autoseg.records import Configuration, FoldCheckpoint
 from autoseg.records.plan import NetworkFamily
-from autoseg.stages import train as train_stage
+from autoseg.stages.train import epochs
 from tests.learning.cases import small_configuration
 from tests.stages.test_train import Interrupter, journal_of, run
 
@@ -31,7 +31,7 @@ def configuration_of(family: NetworkFamily, **options: int) -> Configuration:
 
 @pytest.mark.parametrize("family", ["residual_unet", "unet2015", "plain_unet"])
 def test_trained_in_parts_as_in_one(family: NetworkFamily, tmp_path: Path, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train_stage, "SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr(epochs, "SHARE_OF_SAVING", 10.0)
     configuration = configuration_of(family, epochs=2, steps=10)
     whole = run(tmp_path / "whole", configuration, device)
     with pytest.raises(KeyboardInterrupt):

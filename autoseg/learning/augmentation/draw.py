@@ -15,7 +15,9 @@ from autoseg.records import AugmentationSpec, Shape
 from autoseg.records.augmentation import Factor
 
 ANISOTROPY = 3  # patches longer than this against their first axis are turned within their slices only
-INJECTIVE = 0.4  # of the distance of nodes: cubic B-splines displaced by less never fold (Choi and Lee 2000: 0.403 in 3D, 0.489 in 2D)
+INJECTIVE = (
+    0.4  # of the distance of nodes: cubic B-splines displaced by less never fold (Choi and Lee 2000: 0.403 in 3D, 0.489 in 2D)
+)
 SIGMA_OF_NODES = 3**-0.5  # sigma of a cubic B-spline, in distances of its nodes
 ROUNDING = 1e-6  # pixels by which a computed box may seem larger than it is
 
@@ -120,9 +122,7 @@ def draw_geometry(rng: np.random.Generator, spec: AugmentationSpec, patch_size: 
     """How the patch is turned, scaled and bent, and the box that is to be read for that; nothing else."""
     sliced = is_sliced(patch_size)
     plane = patch_size[1:] if sliced else patch_size
-    rotates, scales, bends = (
-        fires(rng, part.probability) for part in (spec.rotation, spec.scaling, spec.elastic)
-    )
+    rotates, scales, bends = (fires(rng, part.probability) for part in (spec.rotation, spec.scaling, spec.elastic))
     largest = np.radians(spec.rotation.degrees)
     count = 1 if len(plane) == 2 else 3
     angles = tuple(float(angle) for angle in rng.uniform(-largest, largest, count)) if rotates else ()

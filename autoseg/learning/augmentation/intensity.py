@@ -189,4 +189,3 @@ def _reflected(rows: Tensor, axis: int, half: int) -> Tensor:
         torch.cat([rows.narrow(axis, int(place), 1) for place in side], dim=axis) for side in (places[:half], places[-half:])
     )
     return torch.cat([before, rows, after], dim=axis)
-

@@ -48,9 +48,7 @@ def resample(
     grid = sampling_grid(draw, plane, box, mirrored=_of_plane(draw.mirrored, len(patch_size) - axes), device=image.device)
     # slices of a sliced patch are sampled like channels
     channels, planes = image.float().reshape(-1, *box), labels.reshape(len(labels), -1, *box)
-    masks = [
-        (marks == value).float() for marks, found in zip(planes, values, strict=True) if found for value in found[1:]
-    ]
+    masks = [(marks == value).float() for marks, found in zip(planes, values, strict=True) if found for value in found[1:]]
     sampled = _sample(torch.cat([channels, *masks]) if masks else channels, grid)
     result = torch.empty((*planes.shape[:2], *plane), dtype=labels.dtype, device=labels.device)
     scores = iter(sampled[len(channels) :].split(planes.shape[1]))

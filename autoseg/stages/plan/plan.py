@@ -15,6 +15,7 @@ from autoseg.stages.plan.normalization import normalization
 from autoseg.stages.plan.overrides import apply_overrides, taken_family
 from autoseg.stages.plan.presets import Preset, load_preset
 from autoseg.stages.plan.spacing import median_shape, target_spacing, transposition
+from autoseg.stages.plan.timing import speed_of
 from autoseg.stages.plan.transfer import Source, fitted_source, told_of_source, with_axes_of
 
 
@@ -138,9 +139,20 @@ def _configurations(frame: Frame) -> dict[str, Configuration]:
         found = configurations_by_rule(frame)
     else:
         found = configurations_in_time(frame, rule, seconds)
+    found = {name: _laid_out(configuration, frame.machine) for name, configuration in found.items()}
     if options.source is not None:
         return found
     return _told_of_low_resolution(found, frame.preset.size.lowres_threshold, in_time=seconds is not None)
+
+
+def _laid_out(configuration: Configuration, machine: MachineProfile) -> Configuration:
+    """With the memory format that was quicker when the network was measured."""
+    training = configuration.training
+    speed = speed_of(machine, configuration.network.rank)
+    probe = speed.probe_of(configuration.network, training.patch_size, training.batch_size)
+    training = training.model_copy(update={"memory_format": "auto" if probe is None else probe.memory_format})
+    reasons = (*configuration.decisions, decisions.memory_format(probe))
+    return configuration.model_copy(update={"training": training, "decisions": reasons})
 
 
 def _told_of_low_resolution(found: dict[str, Configuration], threshold: float, *, in_time: bool) -> dict[str, Configuration]:

@@ -43,7 +43,14 @@ def spatial(patch: tuple[int, ...], degrees: float) -> SpatialTransform:
     """As nnU-Net sets it up."""
     largest = np.radians(degrees)
     return SpatialTransform(
-        patch, 0, False, p_rotation=1, rotation=(-largest, largest), p_scaling=1, scaling=(0.7, 1.4), p_synchronize_scaling_across_axes=1
+        patch,
+        0,
+        False,
+        p_rotation=1,
+        rotation=(-largest, largest),
+        p_scaling=1,
+        scaling=(0.7, 1.4),
+        p_synchronize_scaling_across_axes=1,
     )
 
 

@@ -21,6 +21,7 @@ from autoseg.stages.plan.decisions.network import (
     depth,
     family,
     memory,
+    memory_format,
     sized,
     taken_over,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "low_resolution",
     "lowres_grid",
     "memory",
+    "memory_format",
     "mirroring_as_trained",
     "mirroring_in_share",
     "normalization",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autoseg.networks.cost import n_parameters
-from autoseg.records import Configuration, Decision
+from autoseg.records import Configuration, Decision, Throughput
 from autoseg.records.plan import NetworkFamily, Number
 from autoseg.stages.plan.decisions.words import SOURCE, TAKEN_OVER, WITHOUT_SOURCE, set_to
 from autoseg.stages.plan.inputs import PlanInputs
@@ -25,6 +25,7 @@ DEPTH_2015 = f"Ronneberger et al. 2015: every axis is halved four times, but nev
 PATCH = "nnU-Net's patch: shrinks from the median image until so many of them fit the memory" + SOURCE
 BATCH = "nnU-Net's batch: what fits the memory, and no more than a share of the data set" + SOURCE
 LARGEST_BATCH = "; ours: with an upper limit, as larger steps take longer and learn no more"
+FORMAT = "ours: channels apart (contiguous) or next to one another (channels_last), whichever trains quicker on the machine"
 MEMORY = "ours: the estimate of peak memory stays within what may be used; "
 COMPARED = MEMORY + "what would take more is not compared"
 REDUCED = MEMORY + "batch, width and patch are reduced in this order until it does"
@@ -44,6 +45,27 @@ def family(configuration: Configuration, *, asked: bool) -> Decision:
         else "The preset plans this kind of network; here it has {parameters:.1f} million weights.",
         numbers={"family": network.family, "parameters": n_parameters(network) / 1e6, "others": " or ".join(others)},
         alternative="{others}: --set network.family=NAME.",
+    )
+
+
+def memory_format(probe: Throughput | None) -> Decision:
+    """How tensors lie in memory: what was quicker when this very network was measured."""
+    if probe is None:
+        return decide(
+            "memory format",
+            "auto",
+            rule=FORMAT,
+            reason="This network was not measured here, so both are tried for a few steps when training begins.",
+            numbers={},
+            alternative="--set training.memory_format=contiguous or channels_last.",
+        )
+    return decide(
+        "memory format",
+        "{format}",
+        rule=FORMAT,
+        reason="A step of this network takes {seconds:.3f} s here with its tensors {format}, which was the quicker way.",
+        numbers={"format": probe.memory_format, "seconds": probe.step_seconds},
+        alternative="--set training.memory_format=auto tries both again when training begins.",
     )
 
 

@@ -1,0 +1,79 @@
+"""How a network computes quickest on this machine: how its tensors lie in memory, and whether `torch.compile` pays.
+
+Both are tried on a few real steps; the weights stay as they are.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from autoseg.engines.device import MemoryFormat, laid, place, synchronize
+from autoseg.learning.step import Step
+from autoseg.records import TrainingSpec
+
+TIMED_STEPS = 3
+LEAST_GAIN = 0.95  # of the eager time; less is not worth the time that compiling takes
+FORMATS: tuple[MemoryFormat, ...] = ("contiguous", "channels_last")
+
+
+def quickest_format(step: Step, network: nn.Module, spec: TrainingSpec, channels: int) -> tuple[MemoryFormat, str]:
+    """Time forward and backward in both memory formats; the network is left in the quicker one, which is returned with the times."""
+    images, labels = _batch(step.device, spec, channels)
+    seconds = {}
+    for memory_format in FORMATS:
+        place(network, step.device, memory_format)
+        seconds[memory_format] = least_seconds(dry(step, network), laid(images, memory_format), labels)
+    best = min(FORMATS, key=seconds.__getitem__)
+    place(network, step.device, best)
+    network.zero_grad(set_to_none=True)
+    return best, f"a step takes {seconds['contiguous']:.3f} s contiguous and {seconds['channels_last']:.3f} s channels-last"
+
+
+def pays_to_compile(step: Step, network: nn.Module, spec: TrainingSpec, channels: int, memory_format: MemoryFormat) -> str | None:
+    """Time forward and backward with and without `torch.compile`.
+
+    Returns:
+        None if it pays; else why not: an error of the compiler in one line, or the two times.
+    """
+    images, labels = _batch(step.device, spec, channels)
+    images = laid(images, memory_format)
+    try:
+        compiled = least_seconds(dry(step, torch.compile(network)), images, labels)  # type: ignore[arg-type]
+    except Exception as error:  # whatever the compiler, or the C++ compiler that it calls, throws
+        network.zero_grad(set_to_none=True)
+        first_line = (str(error).strip().splitlines() or [""])[0]
+        return f"the compiler failed ({type(error).__name__}: {first_line[:200]})"
+    eager = least_seconds(dry(step, network), images, labels)
+    network.zero_grad(set_to_none=True)
+    if compiled <= LEAST_GAIN * eager:
+        return None
+    return f"a step takes {compiled:.3f} s compiled and {eager:.3f} s as it is"
+
+
+def dry(step: Step, network: nn.Module) -> Step:
+    """The step with an optimiser that changes nothing."""
+    still = torch.optim.SGD(step.optimizer.param_groups[0]["params"], 0.0)
+    return replace(step, network=network, average=None, scaler=None, optimizer=still)
+
+
+def least_seconds(step: Step, images: Tensor, labels: Tensor) -> float:
+    """Of a few steps, one before them left out."""
+    times = []
+    for _ in range(1 + TIMED_STEPS):
+        start = time.perf_counter()
+        step(images, labels)
+        synchronize(step.device)
+        times.append(time.perf_counter() - start)
+    return min(times[1:])  # the first compiles, and takes memory from the system
+
+
+def _batch(device: torch.device, spec: TrainingSpec, channels: int) -> tuple[Tensor, Tensor]:
+    """Noise without a structure, as large as a batch."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn((spec.batch_size, channels, *spec.patch_size), generator=generator)
+    labels = torch.zeros((spec.batch_size, 1, *spec.patch_size), dtype=torch.int16)
+    return images.to(device), labels.to(device)
