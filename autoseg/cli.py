@@ -41,6 +41,13 @@ class Extra(StrEnum):
     probabilities = "probabilities"
 
 
+class Tracking(StrEnum):
+    """Where `train` also shows its curves."""
+
+    tensorboard = "tensorboard"
+    mlflow = "mlflow"
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"autoseg {__version__}")
@@ -87,12 +94,21 @@ def train(
     configuration: Annotated[str | None, typer.Option(metavar="NAME", help="Of the plan. [default: the plan's]")] = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = None,
+    track: Annotated[list[Tracking] | None, typer.Option(help="Repeatable: curves for these, beside the run's own.")] = None,
 ) -> None:
     """Train a fold, or go on where it was interrupted."""
     with reported(context) as (console, progress):
         from autoseg import cli_tables, pipeline
 
-        outcomes = pipeline.train(run, fold=fold, configuration=configuration, device=device, workers=workers, progress=progress)
+        outcomes = pipeline.train(
+            run,
+            fold=fold,
+            configuration=configuration,
+            device=device,
+            workers=workers,
+            track=[str(name) for name in track or ()],
+            progress=progress,
+        )
         show(console, cli_tables.train_report(outcomes, run))
         failed = any(outcome.scores is not None and outcome.scores.missing for outcome in outcomes)
     if failed:

@@ -66,6 +66,7 @@ def train(
     configuration: str | None = None,
     device: str = "auto",
     workers: int | None = None,
+    track: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> tuple[FoldOutcome, ...]:
     """Train a fold and validate it on whole images; goes on where it was interrupted.
@@ -77,8 +78,11 @@ def train(
         configuration: of the plan; None takes its default.
         device: `auto` takes the one that was planned for, if it is here.
         workers: processes that prepare cases; None takes the cores at hand.
+        track: `tensorboard` (files in RUN/tensorboard), `mlflow` (data base in RUN/mlflow, or the server that
+            MLFLOW_TRACKING_URI names), or both.
         progress: listener.
     """
+    from autoseg.learning.tracking import refuse_unknown_trackers
     from autoseg.pipeline.fold import refuse_changed, train_one
     from autoseg.stages.split import refuse_unsound
 
@@ -88,6 +92,7 @@ def train(
     _refuse_second_stage(chosen, decided)
     refuse_foreign_plan(folder, decided, folder.dataset())
     refuse_unsound(splits, folder.dataset(), folder.splits_file)
+    refuse_unknown_trackers(track)
     folds = _folds_to_train(str(fold), len(splits.folds))
     for name in folds:
         refuse_changed(folder, decided, chosen, splits, name)
@@ -97,7 +102,7 @@ def train(
     for name in folds:
         if len(folds) > 1:
             progress.message(f"fold {name} of {len(splits.folds)}")
-        outcomes.append(train_one(folder, decided, chosen, splits, name, prepared, device=device, progress=progress))
+        outcomes.append(train_one(folder, decided, chosen, splits, name, prepared, device=device, track=track, progress=progress))
     return tuple(outcomes)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from autoseg.engines.device import Precision, autocast, naming_memory_errors, pi
 from autoseg.errors import DataError, TrainingDiverged
 from autoseg.learning.augmentation import Augmentation
 from autoseg.learning.checkpoint import load_checkpoint, save_checkpoint
-from autoseg.learning.journal import EpochLine, Journal, draw_curves
+from autoseg.learning.journal import EpochLine, Journal, Listener, draw_curves
 from autoseg.learning.loss import SegmentationLoss, hard_counts
 from autoseg.learning.sampler import Batch, PatchSampler
 from autoseg.learning.schedule import Schedule, amend_length, learning_rate
@@ -70,6 +70,7 @@ def train_fold(  # noqa: PLR0913  the pipeline's one call, all by keyword but th
     members: str = "",
     limit_seconds: float | None = None,
     workers: int | None = None,
+    track: Callable[[Sequence[EpochLine]], Listener] | None = None,
     progress: Progress | None = None,
 ) -> FoldCheckpoint:
     """Train, or go on training, until the schedule ends.
@@ -85,6 +86,7 @@ def train_fold(  # noqa: PLR0913  the pipeline's one call, all by keyword but th
         members: digest of the fold's cases, for the checkpoint to tell.
         limit_seconds: wall time for this stage over all sittings; the length is amended to meet it.
         workers: loader processes; None chooses 0 on a CPU, whose cores the network needs, else up to 8.
+        track: called once with the epochs that are done already; what it returns is told of every line of the journal.
         progress: told of every few steps.
 
     Raises:
@@ -101,6 +103,7 @@ def train_fold(  # noqa: PLR0913  the pipeline's one call, all by keyword but th
     elif checkpoint.finished:
         trainer.progress.message(f"fold already trained ({checkpoint.epochs} epochs)")
         return checkpoint
+    trainer.journal.listener = track(trainer.journal.lines) if track else None
     spec = configuration.training
     workers = (0 if device.type == "cpu" else min(8, available_cores())) if workers is None else workers
     masked = tuple(i for i, n in enumerate(configuration.preparation.normalization) if n.use_mask)
