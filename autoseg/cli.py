@@ -18,6 +18,7 @@ from typing import Annotated, Literal
 import typer
 
 from autoseg import __version__
+from autoseg.cli_benchmark import benchmark
 from autoseg.cli_console import reported, show
 from autoseg.cli_options import DeviceOption, LayoutOption, RunArgument, SpacingOption, SubjectsOption, WorkersOption
 from autoseg.cli_plan import plan
@@ -190,6 +191,9 @@ def evaluate(
             progress=progress,
         )
         show(console, cli_tables.scores_report(scores))
+
+
+app.command()(benchmark)
 
 
 @app.command()

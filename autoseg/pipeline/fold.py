@@ -267,7 +267,7 @@ def _training_limit(
         with tempfile.TemporaryDirectory(prefix="autoseg-") as out:
             for part in ("warm-up", "timed"):
                 begin = time.monotonic()
-                _predict(dataset, plan, configuration, inputs, Path(out) / part, engine, run="", fold="")
+                predict_of_training_set(dataset, plan, configuration, inputs, Path(out) / part, engine, run="", fold="")
                 seconds = time.monotonic() - begin
         reserve = VALIDATION_MARGIN * seconds / len(timed) * len(members.validation)
     limit = budget - reserve - (time.monotonic() - start) - START_UP_SECONDS
@@ -297,7 +297,9 @@ def _validate(
     )
     progress.stage("validating on whole images", len(members.validation))
     inputs = prediction_inputs(dataset, members.validation)
-    predictions = _predict(dataset, plan, configuration, inputs, out, engine, run=str(folder.root), fold=fold, progress=progress)
+    predictions = predict_of_training_set(
+        dataset, plan, configuration, inputs, out, engine, run=str(folder.root), fold=fold, progress=progress
+    )
     for case in predictions.cases:
         if case.status == "failed":
             progress.message(f"{case.id}: {case.error}")
@@ -308,7 +310,7 @@ def _validate(
     return scores
 
 
-def _predict(dataset, plan, configuration, inputs, out, engine, *, run, fold, progress=None):  # type: ignore[no-untyped-def]
+def predict_of_training_set(dataset, plan, configuration, inputs, out, engine, *, run, fold, progress=None):  # type: ignore[no-untyped-def]
     """Predict cases of the training set, with the spacings they were trained with."""
     done = 0
 
