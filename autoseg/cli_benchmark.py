@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from autoseg.pipeline.benchmarking import BenchmarkOutcome
 
 GIB = 2**30
+BUSY = 0.5  # load per core beyond which figures of a machine are marked
 
 
 def benchmark(
@@ -106,6 +107,7 @@ def _known_table(outcome: BenchmarkOutcome) -> RenderableType:
         plan += ", the same" if machine.same_work else ""
         per_case = "-" if known.seconds_per_case is None else f"{known.seconds_per_case:.2f}"
         name = f"{known.machine}, {known.cores} cores, {known.device}"
+        name += f", busy (load {known.load:.1f})" if known.load is not None and known.load > BUSY * known.cores else ""
         ratio = f"{machine.times_as_fast:.2f} times as fast"
         table.add_row(name, known.dataset, plan, f"{known.samples_per_second:.2f}", per_case, ratio)
     return table

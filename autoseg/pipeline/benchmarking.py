@@ -92,6 +92,7 @@ def measure_run(
         progress: listener.
     """
     chosen, dataset = pick_device(device), folder.dataset()
+    load = load_before()
     cases, missing = _cases(folder, dataset, configuration)
     prepared = prepare(cases)
     opened = [open_case(prepared, case) for case in cases]
@@ -101,7 +102,7 @@ def measure_run(
     training = measure_training(plan, configuration, opened, chosen, SHARE_OF_TRAINING * seconds)
     progress.stage("measuring prediction")
     weights, predicted = _predicted(folder, dataset, plan, configuration, cases, chosen, (1 - SHARE_OF_TRAINING) * seconds)
-    figures = _figures(dataset, configuration, chosen, training, predicted)
+    figures = _figures(dataset, configuration, chosen, training, predicted).model_copy(update={"load": load})
     foreseen = _foreseen(folder, configuration, chosen)
     return BenchmarkOutcome(
         figures=figures,
@@ -112,7 +113,7 @@ def measure_run(
         predicted_seconds=predicted,
         foreseen_step_seconds=foreseen,
         known=known_machines(figures),
-        hints=hints(folder.machine().name, 1 / training.steps_per_second, foreseen),
+        hints=hints(folder.machine().name, 1 / training.steps_per_second, foreseen, load),
     )
 
 
@@ -127,14 +128,19 @@ def known_machines(figures: SpeedFigures) -> tuple[KnownMachine, ...]:
     return tuple(sorted(known, key=lambda machine: not machine.same_work))
 
 
-def hints(planned_on: str, measured: float, foreseen: float | None) -> tuple[str, ...]:
+def load_before() -> float | None:
+    """The system's load over the last minute, before anything is measured; None where it does not tell."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+def hints(planned_on: str, measured: float, foreseen: float | None, load: float | None = None) -> tuple[str, ...]:
     """What to think of a step that takes `measured` seconds where the plan counts on `foreseen`."""
     if foreseen is None or 1 / TELLING <= measured / foreseen <= TELLING:
         return ()
-    load = f" (load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores)" if hasattr(os, "getloadavg") else ""
+    busy = "" if load is None else f" (load before measuring: {load:.1f} on {os.cpu_count()} cores)"
     if measured > foreseen:
         return (
-            f"a step takes {measured / foreseen:.1f} times as long as planned: something else runs on this machine{load}, or it is "
+            f"a step takes {measured / foreseen:.1f} times as long as planned: something else runs on this machine{busy}, or it is "
             f"another one than the plan was made for ({planned_on}); if it stays so, plan again here",
         )
     return (

@@ -31,6 +31,7 @@ class SpeedFigures(Part):
     samples_per_second: PositiveFloat
     seconds_per_case: NonNegativeFloat | None
     peak_bytes: int | None
+    load: NonNegativeFloat | None = None  # processes that wanted a core, the minute before; more than a few spoil the figures
 
     @property
     def rate(self) -> float:

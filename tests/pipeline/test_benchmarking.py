@@ -67,8 +67,8 @@ def test_machines_are_compared_by_samples_or_by_arithmetic(tmp_path: Path, monke
 
 def test_hints() -> None:
     assert hints("x", 1.25, 1.0) == hints("x", 0.8, 1.0) == hints("x", 9.0, None) == ()
-    (slow,) = hints("a processor", 2.0, 1.0)
-    assert "2.0 times as long" in slow and "a processor" in slow
+    (slow,) = hints("a processor", 2.0, 1.0, 3.5)
+    assert "2.0 times as long" in slow and "a processor" in slow and "3.5 on" in slow
     (fast,) = hints("x", 0.5, 1.0)
     assert "0.50 of the time" in fast
 
