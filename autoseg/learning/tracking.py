@@ -222,7 +222,8 @@ class MlflowTracker:
         import mlflow
         from mlflow import MlflowClient
 
-        if mlflow.tracking.is_tracking_uri_set():
+        self._offline = not mlflow.tracking.is_tracking_uri_set()
+        if not self._offline:
             uri = mlflow.get_tracking_uri()
         else:
             tracked.mlflow.mkdir(parents=True, exist_ok=True)
@@ -268,7 +269,9 @@ class MlflowTracker:
         from mlflow.entities import Param
 
         experiment = self._client.get_experiment_by_name(tracked.experiment)
-        number = experiment.experiment_id if experiment else self._client.create_experiment(tracked.experiment)
+        # a data base of our own: MLflow would put artifacts into the folder that one happens to be in
+        artifacts = (tracked.mlflow / "artifacts").absolute().as_uri() if self._offline else None
+        number = experiment.experiment_id if experiment else self._client.create_experiment(tracked.experiment, artifacts)
         run: str = self._client.create_run(number, run_name=tracked.name).info.run_id
         values = [Param(_allowed(name), str(value)[:LONGEST_PARAMETER]) for name, value in tracked.parameters.items()]
         for start in range(0, len(values), PARAMETERS_AT_ONCE):

@@ -194,6 +194,7 @@ def test_mlflow_goes_on_with_the_same_run(tmp_path: Path, monkeypatch: pytest.Mo
     assert run.data.metrics["dice/head _outer_"] == 0.25
     assert run.data.params["training.batch_size"] == "3"
     assert run.info.status == "FINISHED"
+    assert run.info.artifact_uri.startswith((tmp_path / "mlflow" / "artifacts").as_uri())
     assert run.data.tags["mlflow.note.content"].splitlines() == [
         "- after 4 epochs, amended: 20 -> 10 epochs",
         "- after 5 epochs, end: trained",
