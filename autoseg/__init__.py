@@ -10,9 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from autoseg.pipeline import evaluate, plan, predict, status, train
+    from autoseg.pipeline import benchmark, evaluate, plan, predict, status, train
 
-__all__ = ["__version__", "evaluate", "plan", "predict", "status", "train"]
+__all__ = ["__version__", "benchmark", "evaluate", "plan", "predict", "status", "train"]
 __version__ = "0.1.0"
 
 

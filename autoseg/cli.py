@@ -18,6 +18,7 @@ from typing import Annotated, Literal
 import typer
 
 from autoseg import __version__
+from autoseg.cli_benchmark import benchmark
 from autoseg.cli_console import reported, show
 from autoseg.cli_options import DeviceOption, LayoutOption, RunArgument, SpacingOption, SubjectsOption, WorkersOption
 from autoseg.cli_plan import plan
@@ -39,6 +40,13 @@ class Extra(StrEnum):
 
     overlay = "overlay"
     probabilities = "probabilities"
+
+
+class Tracking(StrEnum):
+    """Where `train` also shows its curves."""
+
+    tensorboard = "tensorboard"
+    mlflow = "mlflow"
 
 
 def _print_version(wanted: bool) -> None:
@@ -87,12 +95,21 @@ def train(
     configuration: Annotated[str | None, typer.Option(metavar="NAME", help="Of the plan. [default: the plan's]")] = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = None,
+    track: Annotated[list[Tracking] | None, typer.Option(help="Repeatable: curves for these, beside the run's own.")] = None,
 ) -> None:
     """Train a fold, or go on where it was interrupted."""
     with reported(context) as (console, progress):
         from autoseg import cli_tables, pipeline
 
-        outcomes = pipeline.train(run, fold=fold, configuration=configuration, device=device, workers=workers, progress=progress)
+        outcomes = pipeline.train(
+            run,
+            fold=fold,
+            configuration=configuration,
+            device=device,
+            workers=workers,
+            track=[str(name) for name in track or ()],
+            progress=progress,
+        )
         show(console, cli_tables.train_report(outcomes, run))
         failed = any(outcome.scores is not None and outcome.scores.missing for outcome in outcomes)
     if failed:
@@ -174,6 +191,9 @@ def evaluate(
             progress=progress,
         )
         show(console, cli_tables.scores_report(scores))
+
+
+app.command()(benchmark)
 
 
 @app.command()

@@ -159,6 +159,10 @@ class RunFolder:
         """Where MLflow keeps all folds, unless a server is named."""
         return self.root / "mlflow"
 
+    def mlflow_run(self, configuration: str, fold: str) -> Path:
+        """Which of MLflow's runs is this fold's."""
+        return self.fold(configuration, fold) / "mlflow_run.json"
+
     def fold_scores(self, configuration: str, fold: str) -> Path:
         """Scores of the fold's whole-image validation."""
         return self.fold(configuration, fold) / "scores.json"

@@ -24,7 +24,9 @@ HEAVY = ("torch", "monai", "numpy", "scipy", "SimpleITK", "nibabel", "PIL", "pyd
 FLAGS = {
     "plan": "layout preset device memory time-budget epochs throughput plan-from init-from set subjects spacing splits hold-out folds "
     "seed workers overwrite explain dry-run json compare fingerprint dataset-json",
-    "train": "fold configuration device workers",
+    "train": "fold configuration device workers track",
+    "status": "configuration watch every json",
+    "benchmark": "configuration seconds device workers json",
     "predict": "fold configuration device spacing assume-spacing save mirroring no-mirroring overwrite",
     "evaluate": "layout spacing subjects workers",
     "demo": "rank time-budget",

@@ -20,6 +20,7 @@ from autoseg.records import Configuration, Plan, Predictions, Scores
 from autoseg.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from autoseg.pipeline.benchmarking import BenchmarkOutcome
     from autoseg.pipeline.fold import FoldOutcome
 
 FULL = "full"
@@ -35,6 +36,7 @@ __all__ = [
     "FULL",
     "HELD_OUT",
     "PlanOutcome",
+    "benchmark",
     "bill",
     "demo",
     "evaluate",
@@ -66,6 +68,7 @@ def train(
     configuration: str | None = None,
     device: str = "auto",
     workers: int | None = None,
+    track: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> tuple[FoldOutcome, ...]:
     """Train a fold and validate it on whole images; goes on where it was interrupted.
@@ -77,8 +80,11 @@ def train(
         configuration: of the plan; None takes its default.
         device: `auto` takes the one that was planned for, if it is here.
         workers: processes that prepare cases; None takes the cores at hand.
+        track: `tensorboard` (files in RUN/tensorboard), `mlflow` (data base in RUN/mlflow, or the server that
+            MLFLOW_TRACKING_URI names), or both.
         progress: listener.
     """
+    from autoseg.learning.tracking import refuse_unknown_trackers
     from autoseg.pipeline.fold import refuse_changed, train_one
     from autoseg.stages.split import refuse_unsound
 
@@ -88,6 +94,7 @@ def train(
     _refuse_second_stage(chosen, decided)
     refuse_foreign_plan(folder, decided, folder.dataset())
     refuse_unsound(splits, folder.dataset(), folder.splits_file)
+    refuse_unknown_trackers(track)
     folds = _folds_to_train(str(fold), len(splits.folds))
     for name in folds:
         refuse_changed(folder, decided, chosen, splits, name)
@@ -97,7 +104,7 @@ def train(
     for name in folds:
         if len(folds) > 1:
             progress.message(f"fold {name} of {len(splits.folds)}")
-        outcomes.append(train_one(folder, decided, chosen, splits, name, prepared, device=device, progress=progress))
+        outcomes.append(train_one(folder, decided, chosen, splits, name, prepared, device=device, track=track, progress=progress))
     return tuple(outcomes)
 
 
@@ -192,6 +199,36 @@ def evaluate(
     return scores
 
 
+def benchmark(
+    run: str | Path,
+    *,
+    configuration: str | None = None,
+    seconds: float = 30.0,
+    device: str = "auto",
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> BenchmarkOutcome:
+    """Measure how fast this machine trains and predicts with a run's plan; a few cases are prepared where none is yet.
+
+    Args:
+        run: folder made by `plan`.
+        configuration: of the plan; None takes its default.
+        seconds: of measuring, about.
+        device: `auto` takes the best one here.
+        workers: processes that prepare cases; None takes the cores at hand.
+        progress: listener.
+    """
+    from autoseg.pipeline.benchmarking import measure_run
+
+    folder, progress = RunFolder.open(Path(run)), progress or SilentProgress()
+    decided = folder.plan()
+    chosen = _configuration(decided, configuration or decided.default)
+    _refuse_second_stage(chosen, decided)
+    refuse_foreign_plan(folder, decided, folder.dataset())
+    prepare = partial(_prepare, folder, chosen, workers, progress)
+    return measure_run(folder, decided, chosen, prepare, seconds=seconds, device=device, progress=progress)
+
+
 def demo(
     folder: str | Path, *, rank: int = 2, time_budget_seconds: float = DEMO_SECONDS, progress: Progress | None = None
 ) -> Scores:
@@ -243,8 +280,10 @@ def _folds_to_train(fold: str, n_folds: int) -> list[str]:
     raise RunFolderError(f"there is no fold {fold}; this run has folds 0 to {n_folds - 1}, `{ALL}` and `{FULL}`")
 
 
-def _prepare(folder: RunFolder, chosen: Configuration, workers: int | None, progress: Progress) -> Path:
-    """Bring all cases of all folds onto the network's grid; done ones are skipped."""
+def _prepare(
+    folder: RunFolder, chosen: Configuration, workers: int | None, progress: Progress, cases: Sequence[str] | None = None
+) -> Path:
+    """Bring cases (None: all of all folds) onto the network's grid; done ones are skipped."""
     from autoseg.stages.preprocess import preprocess as prepare_cases
 
     dataset, splits = folder.dataset(), folder.splits()
@@ -252,7 +291,8 @@ def _prepare(folder: RunFolder, chosen: Configuration, workers: int | None, prog
         raise RunFolderError(
             f"{dataset.root}, the data set of {folder.root}, is gone; bring it back, or write where it is now into dataset.json (root)"
         )
-    cases = sorted({case for fold in splits.folds for case in (*fold.train, *fold.validation)})
+    if cases is None:
+        cases = sorted({case for fold in splits.folds for case in (*fold.train, *fold.validation)})
     target = folder.prepared(chosen)
     progress.stage(f"preparing cases ({chosen.name})", len(cases))
     stale = prepare_cases(dataset, cases, chosen, target, workers=_workers(workers), on_done=progress.advance)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +15,9 @@ from autoseg.engines.device import available_memory, pick_device, pick_precision
 from autoseg.engines.torch_engine import TorchEngine, load_engine
 from autoseg.errors import RecordError
 from autoseg.learning.checkpoint import read_record, refuse_other_settings
+from autoseg.learning.journal import EpochLine, Listener
 from autoseg.learning.sign_of_life import sign_of_life
+from autoseg.learning.tracking import Tracked, open_trackers, parameters_of
 from autoseg.learning.transfer import refuse_other_start
 from autoseg.networks.unet import build_network
 from autoseg.parallel import available_cores
@@ -65,6 +69,7 @@ def train_one(
     prepared: Path,
     *,
     device: str,
+    track: Sequence[str] = (),
     progress: Progress,
 ) -> FoldOutcome:
     """Train a fold to its end, validate it, and write `model.json`. `prepared` holds the cases of all folds.
@@ -73,7 +78,7 @@ def train_one(
         RunFolderError: another process works on this fold.
     """
     with sign_of_life(folder.running(configuration.name, fold), progress=progress):
-        return _train_one(folder, plan, configuration, splits, fold, prepared, device=device, progress=progress)
+        return _train_one(folder, plan, configuration, splits, fold, prepared, device=device, track=track, progress=progress)
 
 
 def _train_one(
@@ -85,6 +90,7 @@ def _train_one(
     prepared: Path,
     *,
     device: str,
+    track: Sequence[str],
     progress: Progress,
 ) -> FoldOutcome:
     start = time.monotonic()
@@ -97,21 +103,40 @@ def _train_one(
     if chosen.type == "cpu":  # elsewhere loader processes read for themselves; each would get a copy
         hold_in_memory([*train, *validation], progress)
     limit = _training_limit(dataset, plan, configuration, members, place, chosen, start, progress)
-    checkpoint = train_fold(
-        plan,
-        configuration,
-        train,
-        validation,
-        place,
-        fold=-1 if fold == FULL else int(fold),
-        setting=Setting(device=chosen, limit_seconds=limit, progress=progress),
-        members=members.digest(),
-    )
+    with ExitStack() as tracking:
+
+        def tracked(done: Sequence[EpochLine]) -> Listener:
+            what = _tracked(folder, configuration, fold, done)
+            return tracking.enter_context(open_trackers(track, what, progress))
+
+        checkpoint = train_fold(
+            plan,
+            configuration,
+            train,
+            validation,
+            place,
+            fold=-1 if fold == FULL else int(fold),
+            setting=Setting(device=chosen, limit_seconds=limit, track=tracked if track else None, progress=progress),
+            members=members.digest(),
+        )
     for amendment in checkpoint.amendments[-1:]:
         progress.message(f"length amended: {amendment.before} -> {amendment.after} epochs, since {amendment.reason}")
     record_model(folder, plan, progress)
     scores = _validate(folder, dataset, plan, configuration, fold, members, checkpoint, chosen, progress)
     return FoldOutcome(fold, configuration.name, scores, time.monotonic() - start, checkpoint.epochs, place)
+
+
+def _tracked(folder: RunFolder, configuration: Configuration, fold: str, done: Sequence[EpochLine]) -> Tracked:
+    run = folder.root.absolute().name
+    return Tracked(
+        name=f"{run}/{configuration.name}/fold_{fold}",
+        tensorboard=folder.tensorboard(configuration.name, fold),
+        mlflow=folder.mlflow,
+        mlflow_run=folder.mlflow_run(configuration.name, fold),
+        experiment=run,
+        parameters=parameters_of(configuration),
+        lines=tuple(done),
+    )
 
 
 def refuse_changed(folder: RunFolder, plan: Plan, configuration: Configuration, splits: Splits, fold: str) -> None:
@@ -239,7 +264,7 @@ def _training_limit(
         with tempfile.TemporaryDirectory(prefix="autoseg-") as out:
             for part in ("warm-up", "timed"):
                 begin = time.monotonic()
-                _predict(dataset, plan, configuration, inputs, Path(out) / part, engine, run="", fold="")
+                predict_of_training_set(dataset, plan, configuration, inputs, Path(out) / part, engine, run="", fold="")
                 seconds = time.monotonic() - begin
         reserve = VALIDATION_MARGIN * seconds / len(timed) * len(members.validation)
     limit = budget - reserve - (time.monotonic() - start) - START_UP_SECONDS
@@ -269,7 +294,9 @@ def _validate(
     )
     progress.stage("validating on whole images", len(members.validation))
     inputs = prediction_inputs(dataset, members.validation)
-    predictions = _predict(dataset, plan, configuration, inputs, out, engine, run=str(folder.root), fold=fold, progress=progress)
+    predictions = predict_of_training_set(
+        dataset, plan, configuration, inputs, out, engine, run=str(folder.root), fold=fold, progress=progress
+    )
     for case in predictions.cases:
         if case.status == "failed":
             progress.message(f"{case.id}: {case.error}")
@@ -280,7 +307,7 @@ def _validate(
     return scores
 
 
-def _predict(dataset, plan, configuration, inputs, out, engine, *, run, fold, progress=None):  # type: ignore[no-untyped-def]
+def predict_of_training_set(dataset, plan, configuration, inputs, out, engine, *, run, fold, progress=None):  # type: ignore[no-untyped-def]
     """Predict cases of the training set, with the spacings they were trained with."""
     done = 0
 

@@ -118,4 +118,4 @@ def shipped(kind: str) -> Path:
     """`autoseg/plans/KIND` in an installed wheel, `plans/KIND` beside the package in a checkout."""
     package = Path(str(resources.files("autoseg")))
     installed = package / "plans" / kind
-    return installed if installed.is_dir() else package.parent / "plans" / kind
+    return installed if installed.exists() else package.parent / "plans" / kind

@@ -69,6 +69,7 @@ def train_fold(
         trainer.members = members
         _lay_out(trainer)
         checkpoint = _resume(trainer)
+        trainer.journal.listener = setting.track(trainer.journal.lines) if setting.track else None
         samplers = _samplers(trainer, train, validation)
         if checkpoint is None and setting.extend_seconds is not None:
             raise RunFolderError(
@@ -122,7 +123,7 @@ def _set_up(plan: Plan, configuration: Configuration, folder: Path, fold: int, s
         learner=learner,
         step=step,
         augmentation=Augmentation.of(configuration),
-        journal=Journal(folder / "journal.jsonl", setting.listener, writes=setting.ranks.first),
+        journal=Journal(folder / "journal.jsonl", writes=setting.ranks.first),
         schedule=Schedule(0, spec.epochs),
         limit_seconds=None if spec.deterministic else setting.limit_seconds,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from autoseg.engines.device import MemoryFormat, is_out_of_memory, laid, release
 from autoseg.errors import OutOfMemory, TrainingDiverged
 from autoseg.learning.augmentation import Augmentation, Batch, Drawn
 from autoseg.learning.checkpoint import Learner
-from autoseg.learning.journal import Journal, Listener
+from autoseg.learning.journal import EpochLine, Journal, Listener
 from autoseg.learning.ranks import ALONE, Ranks
 from autoseg.learning.schedule import Schedule, learning_rate, momentum
 from autoseg.learning.step import Step
@@ -35,7 +35,7 @@ class Setting:
         limit_seconds: wall time for this stage over all sittings; the length is amended to meet it.
         extend_seconds: after its end the fold is trained for so much longer.
         siblings: journals of the other folds, to tell a fold that does not learn.
-        listener: told of every line of the journal.
+        track: called with the epochs that are over already; who it returns is told of every line of the journal from then on.
         progress: told of every few steps.
     """
 
@@ -45,7 +45,7 @@ class Setting:
     limit_seconds: float | None = None
     extend_seconds: float | None = None
     siblings: Sequence[Path] = ()
-    listener: Listener | None = None
+    track: Callable[[Sequence[EpochLine]], Listener] | None = None
     progress: Progress = field(default_factory=SilentProgress)
 
 
