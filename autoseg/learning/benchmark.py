@@ -14,16 +14,25 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 
-from autoseg.engines.device import autocast, naming_memory_errors, peak_memory, pick_precision, place, synchronize
-from autoseg.learning.augmentation import Augmentation, SpatialDraw
+from autoseg.engines.device import (
+    MemoryFormat,
+    autocast,
+    keep_freed_memory,
+    laid,
+    naming_memory_errors,
+    peak_memory,
+    place,
+    synchronize,
+)
+from autoseg.learning.augmentation import Augmentation, Drawn
 from autoseg.learning.checkpoint import save_checkpoint
-from autoseg.learning.loss import SegmentationLoss
-from autoseg.learning.sampler import Batch, PatchSampler
-from autoseg.learning.step import Step, sgd
-from autoseg.networks.unet import build_network
+from autoseg.learning.learner import Learner, build_learner, build_step
+from autoseg.learning.quickest import quickest_format
+from autoseg.learning.sampler import PatchSampler
+from autoseg.learning.step import Step
 from autoseg.parallel import available_cores
 from autoseg.processing.store import PreparedCase
 from autoseg.records import Configuration, FoldCheckpoint, Plan
@@ -63,6 +72,7 @@ class TrainingSpeed:
     checkpoint_seconds: float
     peak_bytes: int | None
     loaders: int
+    memory_format: MemoryFormat
 
 
 def measure_training(
@@ -73,113 +83,104 @@ def measure_training(
     Raises:
         OutOfMemory: with a cure.
     """
-    spec, precision = configuration.training, pick_precision(device)
-    sampler = _sampler(configuration, cases)
-    loaders = 0 if device.type == "cpu" else min(8, available_cores())
+    keep_freed_memory()
+    spec = configuration.training
+    source = _Source(configuration, cases, device)
     with naming_memory_errors(MEMORY_CURE), torch.random.fork_rng(), peak_memory(device) as peak:
-        torch.manual_seed(spec.seed)
-        network = place(build_network(configuration.network), device)
-        optimizer = sgd(network, spec.initial_lr, spec.momentum, spec.weight_decay)
-        scaler = torch.amp.GradScaler(device.type) if precision == "float16" else None
-        loss = SegmentationLoss(plan, batch_dice=spec.batch_dice)
-        step = Step(network, loss, optimizer, scaler, device, precision, spec.gradient_clip)
+        learner = build_learner(configuration, device, seed=spec.seed)
+        network, step = learner.network, build_step(plan, configuration, learner, device)
         network.train()
-        steps, per_second = _pace(step, sampler, device, loaders, SHARE_OF_PACE * seconds)
-        parts = _parts(step, sampler, device, (1 - SHARE_OF_PACE) * seconds)
-        images = _drawn(sampler, 0, device).batch.images
+        if spec.memory_format == "auto":
+            source.memory_format, _ = quickest_format(step, network, spec, configuration.network.in_channels)
+        else:
+            source.memory_format = spec.memory_format
+            place(network, device, spec.memory_format)
+        steps, per_second = _pace(step, source, SHARE_OF_PACE * seconds)
+        parts = _parts(step, source, (1 - SHARE_OF_PACE) * seconds)
+        images = source.timed(0).images
         network.eval()
-        with torch.inference_mode(), autocast(device, precision):
+        with torch.inference_mode(), autocast(device, step.precision):
             forward_seconds = min(_seconds_of(lambda: network(images), device) for _ in range(FEWEST_STEPS))
     return TrainingSpeed(
         steps=steps,
         steps_per_second=per_second,
         parts=parts,
         forward_seconds=forward_seconds,
-        checkpoint_seconds=_checkpoint_seconds(network, optimizer, scaler),
+        checkpoint_seconds=_checkpoint_seconds(learner),
         peak_bytes=peak.bytes,
-        loaders=loaders,
+        loaders=source.loaders,
+        memory_format=source.memory_format,
     )
 
 
 @dataclass(frozen=True, eq=False)
-class _Drawn:
-    """A batch on the device, and what it took to get it there."""
+class _Timed:
+    """A batch as the network takes it, and what it took to get it there."""
 
-    batch: Batch
+    images: Tensor
+    labels: Tensor
     read_seconds: float
     augment_seconds: float
 
 
-class _TimedAugmentation(Augmentation):
-    """Counts the seconds that it takes."""
+class _Source:
+    """Batches as in training: all that knows how sampler and augmentation meet."""
 
-    seconds = 0.0
+    def __init__(self, configuration: Configuration, cases: Sequence[PreparedCase], device: torch.device):
+        self.augmentation, self.device = Augmentation.of(configuration), device
+        self.sampler = PatchSampler(
+            cases, configuration.training, slice_axis=configuration.slice_axis, stream=STREAM, augmentation=self.augmentation
+        )
+        self.loaders = 0 if device.type == "cpu" else min(8, available_cores())
+        self.memory_format: MemoryFormat = "contiguous"
 
-    def apply(self, image: Tensor, labels: Tensor, draw: SpatialDraw) -> tuple[Tensor, Tensor]:
+    def timed(self, step: int) -> _Timed:
+        """One batch, read and augmented one after the other."""
         start = time.perf_counter()
-        result = super().apply(image, labels, draw)
-        self.seconds += time.perf_counter() - start
-        return result
+        drawn = self.sampler[step]
+        between = time.perf_counter()
+        batch = self.augmentation.apply(drawn, self.device)
+        images = laid(batch.images, self.memory_format)
+        synchronize(self.device)
+        return _Timed(images, batch.labels, between - start, time.perf_counter() - between)
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batch after batch on the device, drawn ahead by processes where there are any."""
+        loader: DataLoader[Drawn] = DataLoader(
+            self.sampler,
+            batch_size=None,
+            sampler=itertools.count(),
+            num_workers=self.loaders,
+            prefetch_factor=2 if self.loaders else None,
+            pin_memory=self.device.type == "cuda",
+            multiprocessing_context="spawn" if self.loaders else None,
+        )
+        for drawn in loader:
+            batch = self.augmentation.apply(drawn, self.device)
+            yield laid(batch.images, self.memory_format), batch.labels
 
 
-def _sampler(configuration: Configuration, cases: Sequence[PreparedCase]) -> PatchSampler:
-    """As in training. With `_drawn` and `_batches` all that knows how sampler and augmentation meet."""
-    spec = configuration.training
-    masked = tuple(i for i, n in enumerate(configuration.preparation.normalization) if n.use_mask)
-    varied = configuration.augmentation.preset != "none"
-    augmentation = _TimedAugmentation(spec.patch_size, spec.mirror_axes, masked) if varied else None
-    return PatchSampler(cases, spec, slice_axis=configuration.slice_axis, stream=STREAM, augmentation=augmentation)
-
-
-def _drawn(sampler: PatchSampler, step: int, device: torch.device) -> _Drawn:
-    augmentation = sampler.augmentation
-    before = augmentation.seconds if isinstance(augmentation, _TimedAugmentation) else 0.0
-    start = time.perf_counter()
-    batch = sampler[step]
-    batch = Batch(batch.images.to(device), batch.labels.to(device))
-    synchronize(device)
-    seconds = time.perf_counter() - start
-    augmenting = augmentation.seconds - before if isinstance(augmentation, _TimedAugmentation) else 0.0
-    return _Drawn(batch, seconds - augmenting, augmenting)
-
-
-def _batches(sampler: PatchSampler, device: torch.device, loaders: int) -> Iterator[Batch]:
-    """Batch after batch on the device, drawn ahead by processes where there are any."""
-    loader: DataLoader[Batch] = DataLoader(
-        sampler,
-        batch_size=None,
-        sampler=itertools.count(),
-        num_workers=loaders,
-        prefetch_factor=2 if loaders else None,
-        pin_memory=device.type == "cuda",
-        multiprocessing_context="spawn" if loaders else None,
-    )
-    for batch in loader:
-        yield Batch(batch.images.to(device, non_blocking=True), batch.labels.to(device, non_blocking=True))
-
-
-def _pace(step: Step, sampler: PatchSampler, device: torch.device, loaders: int, seconds: float) -> tuple[int, float]:
+def _pace(step: Step, source: _Source, seconds: float) -> tuple[int, float]:
     """Steps done, and steps per second of the wall clock."""
-    batches = _batches(sampler, device, loaders)
-    for batch in itertools.islice(batches, WARM_UP_STEPS):
-        step(batch.images, batch.labels)
+    batches, device = source.batches(), source.device
+    for images, labels in itertools.islice(batches, WARM_UP_STEPS):
+        step(images, labels)
     synchronize(device)
     start = time.perf_counter()
     done = 0
     while done < FEWEST_STEPS or time.perf_counter() - start < seconds:
-        batch = next(batches)
-        step(batch.images, batch.labels)
+        step(*next(batches))
         done += 1
     synchronize(device)
     return done, done / (time.perf_counter() - start)
 
 
-def _parts(step: Step, sampler: PatchSampler, device: torch.device, seconds: float) -> StepParts:
+def _parts(step: Step, source: _Source, seconds: float) -> StepParts:
     """The mean over several steps. Clocks are hung onto network, loss and optimiser, so that the step itself is training's own."""
     marks: list[float] = []
 
     def mark(*_: object) -> None:
-        synchronize(device)
+        synchronize(source.device)
         marks.append(time.perf_counter())
 
     hooks = [
@@ -193,9 +194,9 @@ def _parts(step: Step, sampler: PatchSampler, device: torch.device, seconds: flo
     start = time.perf_counter()
     try:
         while len(rows) < FEWEST_STEPS or time.perf_counter() - start < seconds:
-            drawn = _drawn(sampler, len(rows), device)
+            drawn = source.timed(len(rows))
             marks.clear()
-            step(drawn.batch.images, drawn.batch.labels)
+            step(drawn.images, drawn.labels)
             if len(marks) == len(hooks):  # float16's scaler leaves a step out now and then
                 between = [after - before for before, after in itertools.pairwise(marks)]
                 rows.append([drawn.read_seconds, drawn.augment_seconds, *between])
@@ -212,7 +213,7 @@ def _seconds_of(work: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - start
 
 
-def _checkpoint_seconds(network: nn.Module, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler | None) -> float:
+def _checkpoint_seconds(learner: Learner) -> float:
     """Writing a checkpoint of an unfinished fold, to where temporary files go."""
     record = FoldCheckpoint(
         preparation="",
@@ -229,5 +230,5 @@ def _checkpoint_seconds(network: nn.Module, optimizer: torch.optim.Optimizer, sc
     )
     with tempfile.TemporaryDirectory(prefix="autoseg-") as folder:
         start = time.perf_counter()
-        save_checkpoint(Path(folder), record, network, optimizer, scaler)
+        save_checkpoint(Path(folder), record, learner)
         return time.perf_counter() - start

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from autoseg.engines.weights import file_sha256, read_tensors
 from autoseg.errors import DiskFull, RecordError
-from autoseg.learning.optimiser import WeightAverage
+from autoseg.learning.learner import Learner
 from autoseg.records import FoldCheckpoint
 
 RECORD = "checkpoint.json"
@@ -33,16 +32,6 @@ FULL_IN_WORDS = (
     "quota",
 )  # safetensors writes in Rust
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
-@dataclass(frozen=True)
-class Learner:
-    """All that changes while training: what a checkpoint holds."""
-
-    network: nn.Module
-    optimizer: torch.optim.Optimizer
-    scaler: torch.amp.GradScaler | None = None
-    average: WeightAverage | None = None
 
 
 def save_checkpoint(folder: Path, record: FoldCheckpoint, learner: Learner) -> FoldCheckpoint:

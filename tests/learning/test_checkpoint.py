@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import load_file
 
 from autoseg.errors import AutosegError, DiskFull, RecordError
-from autoseg.learning.checkpoint import Learner, load_checkpoint, save_checkpoint
+from autoseg.learning.checkpoint import load_checkpoint, save_checkpoint
+from autoseg.learning.learner import Learner
 from autoseg.learning.optimiser import WeightAverage, build_optimiser
 from autoseg.networks.unet import build_network
 from autoseg.records import FoldCheckpoint

@@ -16,7 +16,7 @@ from autoseg.learning.transfer import account, refuse_other_start, start_from
 from autoseg.networks.unet import UNet, build_network
 from autoseg.progress import SilentProgress
 from autoseg.records import FoldCheckpoint, InitialWeights, StartingWeights, Transfer
-from autoseg.stages.train import train_fold
+from autoseg.stages.train import Setting, train_fold
 from tests.learning.cases import small_configuration, small_plan, square_case
 
 CASES = [square_case(seed) for seed in range(6)]
@@ -142,22 +142,22 @@ def test_training_starts_there_and_goes_on_without_the_other_run(
     monkeypatch.setattr("autoseg.stages.train.SECONDS_BETWEEN_SAVES", 0.0)
     short, where = small_configuration(epochs=2, steps=10), torch.device(device)
     longer = small_configuration(epochs=5, steps=30)
-    done = train_fold(small_plan(longer), longer, CASES, [], tmp_path / "source", fold=0, device=where)
+    done = train_fold(small_plan(longer), longer, CASES, [], tmp_path / "source", fold=0, setting=Setting(device=where))
     weights = StartingWeights(fold="0", source_fold="0", file=str(tmp_path / "source" / done.weights), sha256=done.weights_sha256)
     transfer = Transfer(mode="init", run=str(tmp_path / "source"), configuration="2d", same_structures=True, weights=(weights,))
     plan, progress = small_plan(short).model_copy(update={"transfer": transfer}), Stopper(20)
     with pytest.raises(KeyboardInterrupt):
-        train_fold(plan, short, CASES, [], tmp_path / "tuned", fold=0, device=where, progress=progress)
+        train_fold(plan, short, CASES, [], tmp_path / "tuned", fold=0, setting=Setting(device=where, progress=progress))
     assert any("layers start from" in message for message in progress.messages)
     (tmp_path / "source" / done.weights).unlink()
-    train_fold(plan, short, CASES, [], tmp_path / "tuned", fold=0, device=where)
+    train_fold(plan, short, CASES, [], tmp_path / "tuned", fold=0, setting=Setting(device=where))
     record = FoldCheckpoint.load(tmp_path / "tuned" / "checkpoint.json")
     assert record.finished
     assert record.initial is not None
     assert record.initial.sha256 == done.weights_sha256
     with pytest.raises(RunFolderError, match="weights to start from are missing"):
-        train_fold(plan, short, CASES, [], tmp_path / "again", fold=0, device=where)
-    fresh = train_fold(small_plan(short), short, CASES, [], tmp_path / "fresh", fold=0, device=where)
+        train_fold(plan, short, CASES, [], tmp_path / "again", fold=0, setting=Setting(device=where))
+    fresh = train_fold(small_plan(short), short, CASES, [], tmp_path / "fresh", fold=0, setting=Setting(device=where))
     assert fresh.initial is None
     tuned, anew = (first_loss(tmp_path / name) for name in ("tuned", "fresh"))
     assert tuned < 0.8 * anew, "the loss of the first epoch"

@@ -7,21 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-import torch
-
-from autoseg.engines.device import MemoryFormat, keep_freed_memory, naming_memory_errors, pick_precision, place, repeatable
+from autoseg.engines.device import MemoryFormat, keep_freed_memory, naming_memory_errors, place, repeatable
 from autoseg.errors import DataError, RunFolderError
 from autoseg.learning.augmentation import Augmentation
-from autoseg.learning.checkpoint import Learner, load_checkpoint, read_record
+from autoseg.learning.checkpoint import load_checkpoint, read_record
 from autoseg.learning.journal import Journal
-from autoseg.learning.loss import SegmentationLoss
-from autoseg.learning.optimiser import WeightAverage, build_optimiser
+from autoseg.learning.learner import build_learner, build_step
 from autoseg.learning.quickest import pays_to_compile, quickest_format
 from autoseg.learning.sampler import PatchSampler
 from autoseg.learning.schedule import Schedule
-from autoseg.learning.step import Step
 from autoseg.learning.transfer import account, start_from
-from autoseg.networks.unet import build_network
 from autoseg.parallel import available_cores
 from autoseg.processing.store import PreparedCase
 from autoseg.records import Amendment, Configuration, FoldCheckpoint, Plan
@@ -93,26 +88,8 @@ def train_fold(
 
 def _set_up(plan: Plan, configuration: Configuration, folder: Path, fold: int, setting: Setting) -> FoldTrainer:
     spec, device = configuration.training, setting.device
-    precision = pick_precision(device)
-    with torch.random.fork_rng():
-        torch.manual_seed(spec.seed * 1000 + fold + 1)
-        network = place(build_network(configuration.network), device)
-    learner = Learner(
-        network,
-        build_optimiser(network, spec),
-        torch.amp.GradScaler(device.type) if precision == "float16" else None,
-        WeightAverage(network, spec.ema_decay) if spec.ema_decay else None,
-    )
-    step = Step(
-        network,
-        SegmentationLoss.of(plan, spec, setting.ranks),
-        learner.optimizer,
-        learner.scaler,
-        device,
-        precision,
-        spec.gradient_clip,
-        average=learner.average,
-    )
+    learner = build_learner(configuration, device, seed=spec.seed * 1000 + fold + 1)
+    step = build_step(plan, configuration, learner, device, setting.ranks)
     folder.mkdir(parents=True, exist_ok=True)
     return FoldTrainer(
         plan=plan,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from autoseg.engines.device import MemoryFormat, is_out_of_memory, laid, release_memory
 from autoseg.errors import OutOfMemory, TrainingDiverged
 from autoseg.learning.augmentation import Augmentation, Batch, Drawn
-from autoseg.learning.checkpoint import Learner
 from autoseg.learning.journal import EpochLine, Journal, Listener
+from autoseg.learning.learner import Learner
 from autoseg.learning.ranks import ALONE, Ranks
 from autoseg.learning.schedule import Schedule, learning_rate, momentum
 from autoseg.learning.step import Step
@@ -162,8 +162,3 @@ def computing(network: nn.Module, setting: Setting, *, compiled: bool) -> nn.Mod
     """The network as it computes: shared with the other processes, and compiled where that was decided."""
     shared = setting.ranks.shared(network, setting.device)
     return torch.compile(shared) if compiled else shared  # type: ignore[return-value]  # a module in, a module out
-
-
-def with_network(step: Step, network: nn.Module) -> Step:
-    """The same step with the network in another form."""
-    return replace(step, network=network)
