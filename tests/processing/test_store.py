@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import time
 from pathlib import Path
 
@@ -103,7 +104,8 @@ def test_what_an_earlier_version_prepared_is_prepared_anew(tmp_path: Path) -> No
     image, labels = _case((10, 10))
     _write(tmp_path, "a", image, labels, digest="d")
     record = tmp_path / "a.json"
-    record.write_text(record.read_text().replace('"format": 3', '"format": 2'))
+    record.write_text(re.sub(r'"format":\s*3', '"format": 2', record.read_text()))
+    assert '"format": 2' in record.read_text()
     assert not is_complete(tmp_path, "a", "d") and not is_stale(tmp_path, "a", "d")
 
 
