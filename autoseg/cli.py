@@ -105,7 +105,9 @@ def train(
 def augment(
     context: typer.Context,
     run: RunArgument,
-    out: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Picture to write. [default: RUN/augmentation.png]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Picture to write. [default: RUN/augmentation.png]")
+    ] = None,
     configuration: Annotated[str | None, typer.Option(metavar="NAME", help="Of the plan. [default: the plan's]")] = None,
     fold: Annotated[str, typer.Option(metavar="K|full", help="Whose training cases to show.")] = "0",
     cases: Annotated[int, typer.Option(metavar="N", min=1, max=50, help="Cases, one in each row.")] = 4,

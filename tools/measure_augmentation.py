@@ -1,8 +1,9 @@
 """How long it takes to read and augment a sample, by parts, against batchgeneratorsv2; and what it costs a GPU.
 
-    python tools/measure_augmentation.py FOLDER [--device cuda] [--threads 1] [--preset default]
+    python tools/measure_augmentation.py FOLDER [--device cuda] [--threads 1] [--preset default] [--run RUN ...]
 
-FOLDER receives cases of random shapes and speckle, prepared as preprocessing does. Both backends alternate on the same steps; medians over rounds, in
+FOLDER receives cases of noise and blobs, prepared as preprocessing does. With --run the prepared cases and the patches of runs are
+taken instead. Both backends alternate on the same steps; medians over rounds, in
 milliseconds per sample. Then, by the same draws, what each transform does to a voxel: bytes moved and floating-point operations,
 times how often it fires, and the kernels launched for a batch on a GPU.
 """
@@ -21,12 +22,13 @@ import torch
 from scipy import ndimage
 
 from autoseg.engines.device import synchronize
-from autoseg.learning.augmentation import Augmentation, Drawn, SampleDraw
+from autoseg.learning.augmentation import Augmentation
 from autoseg.learning.augmentation.intensity import vary_values
 from autoseg.learning.sampler import PatchSampler
 from autoseg.processing.prepare import prepare_image
 from autoseg.processing.store import PreparedCase, open_case, sample_locations, write_case
 from autoseg.records import Normalization, Preparation, TrainingSpec
+from autoseg.run_folder import RunFolder
 from autoseg.stages.plan.augmentation import augmentation_for
 from autoseg.volume.geometry import Geometry
 from autoseg.volume.volume import Volume
@@ -88,22 +90,37 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--preset", default="default")
+    parser.add_argument("--run", type=Path, nargs="*", default=[])
     parser.add_argument("--settings", type=int, nargs="*", default=range(len(SETTINGS)))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     device = torch.device(options.device)
     print(f"device {device}, {options.threads} threads, preset {options.preset}; milliseconds per sample, medians")
-    print(f"{'patch':>16} {'batch':>5} {'labels':>6} | {'ours':>6} = {'read':>6} + {'spatial':>7} + {'values':>6} | {'library':>7}")
-    for index in options.settings:
-        setting = SETTINGS[index]
-        cases = prepared(options.folder / str(index), setting)
+    print(
+        f"{'patch':>16} {'batch':>5} {'labels':>6} | {'ours':>6} = {'read':>6} + {'spatial':>7} + {'values':>6} | {'library':>7}"
+    )
+    given = [of_run(run) for run in options.run] or [
+        (SETTINGS[index], prepared(options.folder / str(index), SETTINGS[index])) for index in options.settings
+    ]
+    for setting, cases in given:
         measured = measure(setting, cases, options.preset, device, options.rounds, options.steps)
         size = "x".join(map(str, setting.patch))
         ours = f"{measured['ours']:6.2f} = {measured['read']:6.2f} + {measured['spatial']:7.2f} + {measured['values']:6.2f}"
         print(f"{size:>16} {setting.batch:5} {setting.classes:6} | {ours} | {measured['library']:7.2f}", flush=True)
     print("\non a GPU, expected over the draws: bytes and operations per voxel and channel, kernels per batch")
-    for index in options.settings:
-        count(SETTINGS[index], options.preset)
+    for setting, _ in given:
+        count(setting, options.preset)
+
+
+def of_run(run: Path) -> tuple[Setting, list[PreparedCase]]:
+    """Patch, batch and prepared cases of a run's default configuration."""
+    folder = RunFolder.open(run)
+    plan = folder.plan()
+    chosen = plan.configurations[plan.default]
+    names = [path.stem for path in sorted(folder.prepared(chosen).glob("*.json"))][:CASES]
+    cases = [open_case(folder.prepared(chosen), name).load_into_memory() for name in names]
+    training = chosen.training
+    return Setting(training.patch_size, training.batch_size, cases[0].shape, 1 + len(plan.targets)), cases
 
 
 def training_of(setting: Setting) -> TrainingSpec:
@@ -192,7 +209,9 @@ def count(setting: Setting, preset: str) -> None:
     )
     if setting is SETTINGS[0]:
         for name, (share, work) in rows.items():
-            print(f"    {name:<22} fires {share:5.3f}, {work.moved * 4:5.0f} bytes, {work.operations:4.0f} operations, {work.kernels:3.0f} kernels")
+            print(
+                f"    {name:<22} fires {share:5.3f}, {work.moved * 4:5.0f} bytes, {work.operations:4.0f} operations, {work.kernels:3.0f} kernels"
+            )
 
 
 def prepared(folder: Path, setting: Setting) -> list[PreparedCase]:

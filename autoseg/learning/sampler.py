@@ -103,9 +103,7 @@ class PatchSampler(torch.utils.data.Dataset[Drawn]):
         """
         patch, full = self._full_patch(self.spec.patch_size), self._full_patch(size)
         starts = [c - (f - p) // 2 for c, f, p in zip(corner, full, patch, strict=True)]
-        inside = tuple(
-            slice(min(max(0, s), n), max(0, min(n, s + f))) for s, f, n in zip(starts, full, case.shape, strict=True)
-        )
+        inside = tuple(slice(min(max(0, s), n), max(0, min(n, s + f))) for s, f, n in zip(starts, full, case.shape, strict=True))
         image, labels = case.read(inside)
         if labels.ndim == len(full):
             labels = labels[None]

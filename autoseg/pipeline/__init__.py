@@ -140,7 +140,7 @@ def augment(
     progress = progress or SilentProgress()
     path = folder.augmentation_picture if out is None else Path(out)
     prepared = _prepare(folder, chosen, workers, progress)
-    draw_sheet(path, decided, chosen, members, prepared, cases=cases, variants=variants, seed=seed, progress=progress)
+    draw_sheet(path, decided.targets, chosen, members, prepared, cases=cases, variants=variants, seed=seed, progress=progress)
     return path
 
 

@@ -15,7 +15,7 @@ from autoseg.learning.sampler import PatchSampler
 from autoseg.pipeline.fold import cases_of
 from autoseg.processing.store import PreparedCase, open_case
 from autoseg.progress import Progress
-from autoseg.records import Configuration, Plan, Splits, Structure
+from autoseg.records import Configuration, Splits, Structure
 
 UNVARIED = "as it is"
 NOTHING = "nothing fired"
@@ -23,7 +23,7 @@ NOTHING = "nothing fired"
 
 def draw_sheet(
     path: Path,
-    plan: Plan,
+    targets: Sequence[Structure],
     configuration: Configuration,
     members: tuple[str, ...],
     prepared: Path,
@@ -35,7 +35,7 @@ def draw_sheet(
 ) -> None:
     """Each row a case: a patch centred on a structure of it, then variants of the same patch, drawn as in training."""
     chosen = np.random.default_rng(seed).permutation(len(members))[:cases]
-    names, shown = named_values(plan.targets)
+    names, shown = named_values(targets)
     opened = [open_case(prepared, members[index]) for index in sorted(chosen)]
     progress.stage("drawing", len(opened))
     rows = []
@@ -75,9 +75,7 @@ def named_values(targets: Sequence[Structure]) -> tuple[dict[int, str], Mapping[
     return names, {value: index for index in order for value in targets[index - 1].values}
 
 
-def _row(
-    case: PreparedCase, configuration: Configuration, shown: Mapping[int, int], variants: int, seed: tuple[int, ...]
-) -> Row:
+def _row(case: PreparedCase, configuration: Configuration, shown: Mapping[int, int], variants: int, seed: tuple[int, ...]) -> Row:
     augmentation = Augmentation.of(configuration)
     sampler = PatchSampler([case], configuration.training, slice_axis=configuration.slice_axis, stream=())
     rng = np.random.default_rng(seed)

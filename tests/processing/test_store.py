@@ -15,9 +15,9 @@ from autoseg.processing.prepare import Placement, prepare_image
 from autoseg.processing.store import (
     ANNOTATED,
     LARGEST_OVERHEAD,
+    as_stored,
     block_shape,
     chunk_shape,
-    as_stored,
     is_complete,
     is_stale,
     open_case,

@@ -48,9 +48,7 @@ class Augmentation:
         self.spec, self.patch_size, self.mirror_axes = spec, patch_size, mirror_axes
         self.channels, self.masked_channels = channels, masked_channels
         self.sliced = is_sliced(patch_size)
-        self.reference = (
-            ReferenceAugmentation(spec, patch_size, mirror_axes) if spec.backend == "batchgeneratorsv2" else None
-        )
+        self.reference = ReferenceAugmentation(spec, patch_size, mirror_axes) if spec.backend == "batchgeneratorsv2" else None
 
     @classmethod
     def of(cls, configuration: Configuration) -> Self:
@@ -92,7 +90,6 @@ class Augmentation:
     def _place(self, image_slot: Tensor, labels_slot: Tensor, image: Tensor, labels: Tensor, draw: SampleDraw) -> Tensor | None:
         """Bring a sample into its place in the batch, turned and mirrored; returns what lies outside the body, if that matters."""
         device, turned = image_slot.device, draw.matrix is not None
-        reference = isinstance(draw, ReferenceDraw)
         # many small questions about labels are answered where no device has to be waited for
         values = [values_of(plane) for plane in labels] if turned else []
         image = image.to(device, non_blocking=True)
@@ -100,7 +97,7 @@ class Augmentation:
         if self.masked_channels:
             outside = (image[list(self.masked_channels)] == 0).all(dim=0, keepdim=True)
             marks, values = torch.cat([marks, outside.to(marks.dtype)]), [*values, OUTSIDE]
-        if reference and self.reference is not None:
+        if isinstance(draw, ReferenceDraw) and self.reference is not None:
             # the library works in place, on the CPU
             own = torch.empty(image.shape, dtype=torch.float32).copy_(image)
             image, marks = self.reference.apply(own, marks.cpu().contiguous(), draw)

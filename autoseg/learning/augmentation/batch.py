@@ -47,7 +47,11 @@ class Batch:
 
 
 def _packed(parts: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    kind = parts[0].dtype if len({part.dtype for part in parts}) == 1 else max((part.dtype for part in parts), key=lambda d: d.itemsize)
+    kind = (
+        parts[0].dtype
+        if len({part.dtype for part in parts}) == 1
+        else max((part.dtype for part in parts), key=lambda d: d.itemsize)
+    )
     whole = torch.empty(sum(part.numel() for part in parts), dtype=kind)
     pieces = whole.split([part.numel() for part in parts])
     return tuple(piece.view(part.shape).copy_(part) for piece, part in zip(pieces, parts, strict=True))

@@ -6,7 +6,6 @@ generator alone, and neither on the device nor on the image.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +14,9 @@ from autoseg.records import AugmentationSpec, Shape
 from autoseg.records.augmentation import Factor
 
 ANISOTROPY = 3  # patches longer than this against their first axis are turned within their slices only
-INJECTIVE = 0.4  # of the distance of nodes: cubic B-splines displaced by less never fold (Choi and Lee 2000: 0.403 in 3D, 0.489 in 2D)
+INJECTIVE = (
+    0.4  # of the distance of nodes: cubic B-splines displaced by less never fold (Choi and Lee 2000: 0.403 in 3D, 0.489 in 2D)
+)
 SIGMA_OF_NODES = 3**-0.5  # sigma of a cubic B-spline, in distances of its nodes
 ROUNDING = 1e-6  # pixels by which a computed box may seem larger than it is
 
@@ -70,7 +71,7 @@ class SampleDraw:
             ("coarse", _listed(zoom)),
             ("inverted gamma", _listed([f"{value:.2f}" for value in self.gamma_inverted])),
             ("gamma", _listed([f"{value:.2f}" for value in self.gamma])),
-            ("mirrored", ", ".join(map(str, self.mirrored))),
+            ("mirrored along", ", ".join(map(str, self.mirrored))),
         )
         return tuple(f"{name} {value}" for name, value in parts if value)
 
@@ -120,9 +121,7 @@ def draw_geometry(rng: np.random.Generator, spec: AugmentationSpec, patch_size: 
     """How the patch is turned, scaled and bent, and the box that is to be read for that; nothing else."""
     sliced = is_sliced(patch_size)
     plane = patch_size[1:] if sliced else patch_size
-    rotates, scales, bends = (
-        fires(rng, part.probability) for part in (spec.rotation, spec.scaling, spec.elastic)
-    )
+    rotates, scales, bends = (fires(rng, part.probability) for part in (spec.rotation, spec.scaling, spec.elastic))
     largest = np.radians(spec.rotation.degrees)
     count = 1 if len(plane) == 2 else 3
     angles = tuple(float(angle) for angle in rng.uniform(-largest, largest, count)) if rotates else ()
@@ -179,8 +178,8 @@ def draw_factors(rng: np.random.Generator, part: Factor, channels: int) -> tuple
     if not fires(rng, part.probability):
         return ()
     low, high = part.factor
-    draw: Callable[[], float] = lambda: rng.uniform(low, 1) if rng.random() < 0.5 and low < 1 else rng.uniform(max(low, 1), high)  # noqa: E731
-    return tuple(float(draw()) for _ in range(channels))
+    below = [rng.random() < 0.5 and low < 1 for _ in range(channels)]
+    return tuple(float(rng.uniform(low, 1) if less else rng.uniform(max(low, 1), high)) for less in below)
 
 
 def fires(rng: np.random.Generator, probability: float) -> bool:

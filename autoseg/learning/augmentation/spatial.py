@@ -48,7 +48,10 @@ def resample(
     grid = sampling_grid(draw, plane, box, mirrored=_of_plane(draw.mirrored, len(patch_size) - axes), device=image.device)
     # slices of a sliced patch are sampled like channels
     planes = labels.reshape(len(labels), -1, *box)
-    height, wanted = planes.shape[1], [(marks, value) for marks, found in zip(planes, values, strict=True) for value in (found or ())[1:]]
+    height, wanted = (
+        planes.shape[1],
+        [(marks, value) for marks, found in zip(planes, values, strict=True) for value in (found or ())[1:]],
+    )
     channels = image.shape[0] * height if len(patch_size) > axes else image.shape[0]
     source = torch.empty((channels + len(wanted) * height, *box), device=image.device)
     source[:channels].copy_(image.reshape(-1, *box))

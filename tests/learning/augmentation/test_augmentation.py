@@ -104,7 +104,9 @@ def test_what_was_read_is_not_written_into() -> None:
     transform = augmentation(only("noise", "blur", "gamma", "brightness"), patch)
     image = torch.rand(1, *patch)
     before = image.clone()
-    transform.apply(Drawn((image,), (torch.zeros(1, *patch, dtype=torch.int8),), (transform.draw(np.random.default_rng(0)),), ("",)), CPU)
+    transform.apply(
+        Drawn((image,), (torch.zeros(1, *patch, dtype=torch.int8),), (transform.draw(np.random.default_rng(0)),), ("",)), CPU
+    )
     assert torch.equal(image, before)
 
 

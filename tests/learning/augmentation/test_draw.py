@@ -43,7 +43,14 @@ def spatial(patch: tuple[int, ...], degrees: float) -> SpatialTransform:
     """As nnU-Net sets it up."""
     largest = np.radians(degrees)
     return SpatialTransform(
-        patch, 0, False, p_rotation=1, rotation=(-largest, largest), p_scaling=1, scaling=(0.7, 1.4), p_synchronize_scaling_across_axes=1
+        patch,
+        0,
+        False,
+        p_rotation=1,
+        rotation=(-largest, largest),
+        p_scaling=1,
+        scaling=(0.7, 1.4),
+        p_synchronize_scaling_across_axes=1,
     )
 
 
@@ -208,4 +215,11 @@ def test_channels_are_drawn_apart() -> None:
 def test_words_tell_what_fired() -> None:
     assert SampleDraw((4, 4)).words() == ()
     draw = SampleDraw((4, 4), np.eye(2), (np.pi / 2,), 1.25, None, 0.05, (None, (0.5, 1.0)), gamma=(0.8, 1.2), mirrored=(0, 1))
-    assert draw.words() == ("turned 90°", "scaled 0.80", "noise 0.05", "blurred -/0.5x1", "gamma 0.80/1.20", "mirrored 0, 1")
+    assert draw.words() == (
+        "turned 90°",
+        "scaled 0.80",
+        "noise 0.05",
+        "blurred -/0.5x1",
+        "gamma 0.80/1.20",
+        "mirrored along 0, 1",
+    )

@@ -34,7 +34,9 @@ def blocks(shape: tuple[int, ...], classes: int, seed: int) -> torch.Tensor:
     return torch.from_numpy(coarse[tuple(slice(n) for n in shape)].copy())
 
 
-def library(image: torch.Tensor, labels: torch.Tensor, draw: SampleDraw, patch: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+def library(
+    image: torch.Tensor, labels: torch.Tensor, draw: SampleDraw, patch: tuple[int, ...]
+) -> tuple[torch.Tensor, torch.Tensor]:
     """What the library makes of a box with the drawn matrix."""
     plane, box = patch[-len(draw.matrix) :], image.shape[-len(draw.matrix) :]
     grid = _create_centered_identity_grid2(plane) @ torch.from_numpy(draw.matrix.T).float()

@@ -35,12 +35,12 @@ def augmentation(configuration: Configuration, *, asked: bool) -> Decision:
     }
     if spec.rotation.probability or spec.scaling.probability:
         reason = (
-            "{name}: {summary}. Of the patches {turned:%} are turned by up to {degrees} degrees"
+            "{name} means {summary}. Of the patches {turned:%} are turned by up to {degrees} degrees"
             + _where(patch)
             + ", and {scaled:%} are scaled by {least:.2f} to {most:.2f}."
         )
     else:
-        reason = "{name}: {summary}. No patch is turned or scaled."
+        reason = "{name} means {summary}. No patch is turned or scaled."
     field = set_to(configuration, "augmentation.rotation.probability", "0.5")
     return decide(
         "augmentation",
