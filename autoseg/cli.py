@@ -120,6 +120,38 @@ app.command()(status)
 
 
 @app.command()
+def augment(
+    context: typer.Context,
+    run: RunArgument,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Picture to write. [default: RUN/augmentation.png]")
+    ] = None,
+    configuration: Annotated[str | None, typer.Option(metavar="NAME", help="Of the plan. [default: the plan's]")] = None,
+    fold: Annotated[str, typer.Option(metavar="K|full", help="Whose training cases to show.")] = "0",
+    cases: Annotated[int, typer.Option(metavar="N", min=1, max=50, help="Cases, one in each row.")] = 4,
+    variants: Annotated[int, typer.Option(metavar="N", min=1, max=50, help="Variants of each patch.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed draws others.")] = 0,
+    workers: WorkersOption = None,
+) -> None:
+    """Draw training patches as they are, and as training sees them."""
+    with reported(context) as (console, progress):
+        from autoseg import pipeline
+
+        path = pipeline.augment(
+            run,
+            out=out,
+            configuration=configuration,
+            fold=fold,
+            cases=cases,
+            variants=variants,
+            seed=seed,
+            workers=workers,
+            progress=progress,
+        )
+        show(console, [f"The picture is in {path}"])
+
+
+@app.command()
 def predict(
     context: typer.Context,
     run: RunArgument,

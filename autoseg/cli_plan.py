@@ -61,6 +61,9 @@ def plan(
         Path | None,
         typer.Option(metavar="FILE", help="machine.json of a run on the machine to plan for, if that is another one."),
     ] = None,
+    augmentation: Annotated[
+        str, typer.Option(metavar="NAME", help="How training patches are varied: none, light, default (nnU-Net's), heavy.")
+    ] = "default",
     plan_from: Annotated[Path | None, typer.Option(metavar="RUN", help="Take network, patch and grid of another run.")] = None,
     init_from: Annotated[
         Path | None, typer.Option(metavar="RUN", help="The same, and begin the training with its weights.")
@@ -139,6 +142,7 @@ def plan(
                 time_budget_seconds=budget,
                 epochs=epochs,
                 throughput=throughput,
+                augmentation=augmentation,
                 plan_from=plan_from,
                 init_from=init_from,
                 subjects=persons,

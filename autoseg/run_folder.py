@@ -21,6 +21,7 @@ PARTS = (
     "prepared",
     "tensorboard",
     "mlflow",
+    "augmentation.png",
 )
 
 
@@ -115,6 +116,11 @@ class RunFolder:
         if not (self.root / "model.json").is_file():
             raise RunFolderError(f"{self.root} has no trained model yet; train one with `autoseg train {self.root} --fold 0`")
         return Model.load(self.root / "model.json")
+
+    @property
+    def augmentation_picture(self) -> Path:
+        """Training patches as training sees them."""
+        return self.root / "augmentation.png"
 
     @property
     def has_models(self) -> bool:

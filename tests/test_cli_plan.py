@@ -63,7 +63,7 @@ def test_plan_passes_everything_on(replaced: Any, tmp_path: Path, monkeypatch: p
     plan = replaced("plan", SimpleNamespace())
     words = f"plan data run --preset nnunet --device cuda --memory 24GB --time-budget 1h30m --subjects (\\d+)_ --spacing {table}"
     words += " --hold-out 0.2 --folds 3 --seed 7 --set a=1 --set b=2 --workers 0 --overwrite --layout msd"
-    words += " --throughput there/machine.json --init-from other"
+    words += " --augmentation light --throughput there/machine.json --init-from other"
     assert exit_code(*words.split()) == 0
     (dataset, run), options = plan.call_args
     assert (dataset, run) == (Path("data"), Path("run"))
@@ -76,6 +76,7 @@ def test_plan_passes_everything_on(replaced: Any, tmp_path: Path, monkeypatch: p
         "time_budget_seconds": 5400.0,
         "epochs": None,
         "throughput": Path("there/machine.json"),
+        "augmentation": "light",
         "plan_from": None,
         "init_from": Path("other"),
         "subjects": r"(\d+)_",

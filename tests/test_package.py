@@ -59,6 +59,11 @@ def test_wheel_holds_package_and_plans_and_nothing_else(wheel: Path) -> None:
     assert "autoseg/py.typed" in names
 
 
+def test_installed_wheel_finds_its_augmentations(installed: Path, tmp_path: Path) -> None:
+    words = "from autoseg.stages.plan.augmentation import augmentation_names as n, augmentation_for as f; print(*n()); f('heavy', (64, 64))"
+    assert _run(installed / "python", "-c", words, cwd=tmp_path).split() == ["default", "heavy", "light", "none"]
+
+
 @pytest.mark.slow
 def test_installed_wheel_runs_the_demo_outside_the_checkout(installed: Path, tmp_path: Path) -> None:
     where = _run(installed / "python", "-c", "import autoseg; print(autoseg.__file__)", cwd=tmp_path).strip()

@@ -54,17 +54,18 @@ def save_overlay(
     colours = {value: PALETTE[index % len(PALETTE)] for index, value in enumerate(names)}
     if rgb is None:
         rgb = image.shape[0] == 3 and labels.ndim == 2
-    window = _window(image[:3] if rgb else image[:1])
+    window = window_of(image[:3] if rgb else image[:1])
     if labels.ndim == 2:
-        picture = _draw_plane(_greys(image, window, rgb), labels, colours, labels.shape)
+        picture = draw_plane(greys_of(image, window, rgb), labels, colours, labels.shape)
         free_corner = labels
     else:
         picture, free_corner = _montage(image, labels, colours, window, spacing_mm, rgb), None
     entries = [(colours[value], name if (labels == value).any() else f"{name} (not found)") for value, name in names.items()]
-    _save(path, _with_legend(Image.fromarray(picture), entries, free_corner))
+    save_picture(path, _with_legend(Image.fromarray(picture), entries, free_corner))
 
 
-def _window(image: np.ndarray) -> tuple[float, float]:
+def window_of(image: np.ndarray) -> tuple[float, float]:
+    """Grey values to be shown as black and as white."""
     values = image.ravel()
     values = values[:: max(1, values.size // WINDOW_SAMPLE)].astype(np.float32)
     values = values[np.isfinite(values)]
@@ -74,7 +75,7 @@ def _window(image: np.ndarray) -> tuple[float, float]:
     return (low, high) if high > low else (float(values.min()), max(float(values.max()), float(values.min()) + 1.0))
 
 
-def _greys(image: np.ndarray, window: tuple[float, float], rgb: bool) -> np.ndarray:
+def greys_of(image: np.ndarray, window: tuple[float, float], rgb: bool) -> np.ndarray:
     """(h, w, 3) uint8 of a plane (C, h, w)."""
     low, high = window
     channels = image[:3] if rgb else np.repeat(image[:1], 3, axis=0)
@@ -102,7 +103,7 @@ def _montage(
         plane, plane_labels = np.take(image, index, axis + 1), np.take(labels, index, axis)
         if axis != 0:
             plane, plane_labels = plane[:, ::-1], plane_labels[::-1]
-        panel = _draw_plane(_greys(plane, window, rgb), plane_labels, colours, (height, width))
+        panel = draw_plane(greys_of(plane, window, rgb), plane_labels, colours, (height, width))
         panels.append(_captioned(panel, f"{'zyx'[axis]} = {index} of {labels.shape[axis]}"))
     canvas = np.zeros((max(len(p) for p in panels), sum(p.shape[1] for p in panels) + GAP * (len(panels) - 1), 3), np.uint8)
     left = 0
@@ -117,7 +118,7 @@ def _fullest_slice(labels: np.ndarray, axis: int) -> int:
     return int(np.argmax(counts)) if counts.any() else labels.shape[axis] // 2
 
 
-def _draw_plane(
+def draw_plane(
     greys: np.ndarray, labels: np.ndarray, colours: Mapping[int, tuple[int, int, int]], shape: tuple[int, ...]
 ) -> np.ndarray:
     """Contours over a plane (h, w, 3), both enlarged to `shape` first, so that lines stay fine. (*shape, 3) uint8."""
@@ -165,7 +166,7 @@ def _draw_contour(canvas: np.ndarray, labels: np.ndarray, value: int, colour: tu
 
 def _captioned(panel: np.ndarray, text: str) -> np.ndarray:
     picture = Image.fromarray(panel)
-    ImageDraw.Draw(picture).text((4, 2), text, fill=(255, 255, 255), font=_font(13), stroke_width=1, stroke_fill=(0, 0, 0))
+    ImageDraw.Draw(picture).text((4, 2), text, fill=(255, 255, 255), font=font_of(13), stroke_width=1, stroke_fill=(0, 0, 0))
     return np.asarray(picture)
 
 
@@ -175,7 +176,7 @@ def _with_legend(
     """The legend in the corner with least foreground if it covers little there, else below the picture."""
     if not entries:
         return picture
-    legend = _legend(entries, size=int(np.clip(min(picture.size) / 30, 11, 40)))
+    legend = legend_of(entries, size=int(np.clip(min(picture.size) / 30, 11, 40)))
     small = legend.width <= picture.width / 2 and legend.height <= picture.height / 3
     if labels is None or not small:
         below = Image.new("RGB", (max(picture.width, legend.width), picture.height + legend.height + GAP))
@@ -188,8 +189,9 @@ def _with_legend(
     return picture
 
 
-def _legend(entries: Sequence[tuple[tuple[int, int, int], str]], size: int) -> Image.Image:
-    font = _font(size)
+def legend_of(entries: Sequence[tuple[tuple[int, int, int], str]], size: int) -> Image.Image:
+    """A box of names, each with its colour."""
+    font = font_of(size)
     line = round(size * 1.4)
     width = round(max(font.getlength(name) for _, name in entries)) + line + 2 * GAP
     legend = Image.new("RGB", (width, line * len(entries) + GAP), (24, 24, 24))
@@ -201,11 +203,13 @@ def _legend(entries: Sequence[tuple[tuple[int, int, int], str]], size: int) -> I
     return legend
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font_of(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own font, in pixels."""
     return ImageFont.load_default(size=size)
 
 
-def _save(path: Path, picture: Image.Image) -> None:
+def save_picture(path: Path, picture: Image.Image) -> None:
+    """Write a PNG, atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     picture.save(temporary, format="PNG")

@@ -53,6 +53,12 @@ class PatchSampler(torch.utils.data.Dataset[Drawn]):
         drawn = Drawn(images, labels, draws, cases)
         return drawn if torch.utils.data.get_worker_info() is None else drawn.packed()
 
+    def at_one_place(self, case: PreparedCase, rng: np.random.Generator, draws: Sequence[SampleDraw]) -> Drawn:
+        """One patch about a structure of a case, if it has any, read for several draws: to look at what they do."""
+        corner = self._lower_corner(case, pick_centre(case.locations, rng, forced=True), rng)
+        images, labels = zip(*(self._read(case, corner, draw.read_size) for draw in draws), strict=True)
+        return Drawn(images, labels, tuple(draws), (case.id,) * len(draws))
+
     @cached_property
     def holders(self) -> dict[int, tuple[int, ...]]:
         """For each structure the cases that have it, by index; reads the locations of all cases."""

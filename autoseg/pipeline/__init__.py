@@ -36,6 +36,7 @@ __all__ = [
     "FULL",
     "HELD_OUT",
     "PlanOutcome",
+    "augment",
     "benchmark",
     "bill",
     "demo",
@@ -106,6 +107,50 @@ def train(
             progress.message(f"fold {name} of {len(splits.folds)}")
         outcomes.append(train_one(folder, decided, chosen, splits, name, prepared, device=device, track=track, progress=progress))
     return tuple(outcomes)
+
+
+def augment(
+    run: str | Path,
+    *,
+    out: str | Path | None = None,
+    configuration: str | None = None,
+    fold: str | int = "0",
+    cases: int = 4,
+    variants: int = 5,
+    seed: int = 0,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Draw a sheet of training patches as they are, and as training sees them; prepares cases where needed.
+
+    Args:
+        run: folder made by `plan`.
+        out: PNG to write; None writes `augmentation.png` into the run.
+        configuration: of the plan; None takes its default.
+        fold: whose training cases are taken.
+        cases: rows of the sheet.
+        variants: of each patch.
+        seed: another one draws others.
+        workers: processes that prepare cases; None takes the cores at hand.
+        progress: listener.
+
+    Returns:
+        The file.
+    """
+    from autoseg.pipeline.augment import draw_sheet, training_cases
+    from autoseg.stages.split import refuse_unsound
+
+    folder = RunFolder.open(Path(run))
+    decided, splits = folder.plan(), folder.splits()
+    chosen = _configuration(decided, configuration or decided.default)
+    refuse_foreign_plan(folder, decided, folder.dataset())
+    refuse_unsound(splits, folder.dataset(), folder.splits_file)
+    members = training_cases(splits, str(fold), folder.root)
+    progress = progress or SilentProgress()
+    path = folder.augmentation_picture if out is None else Path(out)
+    prepared = _prepare(folder, chosen, workers, progress)
+    draw_sheet(path, decided.targets, chosen, members, prepared, cases=cases, variants=variants, seed=seed, progress=progress)
+    return path
 
 
 def predict(

@@ -39,6 +39,7 @@ def plan(
     time_budget_seconds: float | None = None,
     epochs: int | None = None,
     throughput: str | Path | None = None,
+    augmentation: str = "default",
     plan_from: str | Path | None = None,
     init_from: str | Path | None = None,
     subjects: str | Path | None = None,
@@ -65,6 +66,7 @@ def plan(
         time_budget_seconds: wall time of training one fold, its validation included.
         epochs: fixes the length instead.
         throughput: `machine.json` of a run, for a machine that is not here.
+        augmentation: how training patches are varied: `none`, `light`, `default` (nnU-Net's) or `heavy`.
         plan_from: a run whose network, patch and grid are taken over.
         init_from: a run of which the same is taken, and weights that training starts from.
         subjects: regular expression or CSV that tells the subject of a case.
@@ -102,6 +104,7 @@ def plan(
         epochs=epochs,
         memory_bytes=memory_bytes,
         overrides=overrides,
+        augmentation=augmentation,
     )
     # Here and now, so that what is wrong with options is told before the data are read.
     refuse_unknown_keys(checked_options(options)[0].overrides)

@@ -9,7 +9,8 @@ import torch
 
 from autoseg.engines.device import describe_machine, pick_device, pick_precision
 from autoseg.errors import PlanError
-from autoseg.learning.probe import augmentation_seconds, measure, probe_machine, probe_network
+from autoseg.learning.probe import USUAL_AUGMENTATION, augmentation_seconds, measure, probe_machine, probe_network
+from autoseg.stages.plan.augmentation import augmentation_for
 
 
 def test_a_wider_network_takes_longer(device: str) -> None:
@@ -41,6 +42,10 @@ def test_augmentation_takes_time_and_leaves_the_random_state() -> None:
     before = torch.random.get_rng_state()
     assert 0 < augmentation_seconds(1, (64, 64)) < 1
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_the_usual_augmentation_is_the_default() -> None:
+    assert augmentation_for("default", (32, 32, 32)) == USUAL_AUGMENTATION
 
 
 def test_devices() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from autoseg.processing.prepare import Placement, prepare_image
 from autoseg.processing.store import (
     ANNOTATED,
     LARGEST_OVERHEAD,
+    as_stored,
     block_shape,
     chunk_shape,
     is_complete,
@@ -43,7 +45,8 @@ def _placement(image: np.ndarray) -> Placement:
 
 def _case(shape: tuple[int, ...], channels: int = 1) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(0)
-    return random.normal(size=(channels, *shape)).astype(np.float32), random.integers(0, 3, shape).astype(np.int16)
+    image = random.normal(size=(channels, *shape)).astype(np.float16)  # values that come back as they are
+    return image.astype(np.float32), random.integers(0, 3, shape).astype(np.int16)
 
 
 def _write(folder: Path, case: str, image: np.ndarray, labels: np.ndarray, **options: object) -> None:
@@ -56,9 +59,9 @@ def test_round_trip(tmp_path: Path, case: str) -> None:
     _write(tmp_path / "prepared", case, image, labels, digest="d1")
     opened = open_case(tmp_path / "prepared", case)
     assert opened.shape == (20, 30, 25) and opened.channels == 2
-    assert opened.nbytes == 20 * 30 * 25 * (2 * 4 + 1)
+    assert opened.nbytes == 20 * 30 * 25 * (2 * 2 + 1)
     patch, patch_labels = opened.read((slice(3, 9), slice(0, 30), slice(24, 25)))
-    assert patch.dtype == np.float32 and np.array_equal(patch, image[:, 3:9, :, 24:25])
+    assert patch.dtype == np.float16 and np.array_equal(patch, image[:, 3:9, :, 24:25])
     assert patch_labels.dtype == np.int8 and np.array_equal(patch_labels, labels[3:9, :, 24:25])
     assert opened.placement == _placement(image)
     assert set(opened.locations) == {1, 2}
@@ -66,11 +69,51 @@ def test_round_trip(tmp_path: Path, case: str) -> None:
     assert len(list((tmp_path / "prepared").iterdir())) == 4
 
 
+def test_half_precision_only_where_it_is_safe(tmp_path: Path) -> None:
+    """Disk, memory and both ways of reading agree bit by bit, in whichever type."""
+    normal = np.random.default_rng(0).normal(size=(1, 20, 30)).astype(np.float32)
+    halves = {
+        "normalised": normal,
+        "grey": np.random.default_rng(1).integers(0, 256, (1, 20, 30)).astype(np.float32),
+        "constant": np.full((1, 20, 30), 0.5, np.float32),
+        "up to 60,000": normal * 1e4,
+    }
+    wholes = {
+        "beyond 60,000": normal * 1e5,
+        "tiny": normal * 1e-6,
+        "far from zero": normal + 1000,
+        "one channel": np.concatenate([normal, normal + 1000]),
+        "infinite": np.where(normal > 2, np.inf, normal),
+    }
+    for kind, images in ((np.float16, halves), (np.float32, wholes)):
+        for name, image in images.items():
+            stored = as_stored(image)
+            assert stored.dtype == kind, name
+            _write(tmp_path, "a", image, np.ones((20, 30), np.int16))
+            case = open_case(tmp_path, "a")
+            box = (slice(3, 9), slice(0, 30))
+            from_disk, whole = case.read(box)[0], case.load_all()[0]
+            held = case.load_into_memory().read(box)[0]
+            assert from_disk.dtype == held.dtype == kind
+            assert np.array_equal(whole, stored) and np.array_equal(from_disk, held)
+            assert np.array_equal(held, stored[:, 3:9])
+    assert np.abs(as_stored(normal).astype(np.float32) - normal).max() < 0.002
+
+
+def test_what_an_earlier_version_prepared_is_prepared_anew(tmp_path: Path) -> None:
+    image, labels = _case((10, 10))
+    _write(tmp_path, "a", image, labels, digest="d")
+    record = tmp_path / "a.json"
+    record.write_text(re.sub(r'"format":\s*3', '"format": 2', record.read_text()))
+    assert '"format": 2' in record.read_text()
+    assert not is_complete(tmp_path, "a", "d") and not is_stale(tmp_path, "a", "d")
+
+
 def test_memory_needs_no_files(tmp_path: Path) -> None:
     image, labels = _case((40, 50))
     _write(tmp_path, "a", image, labels)
     case = open_case(tmp_path, "a").load_into_memory()
-    assert case.nbytes == 40 * 50 * 5
+    assert case.nbytes == 40 * 50 * 3
     (tmp_path / "a.image.b2nd").unlink()
     read, read_labels = case.read((slice(1, 4), slice(2, 7)))
     assert np.array_equal(read, image[:, 1:4, 2:7]) and np.array_equal(read_labels, labels[1:4, 2:7])
@@ -204,7 +247,7 @@ def test_bytes_read_from_disk_per_patch(tmp_path: Path) -> None:
     before = read_so_far()
     patches = [case.read(box) for box in boxes]
     per_patch = (read_so_far() - before) / len(boxes)
-    assert per_patch < LARGEST_OVERHEAD * 64**3 * (4 + 1)
-    assert per_patch > 0.5 * 64**3 * 4  # they were read from disk indeed
+    assert per_patch < LARGEST_OVERHEAD * 64**3 * (2 + 1)
+    assert per_patch > 0.5 * 64**3 * 2  # they were read from disk indeed
     for (read, read_labels), box in zip(patches, boxes, strict=True):
         assert np.array_equal(read, image[(slice(None), *box)]) and np.array_equal(read_labels, labels[box])

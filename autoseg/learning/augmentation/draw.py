@@ -6,7 +6,6 @@ generator alone, and neither on the device nor on the image.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,7 +71,7 @@ class SampleDraw:
             ("coarse", _listed(zoom)),
             ("inverted gamma", _listed([f"{value:.2f}" for value in self.gamma_inverted])),
             ("gamma", _listed([f"{value:.2f}" for value in self.gamma])),
-            ("mirrored", ", ".join(map(str, self.mirrored))),
+            ("mirrored along", ", ".join(map(str, self.mirrored))),
         )
         return tuple(f"{name} {value}" for name, value in parts if value)
 
@@ -179,8 +178,8 @@ def draw_factors(rng: np.random.Generator, part: Factor, channels: int) -> tuple
     if not fires(rng, part.probability):
         return ()
     low, high = part.factor
-    draw: Callable[[], float] = lambda: rng.uniform(low, 1) if rng.random() < 0.5 and low < 1 else rng.uniform(max(low, 1), high)  # noqa: E731
-    return tuple(float(draw()) for _ in range(channels))
+    below = [rng.random() < 0.5 and low < 1 for _ in range(channels)]
+    return tuple(float(rng.uniform(low, 1) if less else rng.uniform(max(low, 1), high)) for less in below)
 
 
 def fires(rng: np.random.Generator, probability: float) -> bool:

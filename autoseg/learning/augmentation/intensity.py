@@ -1,8 +1,8 @@
 """What is done to the values of a patch: noise, blur, brightness, contrast, resolution, gamma, in nnU-Net's order.
 
-All work in place on rows (n, *patch), a row being one channel of one sample that a transform fired for; their parameters (n, k) lie on the CPU. On a CPU rows come one
-at a time, so that one stays in the cache through all transforms; elsewhere all rows of a transform come together, since there
-it is launching that takes the time.
+All work in place on rows (n, *patch), a row being one channel of one sample that a transform fired for; their parameters (n, k)
+lie on the CPU. On a CPU rows come one at a time, so that one stays in the cache through all transforms; elsewhere all rows of a
+transform come together, since there it is launching that takes the time.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ for by the corners around a sample point.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from torch.nn.functional import grid_sample
 
 from autoseg.learning.augmentation.draw import Bend, SampleDraw
 
-FEW_LABELS = 4
+FEW_LABELS = 8  # of a plane: up to here masks are quicker than votes on two cores
 SCORE = 1000.0  # scores are compared as float16 of this multiple (batchgeneratorsv2)
 TIE = 0.125 / SCORE  # two labels: what float16 rounds to half of SCORE
 VOTES_AT_A_TIME = 2**20  # points; bounds the memory that voting takes
@@ -47,20 +47,28 @@ def resample(
     plane, box = patch_size[-axes:], tuple(image.shape[-axes:])
     grid = sampling_grid(draw, plane, box, mirrored=_of_plane(draw.mirrored, len(patch_size) - axes), device=image.device)
     # slices of a sliced patch are sampled like channels
-    channels, planes = image.float().reshape(-1, *box), labels.reshape(len(labels), -1, *box)
-    masks = [(marks == value).float() for marks, found in zip(planes, values, strict=True) if found for value in found[1:]]
-    sampled = _sample(torch.cat([channels, *masks]) if masks else channels, grid)
+    planes = labels.reshape(len(labels), -1, *box)
+    height, wanted = (
+        planes.shape[1],
+        [(marks, value) for marks, found in zip(planes, values, strict=True) for value in (found or ())[1:]],
+    )
+    channels = image.shape[0] * height if len(patch_size) > axes else image.shape[0]
+    source = torch.empty((channels + len(wanted) * height, *box), device=image.device)
+    source[:channels].copy_(image.reshape(-1, *box))
+    for index, (marks, value) in enumerate(wanted):
+        source[channels + index * height : channels + (index + 1) * height].copy_(marks == value)
+    sampled = _sample(source, grid)
     result = torch.empty((*planes.shape[:2], *plane), dtype=labels.dtype, device=labels.device)
-    scores = iter(sampled[len(channels) :].split(planes.shape[1]))
+    scores = iter(sampled[channels:].split(height))
     for index, found in enumerate(values):
         if found is None:
             result[index] = vote(planes[index], grid)
         elif len(found) == 1:
             result[index] = found[0]
         else:
-            result[index] = _winner(planes[index], torch.stack([next(scores) for _ in found[1:]]), found, grid)
+            result[index] = _winner(planes[index], [next(scores) for _ in found[1:]], found, grid)
     shape = patch_size[: len(patch_size) - axes]
-    resampled = sampled[: len(channels)].reshape(image.shape[0], *shape, *plane)
+    resampled = sampled[:channels].reshape(image.shape[0], *shape, *plane)
     turned = result.reshape(labels.shape[0], *shape, *plane)
     first = [axis + 1 for axis in draw.mirrored if axis < len(patch_size) - axes]  # across slices the grid does not reach
     return (resampled.flip(first), turned.flip(first)) if first else (resampled, turned)
@@ -133,18 +141,23 @@ def _voted(flat: Tensor, base: Tensor, points: Tensor, box: tuple[int, ...], nea
             share = share * (weights[axis] if up else 1 - weights[axis])
         corners.append(flat[base + index])
         shares.append(share)
-    labels, share = torch.stack(corners), torch.stack(shares)
-
-    def score(label: Tensor) -> Tensor:
-        return (share * (labels == label)).sum(dim=0).mul_(SCORE).to(torch.float16)
-
-    best = score(labels[0])
-    winner = labels[0]
-    for label in labels[1:]:
-        own = score(label)
+    scores = [share.clone() for share in shares]
+    for i, j in combinations(range(len(corners)), 2):
+        same = (corners[i] == corners[j]).float()
+        scores[i].addcmul_(same, shares[j])
+        scores[j].addcmul_(same, shares[i])
+    ranks = [_rank(score) for score in scores]
+    best, winner, of_nearest = ranks[0], corners[0], torch.where(corners[0] == nearest, ranks[0], -1)
+    for label, own in zip(corners[1:], ranks[1:], strict=True):
         better = (own > best) | ((own == best) & (label < winner))
         best, winner = torch.where(better, own, best), torch.where(better, label, winner)
-    return torch.where(score(nearest) == best, nearest, winner)
+        of_nearest = torch.where(label == nearest, own, of_nearest)
+    return torch.where(of_nearest == best, nearest, winner)
+
+
+def _rank(score: Tensor) -> Tensor:
+    """Scores of 0 to 1 as float16 of SCORE times as much, in whole numbers of the same order, which compare faster."""
+    return (score * SCORE).clamp_(min=0).to(torch.float16).view(torch.int16)
 
 
 def _mixed(labels: Tensor) -> Tensor:
@@ -170,22 +183,28 @@ def _mixed(labels: Tensor) -> Tensor:
     return low != high
 
 
-def _winner(labels: Tensor, scores: Tensor, found: tuple[int, ...], grid: Tensor) -> Tensor:
-    """The label with the largest score, where scores of all but the first are given: (labels - 1, P, *patch)."""
+def _winner(labels: Tensor, scores: list[Tensor], found: tuple[int, ...], grid: Tensor) -> Tensor:
+    """The label with the largest score, where scores (P, *patch) of all but the first are given; labels (P, *box)."""
     if len(found) == 2:
         result = found[0] + (scores[0] > 0.5).to(labels.dtype) * (found[1] - found[0])
         tied = (scores[0] - 0.5).abs_() <= TIE
     else:
-        full = torch.cat([1 - scores.sum(dim=0, keepdim=True), scores]).mul_(SCORE).to(torch.float16)
-        best, index = full.max(dim=0)
-        result = torch.tensor(found, dtype=labels.dtype, device=labels.device)[index]
-        tied = (full == best).sum(dim=0) > 1
+        ranks = [_rank(1 - sum(scores[1:], scores[0])), *(_rank(score) for score in scores)]
+        best, result = ranks[0], torch.full_like(ranks[0], found[0], dtype=labels.dtype)
+        tied = torch.zeros_like(best, dtype=torch.bool)
+        for value, own in zip(found[1:], ranks[1:], strict=True):
+            better = own > best
+            tied = (tied & ~better) | (own == best)
+            best = torch.maximum(best, own)
+            result.masked_fill_(better, value)
     if labels.device.type == "cpu" and not tied.any():
         return result
     nearest = _sample(labels.float(), grid, mode="nearest").to(labels.dtype)
     if len(found) > 2:  # it may be a label that lost
-        taking_part = sum(((nearest == value) & (full[i] == best)) for i, value in enumerate(found))
-        tied &= taking_part > 0
+        part = torch.zeros_like(tied)
+        for value, own in zip(found, ranks, strict=True):
+            part |= (nearest == value) & (own == best)
+        tied &= part
     return torch.where(tied, nearest, result)
 
 

@@ -13,6 +13,7 @@ from autoseg.stages.plan.presets import shipped
 
 ANISOTROPY = 3  # patches longer than this against their first axis are turned within their slices only
 ELONGATED = 1.5
+DEFAULT_AUGMENTATION = "default"
 
 
 class Degrees(Part):
@@ -43,11 +44,25 @@ def augmentation_for(name: str, patch_size: Shape) -> AugmentationSpec:
     Raises:
         PlanError: there is no such augmentation.
     """
-    if name not in augmentation_names():
-        raise PlanError(f"there is no augmentation {name!r}; choose {', '.join(augmentation_names())}")
+    refuse_unknown_augmentation(name)
     preset = _loaded(shipped("augmentation") / f"{name}.json")
     spec = preset.augmentation
     return spec.model_copy(update={"rotation": spec.rotation.model_copy(update={"degrees": largest_angle(preset, patch_size)})})
+
+
+def refuse_unknown_augmentation(name: str) -> None:
+    """An augmentation must be one that ships with the package.
+
+    Raises:
+        PlanError: it is not; the message lists those that are.
+    """
+    if name not in augmentation_names():
+        raise PlanError(f"--augmentation {name}: there is no such augmentation; choose {', '.join(augmentation_names())}")
+
+
+def summary_of(name: str) -> str:
+    """What an augmentation says of itself."""
+    return _loaded(shipped("augmentation") / f"{name}.json").summary
 
 
 def largest_angle(preset: AugmentationPreset, patch_size: Shape) -> float:

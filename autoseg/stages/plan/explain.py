@@ -25,6 +25,7 @@ TOPICS = {  # where the decisions of a configuration are told, and in which orde
         "cascade",
         "dimensions",
     ),
+    "What training sees": ("augmentation",),
     "Time and memory": ("length", "learning rate", "memory", "inference", "device", "default"),
 }
 ELSEWHERE = "The network"  # for a decision that no topic names

@@ -8,6 +8,7 @@ from math import prod
 from autoseg.records import Configuration, Decision, MachineProfile, Normalization, Preparation, Shape, Spacing
 from autoseg.records.plan import NetworkFamily
 from autoseg.stages.plan import decisions
+from autoseg.stages.plan.augmentation import DEFAULT_AUGMENTATION
 from autoseg.stages.plan.inputs import PlanInputs
 from autoseg.stages.plan.presets import Preset
 from autoseg.stages.plan.saying import Clause
@@ -29,7 +30,7 @@ class PlanOptions:
     memory_bytes: float | None = None
     overrides: tuple[str, ...] = ()
     family: NetworkFamily | None = None  # instead of the preset's
-    augmentation: str = "default"
+    augmentation: str = DEFAULT_AUGMENTATION
     source: Configuration | None = None  # whose network, patch and grid are taken over
 
 
@@ -89,6 +90,7 @@ def shared_decisions(frame: Frame, plain: Configuration, grid: Clause | None) ->
         decisions.spacing(frame.inputs, frame.spacing, frame.coarse_axis_rule, plain, grid, frame.preset),
         decisions.transpose(frame.target_before, frame.order),
         decisions.normalization(frame.inputs, frame.schemes),
+        decisions.augmentation(plain, asked=frame.options.augmentation != DEFAULT_AUGMENTATION),
     ]
 
 

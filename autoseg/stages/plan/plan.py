@@ -7,6 +7,7 @@ from dataclasses import replace
 from autoseg.errors import PlanError
 from autoseg.records import Configuration, Dataset, Fingerprint, MachineProfile, Plan, Splits
 from autoseg.stages.plan import decisions
+from autoseg.stages.plan.augmentation import refuse_unknown_augmentation
 from autoseg.stages.plan.by_rule import configurations_by_rule
 from autoseg.stages.plan.frame import Frame, PlanOptions
 from autoseg.stages.plan.in_time import configurations_in_time
@@ -102,6 +103,7 @@ def checked_options(options: PlanOptions) -> tuple[PlanOptions, Preset]:
     """
     preset = load_preset(options.preset)
     family, overrides = taken_family(options.overrides)
+    refuse_unknown_augmentation(options.augmentation)
     _refuse_contradictions(options, preset)
     return replace(options, family=family or options.family, overrides=overrides), preset
 

@@ -215,4 +215,11 @@ def test_channels_are_drawn_apart() -> None:
 def test_words_tell_what_fired() -> None:
     assert SampleDraw((4, 4)).words() == ()
     draw = SampleDraw((4, 4), np.eye(2), (np.pi / 2,), 1.25, None, 0.05, (None, (0.5, 1.0)), gamma=(0.8, 1.2), mirrored=(0, 1))
-    assert draw.words() == ("turned 90°", "scaled 0.80", "noise 0.05", "blurred -/0.5x1", "gamma 0.80/1.20", "mirrored 0, 1")
+    assert draw.words() == (
+        "turned 90°",
+        "scaled 0.80",
+        "noise 0.05",
+        "blurred -/0.5x1",
+        "gamma 0.80/1.20",
+        "mirrored along 0, 1",
+    )

@@ -15,12 +15,13 @@ VOLUMES = {"rank": 3, "shape": (60, 90, 80), "spacings": ((2.0, 1.0, 1.0),) * 10
 def test_every_decision_of_the_default_is_told_once_by_topic(records: Callable[..., Records], laptop: MachineProfile) -> None:
     plan = make_plan(*records(), laptop, PlanOptions(time_budget_seconds=1200))
     topics = explained(plan, ("They are images.",))
-    assert [topic.heading for topic in topics] == ["The data", "The grid", "The network", "Time and memory"]
+    assert [topic.heading for topic in topics] == ["The data", "The grid", "The network", "What training sees", "Time and memory"]
     told = [decision for topic in topics for decision in topic.decisions]
     assert sorted(d.name for d in told) == sorted(d.name for d in (*plan.decisions, *plan.configurations["2d"].decisions))
     assert [d.name for d in topics[1].decisions] == ["spacing", "transpose"]
     assert topics[0].facts == ("They are images.",)
-    assert topics[3].decisions[0].name == "length"
+    assert topics[3].decisions[0].name == "augmentation"
+    assert topics[4].decisions[0].name == "length"
 
 
 def test_what_the_user_set_is_told_last(records: Callable[..., Records], laptop: MachineProfile) -> None:

@@ -1,5 +1,6 @@
 """The reasons that a plan carries: each has the rule, a sentence with the numbers of these data, and what else there was."""
 
+from autoseg.stages.plan.decisions.augmentation import augmentation
 from autoseg.stages.plan.decisions.grid import coarsening, grid_of_other_run, lowres_grid, spacing
 from autoseg.stages.plan.decisions.images import normalization, orientation, transpose
 from autoseg.stages.plan.decisions.in_time import dimensions, fitted
@@ -31,6 +32,7 @@ __all__ = [
     "BATCH_REDUCED",
     "COMPARED",
     "REDUCED",
+    "augmentation",
     "batch_dice",
     "cascade",
     "coarsening",
