@@ -42,7 +42,7 @@ class SpatialDraw:
 
 
 class Augmentation:
-    """Random transforms for `(C, *patch)` images with `(1, *patch)` labels.
+    """Random transforms for `(C, *patch)` images with `(L, *patch)` labels.
 
     Args:
         patch_size: what comes out.
@@ -71,6 +71,7 @@ class Augmentation:
 
     def apply(self, image: Tensor, labels: Tensor, draw: SpatialDraw) -> tuple[Tensor, Tensor]:
         """Transform an image of `draw.read_size`; the result has `patch_size`."""
+        planes = len(labels)
         outside = (image[list(self.masked_channels)] == 0).all(dim=0, keepdim=True) if self.masked_channels else None
         if outside is not None:
             labels = torch.cat([labels, outside.to(labels.dtype)])
@@ -80,8 +81,8 @@ class Augmentation:
         sample = self.mirror(**self.intensity(**sample))
         image, labels = sample["image"].contiguous(), sample["segmentation"].contiguous()
         if outside is not None:
-            image[list(self.masked_channels)] *= labels[1:] == 0
-        return image, labels[:1]
+            image[list(self.masked_channels)] *= labels[planes:] == 0
+        return image, labels[:planes]
 
     def _spatial(self, rotate: bool, scale: bool) -> BasicTransform:
         transform = SpatialTransform(

@@ -52,6 +52,32 @@ class FaultDraw:
     largest_share: float = 0.0  # of the patch, that a component which goes may fill
 
 
+@dataclass(frozen=True)
+class PreviousChannels:
+    """How a first stage's mask becomes input of the second: which channels it gives, and with which faults (None: without any)."""
+
+    targets: tuple[Structure, ...]
+    faults: PreviousStage | None
+
+    def draw(self, rng: np.random.Generator) -> FaultDraw:
+        """Decide what happens to the next mask."""
+        return FaultDraw() if self.faults is None else draw_faults(values_of(self.targets), rng, self.faults)
+
+    def append(self, image: Tensor, labels: Tensor, draw: FaultDraw) -> tuple[Tensor, Tensor]:
+        """Move the mask from the labels to the image.
+
+        Args:
+            image: `(C, *patch)`, augmented already.
+            labels: `(2, *patch)`: the labels to learn, and the mask, turned and mirrored as they are.
+            draw: from `draw`.
+
+        Returns:
+            The image with one channel more per target, `(C + T, *patch)`, and the labels to learn alone, `(1, *patch)`.
+        """
+        channels = to_channels(with_faults(labels[1], draw), self.targets)
+        return torch.cat([image, channels.to(image.dtype)]), labels[:1]
+
+
 def values_of(targets: Sequence[Structure]) -> tuple[int, ...]:
     """Internal label values that a mask may hold, background left out."""
     return tuple(sorted({value for target in targets for value in target.values}))

@@ -14,13 +14,17 @@ import torch
 from torch import Tensor
 
 from autoseg.learning.augmentation import Augmentation, isolated_random_state
+from autoseg.learning.previous_stage import PreviousChannels
 from autoseg.processing.store import ANNOTATED, PreparedCase
 from autoseg.records import TrainingSpec
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """`images` (B, C, *patch) float32, `labels` (B, 1, *patch) int16 of internal values."""
+    """`images` (B, C, *patch) float32, `labels` (B, 1, *patch) int16 of internal values.
+
+    In the second stage of a cascade the last channels are the first stage's mask.
+    """
 
     images: Tensor
     labels: Tensor
@@ -39,6 +43,7 @@ class PatchSampler(torch.utils.data.Dataset[Batch]):
         slice_axis: of the prepared array, for a 2D network on 3D data.
         stream: keeps folds and training and validation apart; any integers.
         augmentation: applied to each patch; None leaves it as it is.
+        previous: how the first stage's masks, which the cases then hold, become channels; None where there is no first stage.
     """
 
     def __init__(
@@ -49,9 +54,10 @@ class PatchSampler(torch.utils.data.Dataset[Batch]):
         slice_axis: int | None,
         stream: tuple[int, ...],
         augmentation: Augmentation | None = None,
+        previous: PreviousChannels | None = None,
     ):
         self.cases, self.spec, self.slice_axis, self.stream = tuple(cases), spec, slice_axis, stream
-        self.augmentation = augmentation
+        self.augmentation, self.previous = augmentation, previous
 
     def __getitem__(self, step: int) -> Batch:
         """The batch of a step."""
@@ -69,8 +75,10 @@ class PatchSampler(torch.utils.data.Dataset[Batch]):
         spatial = self.augmentation.draw_spatial(rng) if self.augmentation else None
         size = spatial.read_size if spatial else self.spec.patch_size
         image, labels = self._read(case, self._lower_corner(case, rng, forced), size)
-        tensors = torch.from_numpy(image), torch.from_numpy(labels[None])
-        return self.augmentation.apply(*tensors, spatial) if self.augmentation and spatial else tensors
+        tensors = torch.from_numpy(image), torch.from_numpy(labels)
+        if self.augmentation and spatial:
+            tensors = self.augmentation.apply(*tensors, spatial)
+        return tensors if self.previous is None else self.previous.append(*tensors, self.previous.draw(rng))
 
     def _lower_corner(self, case: PreparedCase, rng: np.random.Generator, forced: bool) -> tuple[int, ...]:
         """Lower corner of the (unenlarged) patch in the case's grid, the slice axis included; may be negative."""
@@ -86,16 +94,21 @@ class PatchSampler(torch.utils.data.Dataset[Batch]):
         return tuple(corner)
 
     def _read(self, case: PreparedCase, corner: tuple[int, ...], size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """The patch enlarged to `size` about its centre; zeros (background) outside the case."""
+        """The patch enlarged to `size` about its centre, its labels (L, *size) with the first stage's mask as second plane, if any.
+
+        Outside of the case are zeros (background).
+        """
         patch, full = self._full_patch(self.spec.patch_size), self._full_patch(size)
         starts = [c - (f - p) // 2 for c, f, p in zip(corner, full, patch, strict=True)]
         inside = tuple(slice(max(0, s), min(n, s + f)) for s, f, n in zip(starts, full, case.shape, strict=True))
         image = np.zeros((case.channels, *full), np.float32)
-        labels = np.zeros(full, np.int16)
+        labels = np.zeros((1 if case.previous is None else 2, *full), np.int16)
         target = tuple(slice(i.start - s, i.stop - s) for i, s in zip(inside, starts, strict=True))
-        image[(slice(None), *target)], labels[target] = case.read(inside)
+        image[(slice(None), *target)], labels[0][target] = case.read(inside)
+        if case.previous is not None:
+            labels[1][target] = case.previous.read(inside)
         if self.slice_axis is not None:
-            image, labels = image.squeeze(self.slice_axis + 1), labels.squeeze(self.slice_axis)
+            image, labels = image.squeeze(self.slice_axis + 1), labels.squeeze(self.slice_axis + 1)
         return image, labels
 
     def _full_patch(self, patch: tuple[int, ...]) -> tuple[int, ...]:

@@ -11,11 +11,12 @@ import torch
 
 from autoseg.engines.device import available_memory, pick_device, pick_precision
 from autoseg.engines.torch_engine import TorchEngine, load_engine
-from autoseg.errors import RecordError
-from autoseg.learning.checkpoint import read_record, refuse_other_settings
-from autoseg.learning.transfer import refuse_other_start
+from autoseg.learning.checkpoint import read_record
 from autoseg.networks.unet import build_network
 from autoseg.parallel import available_cores
+from autoseg.pipeline.cascade import OutOfFold
+from autoseg.pipeline.fold_checks import FULL, cases_of, material_digest
+from autoseg.processing.previous import open_previous
 from autoseg.processing.store import PreparedCase, open_case
 from autoseg.progress import Progress
 from autoseg.records import (
@@ -32,10 +33,9 @@ from autoseg.records import (
 )
 from autoseg.run_folder import RunFolder
 from autoseg.stages.evaluate import evaluate
-from autoseg.stages.predict import PredictionInput, predict_cases
+from autoseg.stages.predict import FirstStage, PredictionInput, predict_cases
 from autoseg.stages.train import train_fold
 
-FULL = "full"
 SHARE_OF_MEMORY = 0.3  # of the free main memory, for holding prepared cases
 TIMED_CASES = 3
 LEAST_SHARE = 0.2  # of the budget is trained, whatever the validation takes
@@ -63,20 +63,25 @@ def train_one(
     fold: str,
     prepared: Path,
     *,
+    previous: OutOfFold | None = None,
     device: str,
     progress: Progress,
 ) -> FoldOutcome:
-    """Train a fold to its end, validate it, and write `model.json`. `prepared` holds the cases of all folds."""
+    """Train a fold to its end, validate it, and write `model.json`.
+
+    `prepared` holds the cases of all folds; `previous` the first stage's masks of them, prepared too, where this is a second stage.
+    """
     start = time.monotonic()
     dataset = folder.dataset()
     members = cases_of(splits, fold)
     chosen = _device(device, plan, progress)
     place = folder.fold(configuration.name, fold)
-    train = [open_case(prepared, case) for case in members.train]
-    validation = [open_case(prepared, case) for case in members.validation]
+    masks = folder.previous_masks(configuration) if previous is not None else None
+    train = [_opened(prepared, case, masks) for case in members.train]
+    validation = [_opened(prepared, case, masks) for case in members.validation]
     if chosen.type == "cpu":  # elsewhere loader processes read for themselves; each would get a copy
         hold_in_memory([*train, *validation], progress)
-    limit = _training_limit(dataset, plan, configuration, members, place, chosen, start, progress)
+    limit = _training_limit(dataset, plan, configuration, members, previous, place, chosen, start, progress)
     checkpoint = train_fold(
         plan,
         configuration,
@@ -85,41 +90,21 @@ def train_one(
         place,
         fold=-1 if fold == FULL else int(fold),
         device=chosen,
-        members=members.digest(),
+        members=material_digest(splits, fold, previous.digest if previous is not None else ""),
         limit_seconds=limit,
         progress=progress,
     )
     for amendment in checkpoint.amendments[-1:]:
         progress.message(f"length amended: {amendment.before} -> {amendment.after} epochs, since {amendment.reason}")
     record_model(folder, plan, progress)
-    scores = _validate(folder, dataset, plan, configuration, fold, members, checkpoint, chosen, progress)
+    scores = _validate(folder, dataset, plan, configuration, fold, members, previous, checkpoint, chosen, progress)
     return FoldOutcome(fold, configuration.name, scores, time.monotonic() - start, checkpoint.epochs, place)
 
 
-def refuse_changed(folder: RunFolder, plan: Plan, configuration: Configuration, splits: Splits, fold: str) -> None:
-    """What a fold's checkpoint says it was trained with must still be so: settings, cases, and the weights it started from.
-
-    Raises:
-        RecordError: it is not; said before any case is prepared.
-    """
-    place = folder.fold(configuration.name, fold)
-    record = read_record(place)
-    if record is None:
-        return
-    refuse_other_settings(place, record, configuration.digests())
-    refuse_other_start(place, record.initial, plan.transfer, fold)
-    if record.members and record.members != cases_of(splits, fold).digest():
-        raise RecordError(
-            f"{place} was trained and validated on other cases (splits.json changed since), so its scores would be of cases that "
-            "it has seen; restore splits.json, or delete this folder to train the fold anew"
-        )
-
-
-def cases_of(splits: Splits, fold: str) -> Fold:
-    """Members of a fold; `full` trains on every case of all folds and validates on none."""
-    if fold != FULL:
-        return splits.folds[int(fold)]
-    return Fold(train=tuple(sorted({case for f in splits.folds for case in (*f.train, *f.validation)})), validation=())
+def _opened(prepared: Path, id: str, masks: Path | None) -> PreparedCase:
+    case = open_case(prepared, id)
+    case.previous = None if masks is None else open_previous(masks, id)
+    return case
 
 
 def hold_in_memory(cases: list[PreparedCase], progress: Progress) -> None:
@@ -197,6 +182,7 @@ def _training_limit(
     plan: Plan,
     configuration: Configuration,
     members: Fold,
+    previous: OutOfFold | None,
     place: Path,
     device: torch.device,
     start: float,
@@ -221,7 +207,7 @@ def _training_limit(
         with tempfile.TemporaryDirectory(prefix="autoseg-") as out:
             for part in ("warm-up", "timed"):
                 begin = time.monotonic()
-                _predict(dataset, plan, configuration, inputs, Path(out) / part, engine, run="", fold="")
+                _predict(dataset, plan, configuration, inputs, Path(out) / part, engine, previous, run="", fold="")
                 seconds = time.monotonic() - begin
         reserve = VALIDATION_MARGIN * seconds / len(timed) * len(members.validation)
     limit = budget - reserve - (time.monotonic() - start) - START_UP_SECONDS
@@ -238,6 +224,7 @@ def _validate(
     configuration: Configuration,
     fold: str,
     members: Fold,
+    previous: OutOfFold | None,
     checkpoint: FoldCheckpoint,
     device: torch.device,
     progress: Progress,
@@ -251,7 +238,9 @@ def _validate(
     )
     progress.stage("validating on whole images", len(members.validation))
     inputs = prediction_inputs(dataset, members.validation)
-    predictions = _predict(dataset, plan, configuration, inputs, out, engine, run=str(folder.root), fold=fold, progress=progress)
+    predictions = _predict(
+        dataset, plan, configuration, inputs, out, engine, previous, run=str(folder.root), fold=fold, progress=progress
+    )
     for case in predictions.cases:
         if case.status == "failed":
             progress.message(f"{case.id}: {case.error}")
@@ -262,8 +251,8 @@ def _validate(
     return scores
 
 
-def _predict(dataset, plan, configuration, inputs, out, engine, *, run, fold, progress=None):  # type: ignore[no-untyped-def]
-    """Predict cases of the training set, with the spacings they were trained with."""
+def _predict(dataset, plan, configuration, inputs, out, engine, previous, *, run, fold, progress=None):  # type: ignore[no-untyped-def]
+    """Predict cases of the training set, with the spacings they were trained with, and with masks of networks that had not seen them."""
     done = 0
 
     def count(_: object) -> None:
@@ -283,5 +272,11 @@ def _predict(dataset, plan, configuration, inputs, out, engine, *, run, fold, pr
         spacings={case.id: case.spacing_mm for case in dataset.cases if case.spacing_mm is not None},
         trust_file_spacing=dataset.trust_file_spacing,
         unknown_spacing="keep",
+        first_stage=None if previous is None else _first_stage(previous),
         on_case=count,
     )
+
+
+def _first_stage(previous: OutOfFold) -> FirstStage:
+    files = {case: mask.file for case, mask in previous.masks.items()}
+    return FirstStage(previous.stage, previous.digest, lambda inputs: {item.id: files[item.id] for item in inputs})

@@ -21,7 +21,7 @@ from functools import cached_property, lru_cache
 from itertools import product
 from math import ceil, prod
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import blosc2
 import numpy as np
@@ -30,6 +30,9 @@ from autoseg.errors import RecordError, RunFolderError
 from autoseg.processing.prepare import Placement
 from autoseg.processing.resample import label_boxes
 from autoseg.records import Record, Shape
+
+if TYPE_CHECKING:
+    from autoseg.processing.previous import PreviousMask
 
 FEWEST_LOCATIONS, SHARE_OF_LOCATIONS = 10_000, 0.01  # nnU-Net's numbers
 MOST_LOCATIONS = 100_000  # bounds memory on large organs; a patch centre drawn from these is as good
@@ -64,6 +67,7 @@ class PreparedCase:
         self.folder, self.id, self.record = folder, case, record
         self._image: blosc2.NDArray | np.ndarray | None = None
         self._labels: blosc2.NDArray | np.ndarray | None = None
+        self.previous: PreviousMask | None = None  # of a cascade's first stage, on the same grid
 
     @property
     def shape(self) -> Shape:
@@ -84,7 +88,8 @@ class PreparedCase:
     def nbytes(self) -> int:
         """Bytes that image and labels take in memory."""
         image, labels = self._arrays()
-        return prod(self.shape) * (self.channels * image.dtype.itemsize + labels.dtype.itemsize)
+        previous = self.previous.nbytes if self.previous is not None else 0
+        return prod(self.shape) * (self.channels * image.dtype.itemsize + labels.dtype.itemsize) + previous
 
     @cached_property
     def locations(self) -> dict[int, np.ndarray]:
@@ -112,6 +117,8 @@ class PreparedCase:
     def load_into_memory(self) -> Self:
         """Hold image and labels in memory from now on."""
         self._image, self._labels = self.load_all()
+        if self.previous is not None:
+            self.previous.load_into_memory()
         return self
 
     def _arrays(self) -> tuple[blosc2.NDArray | np.ndarray, blosc2.NDArray | np.ndarray]:
@@ -120,8 +127,7 @@ class PreparedCase:
         return self._image, self._labels
 
     def _open(self, part: str) -> blosc2.NDArray:
-        # Training workers are one per core already, so each decompresses with one thread.
-        return blosc2.open(str(self.folder / f"{self.id}.{part}.b2nd"), mode="r", dparams=blosc2.DParams(nthreads=1))
+        return open_array(self.folder / f"{self.id}.{part}.b2nd")
 
     def __getstate__(self) -> dict[str, object]:
         # An open blosc2 file belongs to its process; the copy opens its own.
@@ -184,6 +190,17 @@ def open_case(folder: Path, case: str) -> PreparedCase:
     if not path.is_file():
         raise RunFolderError(f"{case} is not prepared in {folder}; start the training again, which prepares what is missing")
     return PreparedCase(folder, case, CaseRecord.load(path))
+
+
+def write_label_map(path: Path, labels: np.ndarray, patch: Shape | None = None) -> None:
+    """Write one more map of integers (within int16) of a case, in the chunks of its labels; atomically."""
+    chunk = chunk_shape(tuple(int(size) for size in labels.shape), patch or _DEFAULT_PATCH[labels.ndim])
+    _write(path, lambda temporary: _write_array(temporary, _narrowed(labels), chunk, block_shape(chunk)))
+
+
+def open_array(path: Path) -> blosc2.NDArray:
+    """An array as it lies on disk; training workers are one per core already, so each decompresses with one thread."""
+    return blosc2.open(str(path), mode="r", dparams=blosc2.DParams(nthreads=1))
 
 
 def is_complete(folder: Path, case: str, digest: str) -> bool:

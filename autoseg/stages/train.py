@@ -18,6 +18,7 @@ from autoseg.learning.augmentation import Augmentation
 from autoseg.learning.checkpoint import load_checkpoint, save_checkpoint
 from autoseg.learning.journal import EpochLine, Journal, draw_curves
 from autoseg.learning.loss import SegmentationLoss, hard_counts
+from autoseg.learning.previous_stage import PreviousChannels
 from autoseg.learning.sampler import Batch, PatchSampler
 from autoseg.learning.schedule import Schedule, amend_length, learning_rate
 from autoseg.learning.step import Step, sgd
@@ -108,8 +109,14 @@ def train_fold(  # noqa: PLR0913  the pipeline's one call, all by keyword but th
         Augmentation(spec.patch_size, spec.mirror_axes, masked) if configuration.augmentation.preset != "none" else None
     )
     axis = configuration.slice_axis
-    learn = PatchSampler(train, spec, slice_axis=axis, stream=(fold + 1, TRAIN_STREAM), augmentation=augmentation)
-    watch = PatchSampler(validation, spec, slice_axis=axis, stream=(fold + 1, VALIDATION_STREAM))
+    faulty = seen = None  # the first stage's masks, in the second stage of a cascade
+    if configuration.previous_stage is not None:
+        faulty = PreviousChannels(plan.targets, configuration.augmentation.previous_stage)
+        seen = PreviousChannels(plan.targets, None)
+    learn = PatchSampler(
+        train, spec, slice_axis=axis, stream=(fold + 1, TRAIN_STREAM), augmentation=augmentation, previous=faulty
+    )
+    watch = PatchSampler(validation, spec, slice_axis=axis, stream=(fold + 1, VALIDATION_STREAM), previous=seen)
     with naming_memory_errors(MEMORY_CURE):
         return _train(trainer, learn, watch, workers)
 

@@ -11,12 +11,23 @@ from autoseg.stages.plan.augmentation import augmentation_for
 
 
 @dataclass(eq=False)
+class MemoryMask:
+    """What the sampler reads of a first stage's mask."""
+
+    mask: np.ndarray
+
+    def read(self, slices: tuple[slice, ...]) -> np.ndarray:
+        return self.mask[slices]
+
+
+@dataclass(eq=False)
 class MemoryCase:
     """What the sampler reads of a prepared case."""
 
     image: np.ndarray
     labels: np.ndarray
     locations: dict[int, np.ndarray] = field(init=False)
+    previous: MemoryMask | None = None
 
     def __post_init__(self) -> None:
         self.locations = {int(v): np.argwhere(self.labels == v).astype(np.int32) for v in np.unique(self.labels) if v}

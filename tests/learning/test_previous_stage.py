@@ -90,25 +90,34 @@ def test_what_a_label_gains_the_others_lose() -> None:
         "..122..",
         "....2..",
     )
-    assert changed(mask, Morphology(1, "dilation", 1)).tolist() == rows(
-        "..1....",
-        ".111...",
-        ".1112..",
-        "..1.2..",
-    ).tolist()
-    assert changed(mask, Morphology(2, "erosion", 1)).tolist() == rows(
-        ".......",
-        "..1....",
-        "..1....",
-        ".......",
-    ).tolist()
+    assert (
+        changed(mask, Morphology(1, "dilation", 1)).tolist()
+        == rows(
+            "..1....",
+            ".111...",
+            ".1112..",
+            "..1.2..",
+        ).tolist()
+    )
+    assert (
+        changed(mask, Morphology(2, "erosion", 1)).tolist()
+        == rows(
+            ".......",
+            "..1....",
+            "..1....",
+            ".......",
+        ).tolist()
+    )
     one_after_another = changed(mask, Morphology(2, "dilation", 1), Morphology(1, "dilation", 1))
-    assert one_after_another.tolist() == rows(
-        "..1....",
-        ".1112..",
-        "..1222.",
-        "...222.",
-    ).tolist()
+    assert (
+        one_after_another.tolist()
+        == rows(
+            "..1....",
+            ".1112..",
+            "..1222.",
+            "...222.",
+        ).tolist()
+    )
     assert mask.sum() == 8, "the mask that was handed in stays as it was"
 
 
@@ -129,7 +138,10 @@ def test_one_component_goes_if_it_is_small() -> None:
     assert changed(mask, removals=(Removal(1, 0.4),)).tolist() == single
     assert changed(mask, removals=(Removal(1, 0.0),))[:3, :3].sum() == 0
     assert changed(mask, removals=(Removal(1, 0.0),), share=4 / 40).tolist() == single, "5 voxels of 40 are too many"
-    assert changed(mask, removals=(Removal(2, 0.9),), share=3 / 40).tolist() == rows("11...1....", "11........", "..1.......", ".......1..").tolist()
+    assert (
+        changed(mask, removals=(Removal(2, 0.9),), share=3 / 40).tolist()
+        == rows("11...1....", "11........", "..1.......", ".......1..").tolist()
+    )
     assert changed(mask, removals=(Removal(2, 0.9),), share=2 / 40).tolist() == mask.tolist()
     assert changed(mask, removals=(Removal(5, 0.5),)).tolist() == mask.tolist()
 

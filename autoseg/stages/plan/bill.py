@@ -132,7 +132,9 @@ def _bill(
         time_basis="measured" if speed.probe_of(network, patch, batch) else "like" if speed.measured else "typical",
         peak_bytes=memory.peak_bytes(network, patch, batch),
         memory_basis="measured" if memory.is_measured(network, patch, batch) else "like" if memory.probes else "typical",
-        prepared_bytes=_prepared_bytes(shapes, inputs, dataset, fingerprint, splits, 1 if configuration.previous_stage is None else 2),
+        prepared_bytes=_prepared_bytes(
+            shapes, inputs, dataset, fingerprint, splits, 1 if configuration.previous_stage is None else 2
+        ),
         weights_bytes=FLOAT_BYTES * n_parameters(network),
         state_bytes=FLOAT_BYTES * n_parameters(network),
     )

@@ -36,10 +36,10 @@ def low_resolution(fullres: Configuration, lowres: Extent | None, threshold: flo
     alternative = f"one on a coarser grid: {set_to(fullres, 'preparation.spacing_mm', '...')}"
     if lowres is not None:
         numbers["lowres"] = lowres
-        reason += (
-            ", less than {threshold:%}: 3d_lowres sees more of it, on {lowres}, and a cascade refines its masks."
+        reason += ", less than {threshold:%}: 3d_lowres sees more of it, on {lowres}, and a cascade refines its masks."
+        alternative = (
+            "this one alone, as it is, or the cascade: --configuration 3d_lowres, then 3d_cascade_fullres when training."
         )
-        alternative = "this one alone, as it is, or the cascade: --configuration 3d_lowres, then 3d_cascade_fullres when training."
     elif shown >= threshold:
         reason += ": enough, as it is at least {threshold:%}."
     else:
