@@ -37,9 +37,7 @@ def low_resolution(fullres: Configuration, lowres: Extent | None, threshold: flo
     if lowres is not None:
         numbers["lowres"] = lowres
         reason += ", less than {threshold:%}: 3d_lowres sees more of it, on {lowres}, and a cascade refines its masks."
-        alternative = (
-            "this one alone, as it is, or the cascade: --configuration 3d_lowres, then 3d_cascade_fullres when training."
-        )
+        alternative = "this one alone: --configuration 3d_fullres when training."
     elif shown >= threshold:
         reason += ": enough, as it is at least {threshold:%}."
     else:
