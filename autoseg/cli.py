@@ -86,7 +86,10 @@ def train(
     context: typer.Context,
     run: RunArgument,
     fold: Annotated[str, typer.Option(metavar="K|all|full", help="A fold, all of them, or one model on every case.")],
-    configuration: Annotated[str | None, typer.Option(metavar="NAME", help="Of the plan. [default: the plan's]")] = None,
+    configuration: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of the plan; 3d_cascade_fullres after all folds of 3d_lowres. [default: the plan's]"),
+    ] = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = None,
 ) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from autoseg.errors import DataError, Fault, RecordError, RunFolderError
 from autoseg.processing.labels import decode_labels
 from autoseg.processing.prepare import Placement, prepare_labels
-from autoseg.processing.store import open_array, write_label_map
+from autoseg.processing.store import open_array, write_label_map, write_record
 from autoseg.records import Preparation, Record, Shape, Structure, ValueEncoding
 from autoseg.volume.files import read
 
@@ -117,7 +117,7 @@ def write_previous(folder: Path, case: str, mask: np.ndarray, *, digest: str, pa
     path = folder / (case + _ARRAY)
     write_label_map(path, mask, patch)
     shape = tuple(int(size) for size in mask.shape)
-    PreviousRecord(made_from=digest, shape=shape, bytes=path.stat().st_size).save(folder / (case + _RECORD))
+    write_record(folder / (case + _RECORD), PreviousRecord(made_from=digest, shape=shape, bytes=path.stat().st_size))
 
 
 def is_previous_complete(folder: Path, case: str, digest: str) -> bool:

@@ -176,7 +176,7 @@ def write_case(
     image_bytes, label_bytes, location_bytes = ((folder / f"{case}{suffix}").stat().st_size for suffix in _FILES)
     sizes = (image_bytes, label_bytes, location_bytes)
     record = CaseRecord(made_from=digest, bytes=sizes, channels=len(image), shape=shape, placement=placement)
-    _write(folder / f"{case}.json", lambda path: path.write_text(record.model_dump_json() + "\n", encoding="utf-8"))
+    write_record(folder / f"{case}.json", record)
 
 
 def open_case(folder: Path, case: str) -> PreparedCase:
@@ -196,6 +196,11 @@ def write_label_map(path: Path, labels: np.ndarray, patch: Shape | None = None) 
     """Write one more map of integers (within int16) of a case, in the chunks of its labels; atomically."""
     chunk = chunk_shape(tuple(int(size) for size in labels.shape), patch or _DEFAULT_PATCH[labels.ndim])
     _write(path, lambda temporary: _write_array(temporary, _narrowed(labels), chunk, block_shape(chunk)))
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write a record about a case; atomically, by way of a short name."""
+    _write(path, lambda temporary: temporary.write_text(record.model_dump_json() + "\n", encoding="utf-8"))
 
 
 def open_array(path: Path) -> blosc2.NDArray:

@@ -7,9 +7,12 @@ import pytest
 import torch
 
 from autoseg.learning.augmentation import Augmentation
+from autoseg.learning.previous_stage import PreviousChannels
 from autoseg.learning.sampler import PatchSampler, foreground_slots, pick_centre
 from autoseg.processing.store import ANNOTATED
-from tests.learning.cases import MemoryCase, small_configuration, square_case
+from autoseg.records import Structure
+from autoseg.stages.plan.augmentation import augmentation_for
+from tests.learning.cases import MemoryCase, MemoryMask, small_configuration, square_case
 
 
 @pytest.mark.parametrize(("batch_size", "forced"), [(2, 1), (3, 1), (4, 1), (5, 2), (8, 3), (12, 4), (24, 8)])
@@ -84,3 +87,41 @@ def test_centres() -> None:
     partly = places | {ANNOTATED: np.array([[7, 7]])}
     assert tuple(pick_centre(partly, rng, forced=False)) == (7, 7)
     assert {tuple(pick_centre(partly, rng, forced=True)) for _ in range(40)} == {(4, 4), (9, 9)}
+
+
+@pytest.mark.parametrize(("patch", "axis"), [((32, 32), None), ((16, 16, 16), None), ((24, 24), 1)])
+def test_a_first_stages_mask_goes_with_its_labels(patch: tuple[int, ...], axis: int | None) -> None:
+    """Turned, scaled and mirrored: a mask that equals the labels still does, and stands behind the image as a channel."""
+    shape = (40, 48) if len(patch) == 2 and axis is None else (24, 28, 26)
+    configuration = small_configuration(patch=patch, slice_axis=axis)
+    case = square_case(3, shape, side=10)
+    case.previous = MemoryMask(case.labels)
+    augmentation = Augmentation(patch, tuple(range(len(patch))))
+    previous = PreviousChannels((Structure(name="square", values=(1,), output_value=5),), None)
+    sampler = PatchSampler(
+        [case], configuration.training, slice_axis=axis, stream=(1, 0), augmentation=augmentation, previous=previous
+    )
+    batches = [sampler[step] for step in range(6)]
+    for batch in batches:
+        assert batch.images.shape == (3, 2, *patch) and batch.labels.shape == (3, 1, *patch)
+        assert torch.equal(batch.images[:, 1], (batch.labels[:, 0] == 1).float())
+    assert sum(float(batch.images[:, 1].sum()) for batch in batches) > 0
+
+
+def test_faults_are_put_into_the_mask_alone_and_drawn_from_the_step() -> None:
+    case = square_case(3)
+    case.previous = MemoryMask(case.labels)
+    faults = augmentation_for("default", (32, 32)).previous_stage.model_copy(
+        update={"morphology_probability": 1.0, "morphology_label_probability": 1.0, "radius": (2, 2)}
+    )
+    targets = (Structure(name="square", values=(1,), output_value=5),)
+    spec = small_configuration().training
+    faulty, whole = (
+        PatchSampler([case], spec, slice_axis=None, stream=(1, 0), previous=PreviousChannels(targets, given))
+        for given in (faults, None)
+    )
+    batches = [(faulty[step], whole[step]) for step in range(4)]
+    assert any(not torch.equal(one.images[:, 1], other.images[:, 1]) for one, other in batches)
+    assert torch.equal(faulty[2].images, faulty[2].images)
+    assert torch.equal(batches[0][0].labels[0], batches[0][1].labels[0])
+    assert torch.equal(batches[0][0].images[0, 0], batches[0][1].images[0, 0])
