@@ -63,19 +63,19 @@ class PreviousChannels:
         """Decide what happens to the next mask."""
         return FaultDraw() if self.faults is None else draw_faults(values_of(self.targets), rng, self.faults)
 
-    def append(self, image: Tensor, labels: Tensor, draw: FaultDraw) -> tuple[Tensor, Tensor]:
-        """Move the mask from the labels to the image.
+    def append(self, images: Tensor, labels: Tensor, draws: Sequence[FaultDraw]) -> tuple[Tensor, Tensor]:
+        """Move the masks of a batch from the labels to the images.
 
         Args:
-            image: `(C, *patch)`, augmented already.
-            labels: `(2, *patch)`: the labels to learn, and the mask, turned and mirrored as they are.
-            draw: from `draw`.
+            images: `(B, C, *patch)`, augmented already.
+            labels: `(B, 2, *patch)`: the labels to learn, and the mask, turned and mirrored as they are.
+            draws: from `draw`, one per sample.
 
         Returns:
-            The image with one channel more per target, `(C + T, *patch)`, and the labels to learn alone, `(1, *patch)`.
+            Images with one channel more per target, `(B, C + T, *patch)`, and the labels to learn alone, `(B, 1, *patch)`.
         """
-        channels = to_channels(with_faults(labels[1], draw), self.targets)
-        return torch.cat([image, channels.to(image.dtype)]), labels[:1]
+        masks = [to_channels(with_faults(mask, draw), self.targets) for mask, draw in zip(labels[:, 1], draws, strict=True)]
+        return torch.cat([images, torch.stack(masks).to(images.dtype)], dim=1), labels[:, :1]
 
 
 def values_of(targets: Sequence[Structure]) -> tuple[int, ...]:

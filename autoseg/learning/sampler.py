@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from autoseg.learning.augmentation import Augmentation, isolated_random_state
-from autoseg.learning.previous_stage import PreviousChannels
+from autoseg.learning.previous_stage import FaultDraw, PreviousChannels
 from autoseg.processing.store import ANNOTATED, PreparedCase
 from autoseg.records import TrainingSpec
 
@@ -67,10 +67,11 @@ class PatchSampler(torch.utils.data.Dataset[Batch]):
             samples = [
                 self._sample(rng, forced) for forced in foreground_slots(self.spec.batch_size, self.spec.foreground_fraction)
             ]
-        images, labels = zip(*samples, strict=True)
-        return Batch(torch.stack(images), torch.stack(labels))
+        images, labels, draws = zip(*samples, strict=True)
+        batch = torch.stack(images), torch.stack(labels)
+        return Batch(*batch) if self.previous is None else Batch(*self.previous.append(*batch, draws))
 
-    def _sample(self, rng: np.random.Generator, forced: bool) -> tuple[Tensor, Tensor]:
+    def _sample(self, rng: np.random.Generator, forced: bool) -> tuple[Tensor, Tensor, FaultDraw]:
         case = self.cases[int(rng.integers(len(self.cases)))]
         spatial = self.augmentation.draw_spatial(rng) if self.augmentation else None
         size = spatial.read_size if spatial else self.spec.patch_size
@@ -78,7 +79,7 @@ class PatchSampler(torch.utils.data.Dataset[Batch]):
         tensors = torch.from_numpy(image), torch.from_numpy(labels)
         if self.augmentation and spatial:
             tensors = self.augmentation.apply(*tensors, spatial)
-        return tensors if self.previous is None else self.previous.append(*tensors, self.previous.draw(rng))
+        return *tensors, FaultDraw() if self.previous is None else self.previous.draw(rng)
 
     def _lower_corner(self, case: PreparedCase, rng: np.random.Generator, forced: bool) -> tuple[int, ...]:
         """Lower corner of the (unenlarged) patch in the case's grid, the slice axis included; may be negative."""
@@ -102,11 +103,11 @@ class PatchSampler(torch.utils.data.Dataset[Batch]):
         starts = [c - (f - p) // 2 for c, f, p in zip(corner, full, patch, strict=True)]
         inside = tuple(slice(max(0, s), min(n, s + f)) for s, f, n in zip(starts, full, case.shape, strict=True))
         image = np.zeros((case.channels, *full), np.float32)
-        labels = np.zeros((1 if case.previous is None else 2, *full), np.int16)
         target = tuple(slice(i.start - s, i.stop - s) for i, s in zip(inside, starts, strict=True))
-        image[(slice(None), *target)], labels[0][target] = case.read(inside)
-        if case.previous is not None:
-            labels[1][target] = case.previous.read(inside)
+        image[(slice(None), *target)], marks = case.read(inside)
+        marks = marks if marks.ndim > len(full) else marks[None]
+        labels = np.zeros((len(marks), *full), np.int16)
+        labels[(slice(None), *target)] = marks
         if self.slice_axis is not None:
             image, labels = image.squeeze(self.slice_axis + 1), labels.squeeze(self.slice_axis + 1)
         return image, labels

@@ -98,7 +98,7 @@ class PreparedCase:
             return {ANNOTATED if name == _ANNOTATED_NAME else int(name): file[name] for name in file.files}
 
     def read(self, slices: Sequence[slice]) -> tuple[np.ndarray, np.ndarray]:
-        """A patch: image float32 (C, *patch) and labels (*patch).
+        """A patch: image float32 (C, *patch) and labels (*patch); with a first stage's mask, (2, *patch): labels, and that mask.
 
         Args:
             slices: one per spatial axis, inside the case, step 1.
@@ -108,7 +108,8 @@ class PreparedCase:
         """
         image, labels = self._arrays()
         box = tuple(slices)
-        return image[(slice(None), *box)], labels[box]
+        marks = labels[box] if self.previous is None else np.stack([labels[box], self.previous.read(box)])
+        return image[(slice(None), *box)], marks
 
     def load_all(self) -> tuple[np.ndarray, np.ndarray]:
         """The whole image and labels, without keeping them."""
@@ -116,7 +117,7 @@ class PreparedCase:
 
     def load_into_memory(self) -> Self:
         """Hold image and labels in memory from now on."""
-        self._image, self._labels = self.load_all()
+        self._image, self._labels = (array[...] for array in self._arrays())
         if self.previous is not None:
             self.previous.load_into_memory()
         return self

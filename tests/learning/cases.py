@@ -11,23 +11,13 @@ from autoseg.stages.plan.augmentation import augmentation_for
 
 
 @dataclass(eq=False)
-class MemoryMask:
-    """What the sampler reads of a first stage's mask."""
-
-    mask: np.ndarray
-
-    def read(self, slices: tuple[slice, ...]) -> np.ndarray:
-        return self.mask[slices]
-
-
-@dataclass(eq=False)
 class MemoryCase:
     """What the sampler reads of a prepared case."""
 
     image: np.ndarray
     labels: np.ndarray
     locations: dict[int, np.ndarray] = field(init=False)
-    previous: MemoryMask | None = None
+    previous: np.ndarray | None = None  # a first stage's mask
 
     def __post_init__(self) -> None:
         self.locations = {int(v): np.argwhere(self.labels == v).astype(np.int32) for v in np.unique(self.labels) if v}
@@ -41,7 +31,8 @@ class MemoryCase:
         return len(self.image)
 
     def read(self, slices: tuple[slice, ...]) -> tuple[np.ndarray, np.ndarray]:
-        return self.image[(slice(None), *slices)], self.labels[slices]
+        labels = self.labels[slices] if self.previous is None else np.stack([self.labels[slices], self.previous[slices]])
+        return self.image[(slice(None), *slices)], labels
 
 
 def square_case(seed: int, shape: tuple[int, ...] = (40, 48), side: int = 12) -> MemoryCase:

@@ -12,7 +12,7 @@ from autoseg.learning.sampler import PatchSampler, foreground_slots, pick_centre
 from autoseg.processing.store import ANNOTATED
 from autoseg.records import Structure
 from autoseg.stages.plan.augmentation import augmentation_for
-from tests.learning.cases import MemoryCase, MemoryMask, small_configuration, square_case
+from tests.learning.cases import MemoryCase, small_configuration, square_case
 
 
 @pytest.mark.parametrize(("batch_size", "forced"), [(2, 1), (3, 1), (4, 1), (5, 2), (8, 3), (12, 4), (24, 8)])
@@ -95,7 +95,7 @@ def test_a_first_stages_mask_goes_with_its_labels(patch: tuple[int, ...], axis: 
     shape = (40, 48) if len(patch) == 2 and axis is None else (24, 28, 26)
     configuration = small_configuration(patch=patch, slice_axis=axis)
     case = square_case(3, shape, side=10)
-    case.previous = MemoryMask(case.labels)
+    case.previous = case.labels
     augmentation = Augmentation(patch, tuple(range(len(patch))))
     previous = PreviousChannels((Structure(name="square", values=(1,), output_value=5),), None)
     sampler = PatchSampler(
@@ -110,7 +110,7 @@ def test_a_first_stages_mask_goes_with_its_labels(patch: tuple[int, ...], axis: 
 
 def test_faults_are_put_into_the_mask_alone_and_drawn_from_the_step() -> None:
     case = square_case(3)
-    case.previous = MemoryMask(case.labels)
+    case.previous = case.labels
     faults = augmentation_for("default", (32, 32)).previous_stage.model_copy(
         update={"morphology_probability": 1.0, "morphology_label_probability": 1.0, "radius": (2, 2)}
     )

@@ -21,6 +21,7 @@ from autoseg.processing.previous import (
     read_previous,
     write_previous,
 )
+from autoseg.processing.store import open_case, sample_locations, write_case
 from autoseg.records import Normalization, Preparation, Structure
 from autoseg.volume.files import write_labels
 from autoseg.volume.geometry import Geometry
@@ -87,6 +88,30 @@ def test_a_mask_is_turned_cropped_and_resampled_with_its_image() -> None:
     assert np.array_equal(found, prepare_labels(labels, placement, preparation))
     with pytest.raises(DataError, match=r"a: the first stage's mask has shape \(20, 24, 17\)"):
         prepare_previous(labels[..., :-1], placement, preparation, "a")
+
+
+def test_a_case_hands_out_its_labels_and_the_mask(tmp_path: Path) -> None:
+    image, labels, mask = np.zeros((1, 6, 7, 8), np.float32), np.zeros((6, 7, 8), np.int16), np.zeros((6, 7, 8), np.int16)
+    labels[2], mask[3] = 1, 300
+    geometry = Geometry.plain(3)
+    preparation = Preparation(
+        canonical_orientation=False,
+        transpose=(0, 1, 2),
+        crop_to_nonzero=False,
+        spacing_mm=None,
+        normalization=(Normalization(scheme="none"),),
+    )
+    write_case(tmp_path, "a", image, labels, sample_locations(labels), prepare_image(Volume(image, geometry), preparation)[1])
+    write_previous(tmp_path / "previous", "a", mask, digest="d")
+    alone, case = open_case(tmp_path, "a"), open_case(tmp_path, "a")
+    case.previous = open_previous(tmp_path / "previous", "a")
+    assert case.nbytes == alone.nbytes + 2 * mask.size, "300 takes two bytes"
+    box = (slice(1, 5), slice(0, 7), slice(3, 4))
+    for held in (case, pickle.loads(pickle.dumps(case)), case.load_into_memory()):
+        patch, marks = held.read(box)
+        assert patch.shape == (1, 4, 7, 1)
+        assert np.array_equal(marks, np.stack([labels[box], mask[box]]))
+    assert np.array_equal(alone.read(box)[1], labels[box])
 
 
 @pytest.mark.parametrize("case", ["case_01", "-a b.c (ü)", "x" * 230])
