@@ -92,12 +92,21 @@ def train(
     context: typer.Context,
     run: RunArgument,
     fold: Annotated[str, typer.Option(metavar="K|all|full", help="A fold, all of them, or one model on every case.")],
-    configuration: Annotated[str | None, typer.Option(metavar="NAME", help="Of the plan. [default: the plan's]")] = None,
+    configuration: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of the plan; 3d_cascade_fullres after all folds of 3d_lowres. [default: the plan's]"),
+    ] = None,
     device: DeviceOption = "auto",
     workers: WorkersOption = None,
     track: Annotated[list[Tracking] | None, typer.Option(help="Repeatable: curves for these, beside the run's own.")] = None,
+    extend: Annotated[
+        str | None, typer.Option(metavar="20m", help="Train a fold that has come to its end for so much longer.")
+    ] = None,
 ) -> None:
-    """Train a fold, or go on where it was interrupted."""
+    """Train a fold, or go on where it was interrupted.
+
+    Started by torchrun, the processes share every batch; with several GPUs, `--fold all` trains one fold on each at a time.
+    """
     with reported(context) as (console, progress):
         from autoseg import cli_tables, pipeline
 
@@ -108,6 +117,7 @@ def train(
             device=device,
             workers=workers,
             track=[str(name) for name in track or ()],
+            extend_seconds=None if extend is None else parse_seconds(extend, "--extend"),
             progress=progress,
         )
         show(console, cli_tables.train_report(outcomes, run))

@@ -22,12 +22,12 @@ def parse_memory(text: str) -> int:
     return size
 
 
-def parse_seconds(text: str) -> float:
+def parse_seconds(text: str, flag: str = "--time-budget") -> float:
     """Seconds in "90s", "20m", "1h30m"."""
     match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m(?:in)?)?(?:(\d+(?:\.\d+)?)s)?", text.strip().lower())
     seconds = sum(float(n) * unit for n, unit in zip(match.groups("0"), (3600, 60, 1), strict=True)) if match else 0.0
     if seconds <= 0:
-        raise typer.BadParameter(f"--time-budget is a duration such as 90s, 20m or 1h30m, not {text!r}")
+        raise typer.BadParameter(f"{flag} is a duration such as 90s, 20m or 1h30m, not {text!r}")
     return seconds
 
 

@@ -131,6 +131,10 @@ class RunFolder:
         """Prepared cases of a configuration; safe to delete."""
         return self.root / "prepared" / configuration.preparation.digest()
 
+    def previous_masks(self, configuration: Configuration) -> Path:
+        """Masks of the first stage on the grid of a cascade's second stage; safe to delete."""
+        return self.prepared(configuration) / f"previous-{configuration.previous_stage}"
+
     def fold(self, configuration: str, fold: str) -> Path:
         """A fold's folder; `fold` is its number or `full`."""
         return self.root / "models" / configuration / f"fold_{fold}"

@@ -85,7 +85,7 @@ def measure_training(
     """
     keep_freed_memory()
     spec = configuration.training
-    source = _Source(configuration, cases, device)
+    source = _Source(plan, configuration, cases, device)
     with naming_memory_errors(MEMORY_CURE), torch.random.fork_rng(), peak_memory(device) as peak:
         learner = build_learner(configuration, device, seed=spec.seed)
         network, step = learner.network, build_step(plan, configuration, learner, device)
@@ -126,8 +126,8 @@ class _Timed:
 class _Source:
     """Batches as in training: all that knows how sampler and augmentation meet."""
 
-    def __init__(self, configuration: Configuration, cases: Sequence[PreparedCase], device: torch.device):
-        self.augmentation, self.device = Augmentation.of(configuration), device
+    def __init__(self, plan: Plan, configuration: Configuration, cases: Sequence[PreparedCase], device: torch.device):
+        self.augmentation, self.device = Augmentation.of(configuration, plan.targets), device
         self.sampler = PatchSampler(
             cases, configuration.training, slice_axis=configuration.slice_axis, stream=STREAM, augmentation=self.augmentation
         )

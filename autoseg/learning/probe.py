@@ -29,7 +29,7 @@ from autoseg.learning.quickest import FORMATS
 from autoseg.learning.step import Step
 from autoseg.networks.unet import build_network
 from autoseg.records import AugmentationSpec, MachineProfile, NetworkSpec, Shape, Throughput
-from autoseg.records.augmentation import Blur, Elastic, Factor, LowResolution, Mirroring, Noise, Rotation, Scaling
+from autoseg.records.augmentation import Blur, Elastic, Factor, LowResolution, Mirroring, Noise, PreviousStage, Rotation, Scaling
 
 WARM_UP_STEPS = 1
 FEWEST_STEPS = 2
@@ -55,6 +55,14 @@ USUAL_AUGMENTATION = AugmentationSpec(  # nnU-Net's: what is measured for plans 
     gamma_inverted=Factor(probability=0.1, factor=(0.7, 1.5)),
     gamma=Factor(probability=0.3, factor=(0.7, 1.5)),
     mirroring=Mirroring(probability=0.5),
+    previous_stage=PreviousStage(
+        morphology_probability=0,
+        morphology_label_probability=0,
+        radius=(1, 1),
+        removal_probability=0,
+        removal_label_probability=0,
+        largest_share=0,
+    ),
 )
 COUNTED_SAMPLES = 400  # drawn to count how many are which
 

@@ -18,6 +18,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from autoseg.engines.device import pick_device
 from autoseg.errors import PlanError
 
 T = TypeVar("T")
@@ -79,7 +80,7 @@ def is_launched() -> bool:
 
 
 @contextlib.contextmanager
-def joined_ranks(batch_size: int, device: torch.device) -> Iterator[Ranks]:
+def joined_ranks(batch_size: int, device: str) -> Iterator[Ranks]:
     """Join the processes that `torchrun` started, for as long as the body runs; alone without it.
 
     Raises:
@@ -94,7 +95,10 @@ def joined_ranks(batch_size: int, device: torch.device) -> Iterator[Ranks]:
             f"{size} processes cannot share a batch of {batch_size}; start at most {batch_size}, or plan with "
             f"--set training.batch_size={size}"
         )
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    cuda = own_device(pick_device(device))
+    if cuda.type == "cuda":
+        torch.cuda.set_device(cuda)
+    dist.init_process_group("nccl" if cuda.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield Ranks(dist.get_rank(), dist.get_world_size())
     finally:

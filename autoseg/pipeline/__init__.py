@@ -6,6 +6,7 @@ All paths may be `str` or `Path`. Nothing is printed; hand in a `Progress` to wa
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from autoseg.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from autoseg.pipeline.benchmarking import BenchmarkOutcome
+    from autoseg.pipeline.cascade import OutOfFold
     from autoseg.pipeline.fold import FoldOutcome
 
 FULL = "full"
@@ -54,7 +56,10 @@ __all__ = [
 def preprocess(
     run: str | Path, *, configuration: str | None = None, workers: int | None = None, progress: Progress | None = None
 ) -> tuple[Path, ...]:
-    """Prepare the cases of a configuration (None: of all); training does this by itself when needed. Returns the folders."""
+    """Prepare the cases of a configuration (None: of all); training does this by itself when needed. Returns the folders.
+
+    The masks that the second stage of a cascade sees are prepared when it is trained, as they come from the trained first stage.
+    """
     folder = RunFolder.open(Path(run))
     decided = folder.plan()
     refuse_foreign_plan(folder, decided, folder.dataset())
@@ -70,42 +75,63 @@ def train(
     device: str = "auto",
     workers: int | None = None,
     track: Sequence[str] = (),
+    extend_seconds: float | None = None,
     progress: Progress | None = None,
 ) -> tuple[FoldOutcome, ...]:
     """Train a fold and validate it on whole images; goes on where it was interrupted.
+
+    Started by `torchrun`, the processes share every batch. With several GPUs, `all` trains one fold on each at a time.
 
     Args:
         run: folder made by `plan`.
         fold: a number, `all` for one after another, or `full` for one network on every case that is not held out. (nnU-Net's
             `all` is this `full`, except that it also validates on what it was trained on; here there is no score then.)
-        configuration: of the plan; None takes its default.
+        configuration: of the plan; None takes its default. The second stage of a cascade (`3d_cascade_fullres`) needs all folds
+            of the first: it learns from the masks that they predicted of their validation cases.
         device: `auto` takes the one that was planned for, if it is here.
         workers: processes that prepare cases; None takes the cores at hand.
         track: `tensorboard` (files in RUN/tensorboard), `mlflow` (data base in RUN/mlflow, or the server that
             MLFLOW_TRACKING_URI names), or both.
+        extend_seconds: train a fold that has come to its end for so much longer, and validate it again.
         progress: listener.
     """
+    from autoseg.learning.ranks import is_launched, joined_ranks
     from autoseg.learning.tracking import refuse_unknown_trackers
-    from autoseg.pipeline.fold import refuse_changed, train_one
+    from autoseg.pipeline.cascade import out_of_fold
+    from autoseg.pipeline.fold import TrainOptions, train_one
+    from autoseg.pipeline.fold_checks import refuse_changed
+    from autoseg.pipeline.fold_task import FoldTask
+    from autoseg.pipeline.many_devices import train_on_devices, visible_devices
     from autoseg.stages.split import refuse_unsound
 
     folder = RunFolder.open(Path(run))
     decided, splits = folder.plan(), folder.splits()
     chosen = _configuration(decided, configuration or decided.default)
-    _refuse_second_stage(chosen, decided)
     refuse_foreign_plan(folder, decided, folder.dataset())
     refuse_unsound(splits, folder.dataset(), folder.splits_file)
     refuse_unknown_trackers(track)
     folds = _folds_to_train(str(fold), len(splits.folds))
+    previous = None if chosen.previous_stage is None else out_of_fold(folder, decided, chosen, splits)
     for name in folds:
-        refuse_changed(folder, decided, chosen, splits, name)
-    progress = progress or SilentProgress()
-    prepared = _prepare(folder, chosen, workers, progress)
-    outcomes = []
-    for name in folds:
-        if len(folds) > 1:
-            progress.message(f"fold {name} of {len(splits.folds)}")
-        outcomes.append(train_one(folder, decided, chosen, splits, name, prepared, device=device, track=track, progress=progress))
+        refuse_changed(folder, decided, chosen, splits, name, previous.digest if previous is not None else "")
+    with joined_ranks(chosen.training.batch_size, device) as ranks:
+        progress = (progress if ranks.first else None) or SilentProgress()
+        prepared = folder.prepared(chosen)
+        if ranks.first:
+            _prepare(folder, chosen, workers, progress)
+            if previous is not None:
+                _prepare_masks(folder, decided, chosen, previous, prepared, workers, progress)
+        ranks.wait()
+        options = TrainOptions(device, tuple(track), extend_seconds, ranks, progress)
+        devices = () if is_launched() else visible_devices(device, decided.device)
+        if len(folds) > 1 and len(devices) > 1:
+            train_on_devices(folder.root, chosen.name, folds, devices, options)
+            options = replace(options, extend_seconds=None)  # done by those processes; what follows reads their results
+        outcomes = []
+        for name in folds:
+            if len(folds) > 1:
+                progress.message(f"fold {name} of {len(splits.folds)}")
+            outcomes.append(train_one(FoldTask(folder, decided, chosen, splits, name, prepared, previous), options))
     return tuple(outcomes)
 
 
@@ -176,7 +202,8 @@ def predict(
         images: folder or file.
         out: folder for masks and `predictions.json`; a prediction that was interrupted goes on.
         folds: to ensemble; None takes all numbered ones that are trained (else `full`).
-        configuration: None takes the plan's default.
+        configuration: None takes the plan's default. Before the second stage of a cascade, the first predicts into a hidden folder
+            of `out`, which goes when all is done.
         device: `auto` takes the best one here.
         spacing: CSV of pixel sizes, or one number, in mm.
         assume_spacing: pixel size in mm for images whose own is unknown.
@@ -268,7 +295,11 @@ def benchmark(
     folder, progress = RunFolder.open(Path(run)), progress or SilentProgress()
     decided = folder.plan()
     chosen = _configuration(decided, configuration or decided.default)
-    _refuse_second_stage(chosen, decided)
+    if chosen.previous_stage is not None:
+        raise PlanError(
+            f"{chosen.name} is the second stage of a cascade and sees masks of {chosen.previous_stage}; "
+            "measure 3d_fullres, whose network is the same but for those channels"
+        )
     refuse_foreign_plan(folder, decided, folder.dataset())
     prepare = partial(_prepare, folder, chosen, workers, progress)
     return measure_run(folder, decided, chosen, prepare, seconds=seconds, device=device, progress=progress)
@@ -303,18 +334,6 @@ def _configuration(decided: Plan, name: str) -> Configuration:
     return decided.configurations[name]
 
 
-def _refuse_second_stage(chosen: Configuration, decided: Plan) -> None:
-    """The second network of a cascade also sees masks of the first, which training does not hand on yet."""
-    if chosen.previous_stage is not None:
-        others = [name for name, other in decided.configurations.items() if other.previous_stage is None]
-        raise PlanError(
-            f"{chosen.name} is the second stage of a cascade, and autoseg cannot train one yet; its plan shows what it would be. "
-            f"Train one of {', '.join(others)} instead (--configuration)"
-            if others
-            else f"{chosen.name} is the second stage of a cascade, and autoseg cannot train one yet; plan the data set again"
-        )
-
-
 def _folds_to_train(fold: str, n_folds: int) -> list[str]:
     if fold == ALL:
         return [str(index) for index in range(n_folds)]
@@ -347,3 +366,20 @@ def _prepare(
             f"prepared anew, since their files changed after they were planned for: {named}; plan again if much changed"
         )
     return target
+
+
+def _prepare_masks(
+    folder: RunFolder,
+    plan: Plan,
+    chosen: Configuration,
+    previous: OutOfFold,
+    prepared: Path,
+    workers: int | None,
+    progress: Progress,
+) -> None:
+    """Bring the first stage's masks of all cases onto the second stage's grid; done ones are skipped."""
+    from autoseg.stages.preprocess import preprocess_previous
+
+    progress.stage(f"preparing masks of {previous.stage}", len(previous.masks))
+    target = folder.previous_masks(chosen)
+    preprocess_previous(previous.masks, plan, chosen, prepared, target, workers=_workers(workers), on_done=progress.advance)

@@ -12,7 +12,7 @@ from autoseg.errors import DataError, RunFolderError
 from autoseg.inference.sheet import Cell, Row, save_sheet
 from autoseg.learning.augmentation import Augmentation, SampleDraw
 from autoseg.learning.sampler import PatchSampler
-from autoseg.pipeline.fold import cases_of
+from autoseg.pipeline.fold_checks import cases_of
 from autoseg.processing.store import PreparedCase, open_case
 from autoseg.progress import Progress
 from autoseg.records import Configuration, Splits, Structure

@@ -17,7 +17,10 @@ from autoseg.learning.benchmark import TrainingSpeed, measure_training
 from autoseg.learning.checkpoint import read_record
 from autoseg.networks.cost import multiply_adds
 from autoseg.networks.unet import build_network
-from autoseg.pipeline.fold import hold_in_memory, predict_of_training_set, prediction_inputs
+from autoseg.pipeline.fold import hold_in_memory
+from autoseg.pipeline.fold_checks import FULL
+from autoseg.pipeline.fold_task import FoldTask
+from autoseg.pipeline.validation import predict_of_training_set, prediction_inputs
 from autoseg.processing.store import is_complete, open_case
 from autoseg.progress import Progress
 from autoseg.records import Configuration, Dataset, Plan
@@ -172,11 +175,12 @@ def _predicted(
 ) -> tuple[str, dict[str, float]]:
     """What predicted, and seconds by case; the first case is predicted twice, for its first time warms up."""
     weights, engine = _engine(folder, configuration, device)
+    task = FoldTask(folder, plan, configuration, folder.splits(), FULL, folder.prepared(configuration))
     with tempfile.TemporaryDirectory(prefix="autoseg-") as out:
 
         def predict(ids: tuple[str, ...], part: str) -> dict[str, float]:
             inputs = prediction_inputs(dataset, ids)
-            done = predict_of_training_set(dataset, plan, configuration, inputs, Path(out) / part, engine, run="", fold="")
+            done = predict_of_training_set(task, dataset, inputs, Path(out) / part, engine, run="")
             return {case.id: case.seconds for case in done.cases if case.seconds is not None}
 
         begin = time.monotonic()

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import torch
+
 from autoseg.engines.device import pick_device, pick_precision
-from autoseg.engines.torch_engine import load_engine
+from autoseg.engines.torch_engine import TorchEngine, load_engine
 from autoseg.errors import DataError, RunFolderError
 from autoseg.layouts.mm_table import read_spacings
-from autoseg.pipeline.fold import FULL, prediction_inputs
+from autoseg.pipeline.fold_checks import FULL
 from autoseg.pipeline.trained import refuse_foreign_plan, trained_configuration, trained_default
+from autoseg.pipeline.validation import prediction_inputs
 from autoseg.progress import Progress
-from autoseg.records import Model, PredictedCase, Predictions, Spacing, TrainedFold
+from autoseg.records import Configuration, Model, Plan, PredictedCase, Predictions, Spacing, TrainedFold
 from autoseg.run_folder import RunFolder
-from autoseg.stages.predict import PredictionInput, find_inputs, predict_cases
+from autoseg.stages.predict import FirstStage, PredictionInput, find_inputs, predict_cases
 from autoseg.stages.split import refuse_unsound
 
 HELD_OUT = "held-out"
+FIRST_STAGE_FOLDER = ".previous_stage"  # inside the output folder, while a cascade is at work
+_Apply = Callable[..., Predictions]
 
 
 def predict_images(
@@ -39,11 +48,7 @@ def predict_images(
     """See `autoseg.predict`."""
     plan, model, dataset = folder.plan(), folder.model(), folder.dataset()
     refuse_foreign_plan(folder, plan, dataset)
-    name = configuration or trained_default(model)
-    trained = choose_folds(model, name, folds)
-    chosen = trained_configuration(folder, plan, model, name)
-    if not mirroring:
-        chosen = chosen.model_copy(update={"inference": chosen.inference.model_copy(update={"mirror_axes": ()})})
+    ensemble = _ensemble(folder, plan, model, configuration or trained_default(model), folds, mirroring=mirroring)
     where = pick_device(device)
     if images == HELD_OUT:
         if spacing is not None:
@@ -53,15 +58,20 @@ def predict_images(
     else:
         inputs = find_inputs(Path(images), plan.channels)
         spacings = spacings_for(inputs, spacing, plan.rank)
-    engine = load_engine(
-        chosen.network,
-        [(folder.root / fold.weights, fold.sha256) for fold in trained],
-        device=where,
-        precision=pick_precision(where),
+    apply: _Apply = partial(
+        predict_cases,
+        plan=plan,
+        run=str(folder.root),
+        spacings=spacings,
+        assume_spacing=assume_spacing,
+        trust_file_spacing=dataset.trust_file_spacing,
+        unknown_spacing="keep" if images == HELD_OUT else "fail",
+        overwrite=overwrite,
     )
-    names = tuple(fold.fold for fold in trained)
-    ensemble = f"folds {', '.join(names)} ensembled" if len(names) > 1 else f"fold {names[0]}"
-    progress.message(f"{name}: {ensemble}, on {where.type}")
+    before = ensemble.configuration.previous_stage
+    first = None if before is None else _ensemble(folder, plan, model, before, None, mirroring=mirroring)
+    stage = None if first is None else _first_stage(first, out / FIRST_STAGE_FOLDER, apply, where, progress, len(inputs))
+    progress.message(f"{ensemble.told}{f', after {first.told}' if first else ''}, on {where.type}")
     progress.stage("predicting", len(inputs))
     done = 0
 
@@ -70,23 +80,86 @@ def predict_images(
         done += 1
         progress.advance(done, case.id)
 
-    return predict_cases(
+    predictions = apply(
         inputs,
         out,
-        plan,
-        chosen,
-        engine,
-        run=str(folder.root),
-        folds=names,
-        spacings=spacings,
-        assume_spacing=assume_spacing,
-        trust_file_spacing=dataset.trust_file_spacing,
-        unknown_spacing="keep" if images == HELD_OUT else "fail",
+        configuration=ensemble.configuration,
+        engine=ensemble.engine(where),
+        folds=ensemble.names,
         overlay=overlay,
         probabilities=probabilities,
-        overwrite=overwrite,
+        first_stage=stage,
         on_case=count,
     )
+    if first is not None:
+        shutil.rmtree(out / FIRST_STAGE_FOLDER, ignore_errors=True)  # what is done is kept; only what is not would need a mask
+    return predictions
+
+
+@dataclass(frozen=True)
+class _Ensemble:
+    """Trained folds of a configuration, and how they are applied."""
+
+    configuration: Configuration
+    root: Path
+    folds: tuple[TrainedFold, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the folds."""
+        return tuple(fold.fold for fold in self.folds)
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        of = f"folds {', '.join(self.names)} ensembled" if len(self.names) > 1 else f"fold {self.names[0]}"
+        return f"{self.configuration.name}: {of}"
+
+    @property
+    def identity(self) -> str:
+        """Digest of the networks and of how they are applied."""
+        parts = [self.configuration.inference.digest(), str(self.configuration.training.patch_size)]
+        return hashlib.sha256(" ".join([*parts, *(fold.sha256 for fold in self.folds)]).encode()).hexdigest()[:12]
+
+    def engine(self, device: torch.device) -> TorchEngine:
+        """The networks on a device."""
+        weights = [(self.root / fold.weights, fold.sha256) for fold in self.folds]
+        return load_engine(self.configuration.network, weights, device=device, precision=pick_precision(device))
+
+
+def _ensemble(
+    folder: RunFolder, plan: Plan, model: Model, name: str, wanted: Sequence[str] | None, *, mirroring: bool
+) -> _Ensemble:
+    folds = choose_folds(model, name, wanted)
+    chosen = trained_configuration(folder, plan, model, name)
+    if not mirroring:
+        chosen = chosen.model_copy(update={"inference": chosen.inference.model_copy(update={"mirror_axes": ()})})
+    return _Ensemble(chosen, folder.root, folds)
+
+
+def _first_stage(
+    ensemble: _Ensemble, out: Path, apply: _Apply, device: torch.device, progress: Progress, n_inputs: int
+) -> FirstStage:
+    """The first stage of a cascade, which predicts into `out` once the second knows what it has to do."""
+    name = ensemble.configuration.name
+    if ensemble.configuration.previous_stage is not None:
+        raise RunFolderError(f"{name} is a second stage itself; images can be predicted with cascades of two stages")
+
+    def masks(inputs: Sequence[PredictionInput]) -> Mapping[str, Path]:
+        done = 0
+
+        def count(case: PredictedCase) -> None:
+            nonlocal done
+            done += 1
+            progress.advance(done, case.id)
+
+        progress.stage(f"predicting with {name}", len(inputs))
+        engine = ensemble.engine(device)
+        predictions = apply(inputs, out, configuration=ensemble.configuration, engine=engine, folds=ensemble.names, on_case=count)
+        progress.stage("predicting", n_inputs)
+        return {case.id: out / case.mask for case in predictions.cases if case.status == "done" and case.mask}
+
+    return FirstStage(name, ensemble.identity, masks)
 
 
 def choose_folds(model: Model, configuration: str, wanted: Sequence[str] | None) -> tuple[TrainedFold, ...]:

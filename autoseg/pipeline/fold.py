@@ -2,55 +2,42 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
-from autoseg.engines.device import available_memory, pick_device, pick_precision
-from autoseg.engines.torch_engine import TorchEngine, load_engine
-from autoseg.errors import RecordError
-from autoseg.learning.checkpoint import read_record, refuse_other_settings
-from autoseg.learning.journal import EpochLine, Listener
+from autoseg.engines.device import available_memory, pick_device
+from autoseg.learning.checkpoint import read_record
+from autoseg.learning.journal import EpochLine, Listener, read_journal
+from autoseg.learning.ranks import ALONE, Ranks, own_device
 from autoseg.learning.sign_of_life import sign_of_life
 from autoseg.learning.tracking import Tracked, open_trackers, parameters_of
-from autoseg.learning.transfer import refuse_other_start
-from autoseg.networks.unet import build_network
-from autoseg.parallel import available_cores
+from autoseg.learning.watch import when_it_was_there
+from autoseg.pipeline.fold_task import FoldTask
+from autoseg.pipeline.recording import record_model
+from autoseg.pipeline.validation import foreseen_seconds, validate
+from autoseg.processing.previous import open_previous
 from autoseg.processing.store import PreparedCase, open_case
-from autoseg.progress import Progress
-from autoseg.records import (
-    Configuration,
-    Dataset,
-    Fold,
-    FoldCheckpoint,
-    Model,
-    Plan,
-    Scores,
-    Splits,
-    TrainedConfiguration,
-    TrainedFold,
-)
-from autoseg.run_folder import RunFolder
-from autoseg.stages.evaluate import evaluate
-from autoseg.stages.predict import PredictionInput, predict_cases
+from autoseg.progress import Progress, SilentProgress
+from autoseg.records import FoldCheckpoint, Plan, Scores
+from autoseg.stages.plan import what_length_brings
 from autoseg.stages.train import Setting, train_fold
 
-FULL = "full"
 SHARE_OF_MEMORY = 0.3  # of the free main memory, for holding prepared cases
-TIMED_CASES = 3
 LEAST_SHARE = 0.2  # of the budget is trained, whatever the validation takes
-VALIDATION_MARGIN = 1.15  # cases differ in size
 START_UP_SECONDS = 10.0  # importing torch and MONAI, before any clock here runs
 
 
 @dataclass(frozen=True)
 class FoldOutcome:
-    """A trained fold and its whole-image validation; `scores` is None when there was nothing to validate on."""
+    """A trained fold and its whole-image validation; `scores` is None when there was nothing to validate on.
+
+    `notes` are sentences about its length.
+    """
 
     fold: str
     configuration: str
@@ -58,111 +45,84 @@ class FoldOutcome:
     seconds: float
     epochs: int
     folder: Path
+    notes: tuple[str, ...] = ()
 
 
-def train_one(
-    folder: RunFolder,
-    plan: Plan,
-    configuration: Configuration,
-    splits: Splits,
-    fold: str,
-    prepared: Path,
-    *,
-    device: str,
-    track: Sequence[str] = (),
-    progress: Progress,
-) -> FoldOutcome:
-    """Train a fold to its end, validate it, and write `model.json`. `prepared` holds the cases of all folds.
+@dataclass(frozen=True)
+class TrainOptions:
+    """How a fold is trained, beside what its plan says; `ranks` are the processes that share its batches."""
+
+    device: str = "auto"
+    track: Sequence[str] = ()
+    extend_seconds: float | None = None
+    ranks: Ranks = ALONE
+    progress: Progress = field(default_factory=SilentProgress)
+
+
+def train_one(task: FoldTask, options: TrainOptions) -> FoldOutcome:
+    """Train a fold to its end, validate it, and write `model.json`.
 
     Raises:
         RunFolderError: another process works on this fold.
     """
-    with sign_of_life(folder.running(configuration.name, fold), progress=progress):
-        return _train_one(folder, plan, configuration, splits, fold, prepared, device=device, track=track, progress=progress)
+    running = task.folder.running(task.configuration.name, task.fold)
+    with sign_of_life(running, progress=options.progress) if options.ranks.first else nullcontext():
+        start = time.monotonic()
+        device = own_device(_device(options.device, task.plan, options.progress))
+        checkpoint = _train(task, options, device, start)
+        scores = None
+        if options.ranks.first:
+            record_model(task.folder, task.plan, options.progress)
+            scores = validate(task, checkpoint, device, options.progress)
+        options.ranks.wait()
+        seconds = time.monotonic() - start
+        return FoldOutcome(
+            task.fold, task.configuration.name, scores, seconds, checkpoint.epochs, task.place, _notes(task, checkpoint)
+        )
 
 
-def _train_one(
-    folder: RunFolder,
-    plan: Plan,
-    configuration: Configuration,
-    splits: Splits,
-    fold: str,
-    prepared: Path,
-    *,
-    device: str,
-    track: Sequence[str],
-    progress: Progress,
-) -> FoldOutcome:
-    start = time.monotonic()
-    dataset = folder.dataset()
-    members = cases_of(splits, fold)
-    chosen = _device(device, plan, progress)
-    place = folder.fold(configuration.name, fold)
-    train = [open_case(prepared, case) for case in members.train]
-    validation = [open_case(prepared, case) for case in members.validation]
-    if chosen.type == "cpu":  # elsewhere loader processes read for themselves; each would get a copy
+def _train(task: FoldTask, options: TrainOptions, device: torch.device, start: float) -> FoldCheckpoint:
+    progress, ranks = options.progress, options.ranks
+    masks = task.folder.previous_masks(task.configuration) if task.previous is not None else None
+    train = [_opened(task.prepared, case, masks) for case in task.members.train]
+    validation = [_opened(task.prepared, case, masks) for case in task.members.validation]
+    if device.type == "cpu":  # elsewhere loader processes read for themselves; each would get a copy
         hold_in_memory([*train, *validation], progress)
-    limit = _training_limit(dataset, plan, configuration, members, place, chosen, start, progress)
+    limit = ranks.agreed(_training_limit(task, device, start, progress) if ranks.first else None)
     with ExitStack() as tracking:
 
         def tracked(done: Sequence[EpochLine]) -> Listener:
-            what = _tracked(folder, configuration, fold, done)
-            return tracking.enter_context(open_trackers(track, what, progress))
+            return tracking.enter_context(open_trackers(options.track, _tracked(task, done), progress))
 
+        setting = Setting(
+            device=device,
+            ranks=ranks,
+            limit_seconds=limit,
+            extend_seconds=options.extend_seconds,
+            siblings=task.siblings,
+            track=tracked if options.track and ranks.first else None,
+            progress=progress,
+        )
         checkpoint = train_fold(
-            plan,
-            configuration,
+            task.plan,
+            task.configuration,
             train,
             validation,
-            place,
-            fold=-1 if fold == FULL else int(fold),
-            setting=Setting(device=chosen, limit_seconds=limit, track=tracked if track else None, progress=progress),
-            members=members.digest(),
+            task.place,
+            fold=task.number,
+            setting=setting,
+            members=task.material,
         )
     for amendment in checkpoint.amendments[-1:]:
-        progress.message(f"length amended: {amendment.before} -> {amendment.after} epochs, since {amendment.reason}")
-    record_model(folder, plan, progress)
-    scores = _validate(folder, dataset, plan, configuration, fold, members, checkpoint, chosen, progress)
-    return FoldOutcome(fold, configuration.name, scores, time.monotonic() - start, checkpoint.epochs, place)
+        if amendment.name == "epochs":
+            progress.message(f"length amended: {amendment.before} -> {amendment.after} epochs, since {amendment.reason}")
+    return checkpoint
 
 
-def _tracked(folder: RunFolder, configuration: Configuration, fold: str, done: Sequence[EpochLine]) -> Tracked:
-    run = folder.root.absolute().name
-    return Tracked(
-        name=f"{run}/{configuration.name}/fold_{fold}",
-        tensorboard=folder.tensorboard(configuration.name, fold),
-        mlflow=folder.mlflow,
-        mlflow_run=folder.mlflow_run(configuration.name, fold),
-        experiment=run,
-        parameters=parameters_of(configuration),
-        lines=tuple(done),
-    )
-
-
-def refuse_changed(folder: RunFolder, plan: Plan, configuration: Configuration, splits: Splits, fold: str) -> None:
-    """What a fold's checkpoint says it was trained with must still be so: settings, cases, and the weights it started from.
-
-    Raises:
-        RecordError: it is not; said before any case is prepared.
-    """
-    place = folder.fold(configuration.name, fold)
-    record = read_record(place)
-    if record is None:
-        return
-    refuse_other_settings(place, record, configuration.digests())
-    refuse_other_start(place, record.initial, plan.transfer, fold)
-    if record.members and record.members != cases_of(splits, fold).digest():
-        raise RecordError(
-            f"{place} was trained and validated on other cases (splits.json changed since), so its scores would be of cases that "
-            "it has seen; restore splits.json, or delete this folder to train the fold anew"
-        )
-
-
-def cases_of(splits: Splits, fold: str) -> Fold:
-    """Members of a fold; `full` trains on every case of all folds and validates on none."""
-    if fold != FULL:
-        return splits.folds[int(fold)]
-    return Fold(train=tuple(sorted({case for f in splits.folds for case in (*f.train, *f.validation)})), validation=())
+def _opened(prepared: Path, id: str, masks: Path | None) -> PreparedCase:
+    case = open_case(prepared, id)
+    case.previous = None if masks is None else open_previous(masks, id)
+    return case
 
 
 def hold_in_memory(cases: list[PreparedCase], progress: Progress) -> None:
@@ -175,54 +135,18 @@ def hold_in_memory(cases: list[PreparedCase], progress: Progress) -> None:
         case.load_into_memory()
 
 
-def record_model(folder: RunFolder, plan: Plan, progress: Progress | None = None) -> Model:
-    """Write down which folds are trained to their end; those of another grid or network than the plan's are left out, and named."""
-    trained = []
-    for name in plan.configurations:
-        folds = []
-        for fold in folder.folds(name):
-            place = folder.fold(name, fold)
-            checkpoint = read_record(place)
-            if checkpoint is None or not checkpoint.finished:
-                continue
-            if not _fits(checkpoint, plan.configurations[name]):
-                if progress is not None:
-                    progress.message(
-                        f"{place} was trained before plan.json changed (grid or network), so predictions leave it out; "
-                        "delete it to train the fold anew"
-                    )
-            else:
-                weights = (place / checkpoint.weights).relative_to(folder.root)
-                folds.append(TrainedFold(fold=fold, weights=weights.as_posix(), sha256=checkpoint.weights_sha256))
-        if folds:
-            digests = plan.configurations[name].digests()
-            trained.append(
-                TrainedConfiguration(
-                    name=name, preparation=digests["preparation"], network=digests["network"], folds=tuple(folds)
-                )
-            )
-    model = Model(
-        targets=plan.targets,
-        derived=plan.derived,
-        channels=plan.channels,
-        spacing="unused" if plan.configurations[plan.default].preparation.spacing_mm is None else "required",
-        default=plan.default,
-        configurations=tuple(trained),
+def _tracked(task: FoldTask, done: Sequence[EpochLine]) -> Tracked:
+    folder, name = task.folder, task.configuration.name
+    run = folder.root.absolute().name
+    return Tracked(
+        name=f"{run}/{name}/fold_{task.fold}",
+        tensorboard=folder.tensorboard(name, task.fold),
+        mlflow=folder.mlflow,
+        mlflow_run=folder.mlflow_run(name, task.fold),
+        experiment=run,
+        parameters=parameters_of(task.configuration),
+        lines=tuple(done),
     )
-    folder.save(model)
-    return model
-
-
-def _fits(checkpoint: FoldCheckpoint, configuration: Configuration) -> bool:
-    """Whether the fold was trained on the plan's present grid and network; training settings may have changed since."""
-    digests = configuration.digests()
-    return (checkpoint.preparation, checkpoint.network) == (digests["preparation"], digests["network"])
-
-
-def prediction_inputs(dataset: Dataset, cases: tuple[str, ...]) -> tuple[PredictionInput, ...]:
-    """Cases of a data set as inputs of a prediction, under their own ids."""
-    by_id = {case.id: case for case in dataset.cases}
-    return tuple(PredictionInput.of(id, [dataset.path(file).absolute() for file in by_id[id].images]) for id in cases)
 
 
 def _device(name: str, plan: Plan, progress: Progress) -> torch.device:
@@ -235,38 +159,21 @@ def _device(name: str, plan: Plan, progress: Progress) -> torch.device:
     return best
 
 
-def _training_limit(
-    dataset: Dataset,
-    plan: Plan,
-    configuration: Configuration,
-    members: Fold,
-    place: Path,
-    device: torch.device,
-    start: float,
-    progress: Progress,
-) -> float | None:
+def _training_limit(task: FoldTask, device: torch.device, start: float, progress: Progress) -> float | None:
     """Seconds left for training itself: the budget less start-up and the validation, which is timed on a few cases."""
-    training, budget = configuration.training, configuration.time_limit_seconds
+    training, budget = task.configuration.training, task.configuration.time_limit_seconds
     if budget is None and training.time_budget_seconds is not None:
         progress.message(
             f"plan.json says {training.epochs} epochs, edited since planning: the length is not amended to meet "
             f"{training.time_budget_seconds:.0f} s"
         )
-    trained = read_record(place)
+    if budget is not None and training.deterministic:
+        progress.message(f"training is deterministic: {training.epochs} epochs, whatever time they take")
+        return None
+    trained = read_record(task.place)
     if budget is None or (trained is not None and trained.finished):
         return None
-    reserve = 0.0
-    if members.validation:
-        progress.stage("timing the validation", TIMED_CASES)
-        engine = TorchEngine([build_network(configuration.network)], device, pick_precision(device))
-        timed = members.validation[:: max(1, len(members.validation) // TIMED_CASES)][:TIMED_CASES]
-        inputs = prediction_inputs(dataset, timed)
-        with tempfile.TemporaryDirectory(prefix="autoseg-") as out:
-            for part in ("warm-up", "timed"):
-                begin = time.monotonic()
-                predict_of_training_set(dataset, plan, configuration, inputs, Path(out) / part, engine, run="", fold="")
-                seconds = time.monotonic() - begin
-        reserve = VALIDATION_MARGIN * seconds / len(timed) * len(members.validation)
+    reserve = foreseen_seconds(task, device, progress)
     limit = budget - reserve - (time.monotonic() - start) - START_UP_SECONDS
     if limit < LEAST_SHARE * budget:
         limit = LEAST_SHARE * budget
@@ -274,59 +181,10 @@ def _training_limit(
     return limit
 
 
-def _validate(
-    folder: RunFolder,
-    dataset: Dataset,
-    plan: Plan,
-    configuration: Configuration,
-    fold: str,
-    members: Fold,
-    checkpoint: FoldCheckpoint,
-    device: torch.device,
-    progress: Progress,
-) -> Scores | None:
-    if not members.validation:
-        return None
-    out, target = folder.validation(configuration.name, fold), folder.fold_scores(configuration.name, fold)
-    weights = folder.fold(configuration.name, fold) / checkpoint.weights
-    engine = load_engine(
-        configuration.network, [(weights, checkpoint.weights_sha256)], device=device, precision=pick_precision(device)
-    )
-    progress.stage("validating on whole images", len(members.validation))
-    inputs = prediction_inputs(dataset, members.validation)
-    predictions = predict_of_training_set(
-        dataset, plan, configuration, inputs, out, engine, run=str(folder.root), fold=fold, progress=progress
-    )
-    for case in predictions.cases:
-        if case.status == "failed":
-            progress.message(f"{case.id}: {case.error}")
-    validated = dataset.model_copy(update={"cases": tuple(case for case in dataset.cases if case.id in set(members.validation))})
-    progress.stage("scoring", len(members.validation))
-    scores = evaluate(validated, predictions, out, labels_name=dataset.root, workers=available_cores(), on_done=progress.advance)
-    scores.save(target)
-    return scores
-
-
-def predict_of_training_set(dataset, plan, configuration, inputs, out, engine, *, run, fold, progress=None):  # type: ignore[no-untyped-def]
-    """Predict cases of the training set, with the spacings they were trained with."""
-    done = 0
-
-    def count(_: object) -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress.advance(done)
-
-    return predict_cases(
-        inputs,
-        out,
-        plan,
-        configuration,
-        engine,
-        run=run,
-        folds=(fold,),
-        spacings={case.id: case.spacing_mm for case in dataset.cases if case.spacing_mm is not None},
-        trust_file_spacing=dataset.trust_file_spacing,
-        unknown_spacing="keep",
-        on_case=count,
-    )
+def _notes(task: FoldTask, checkpoint: FoldCheckpoint) -> tuple[str, ...]:
+    """When the fold had learned, and what another length would bring by the rule of planning."""
+    lines, _ = read_journal(task.folder.journal(task.configuration.name, task.fold))
+    if not lines:
+        return ()
+    steps = checkpoint.epochs * task.configuration.training.steps_per_epoch
+    return (when_it_was_there(lines), what_length_brings(task.plan.preset, task.configuration, steps))

@@ -21,7 +21,7 @@ from functools import cached_property, lru_cache
 from itertools import product
 from math import ceil, prod
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import blosc2
 import numpy as np
@@ -30,6 +30,9 @@ from autoseg.errors import RecordError, RunFolderError
 from autoseg.processing.prepare import Placement
 from autoseg.processing.resample import label_boxes
 from autoseg.records import Record, Shape
+
+if TYPE_CHECKING:
+    from autoseg.processing.previous import PreviousMask
 
 FEWEST_LOCATIONS, SHARE_OF_LOCATIONS = 10_000, 0.01  # nnU-Net's numbers
 LARGEST_HALF = 60_000.0  # float16 ends at 65,504
@@ -66,6 +69,7 @@ class PreparedCase:
         self.folder, self.id, self.record = folder, case, record
         self._image: blosc2.NDArray | np.ndarray | None = None
         self._labels: blosc2.NDArray | np.ndarray | None = None
+        self.previous: PreviousMask | None = None  # of a cascade's first stage, on the same grid
 
     @property
     def shape(self) -> Shape:
@@ -86,7 +90,8 @@ class PreparedCase:
     def nbytes(self) -> int:
         """Bytes that image and labels take in memory."""
         image, labels = self._arrays()
-        return prod(self.shape) * (self.channels * image.dtype.itemsize + labels.dtype.itemsize)
+        previous = self.previous.nbytes if self.previous is not None else 0
+        return prod(self.shape) * (self.channels * image.dtype.itemsize + labels.dtype.itemsize) + previous
 
     @cached_property
     def locations(self) -> dict[int, np.ndarray]:
@@ -95,7 +100,9 @@ class PreparedCase:
             return {ANNOTATED if name == _ANNOTATED_NAME else int(name): file[name] for name in file.files}
 
     def read(self, slices: Sequence[slice]) -> tuple[np.ndarray, np.ndarray]:
-        """A patch: image (C, *patch), float16 or float32 as it is stored, and labels (*patch).
+        """A patch: image (C, *patch), float16 or float32 as it is stored, and labels (*patch); with a first stage's mask, (2, *patch):
+        labels, and that mask.
+
 
         Args:
             slices: one per spatial axis, inside the case, step 1.
@@ -105,7 +112,8 @@ class PreparedCase:
         """
         image, labels = self._arrays()
         box = tuple(slices)
-        return image[(slice(None), *box)], labels[box]
+        marks = labels[box] if self.previous is None else np.stack([labels[box], self.previous.read(box)])
+        return image[(slice(None), *box)], marks
 
     def load_all(self) -> tuple[np.ndarray, np.ndarray]:
         """The whole image and labels, without keeping them."""
@@ -113,7 +121,9 @@ class PreparedCase:
 
     def load_into_memory(self) -> Self:
         """Hold image and labels in memory from now on."""
-        self._image, self._labels = self.load_all()
+        self._image, self._labels = (array[...] for array in self._arrays())
+        if self.previous is not None:
+            self.previous.load_into_memory()
         return self
 
     def _arrays(self) -> tuple[blosc2.NDArray | np.ndarray, blosc2.NDArray | np.ndarray]:
@@ -122,8 +132,7 @@ class PreparedCase:
         return self._image, self._labels
 
     def _open(self, part: str) -> blosc2.NDArray:
-        # Training workers are one per core already, so each decompresses with one thread.
-        return blosc2.open(str(self.folder / f"{self.id}.{part}.b2nd"), mode="r", dparams=blosc2.DParams(nthreads=1))
+        return open_array(self.folder / f"{self.id}.{part}.b2nd")
 
     def __getstate__(self) -> dict[str, object]:
         # An open blosc2 file belongs to its process; the copy opens its own.
@@ -172,7 +181,7 @@ def write_case(
     image_bytes, label_bytes, location_bytes = ((folder / f"{case}{suffix}").stat().st_size for suffix in _FILES)
     sizes = (image_bytes, label_bytes, location_bytes)
     record = CaseRecord(made_from=digest, bytes=sizes, channels=len(image), shape=shape, placement=placement)
-    _write(folder / f"{case}.json", lambda path: path.write_text(record.model_dump_json() + "\n", encoding="utf-8"))
+    write_record(folder / f"{case}.json", record)
 
 
 def as_stored(image: np.ndarray) -> np.ndarray:
@@ -204,6 +213,22 @@ def open_case(folder: Path, case: str) -> PreparedCase:
     if not path.is_file():
         raise RunFolderError(f"{case} is not prepared in {folder}; start the training again, which prepares what is missing")
     return PreparedCase(folder, case, CaseRecord.load(path))
+
+
+def write_label_map(path: Path, labels: np.ndarray, patch: Shape | None = None) -> None:
+    """Write one more map of integers (within int16) of a case, in the chunks of its labels; atomically."""
+    chunk = chunk_shape(tuple(int(size) for size in labels.shape), patch or _DEFAULT_PATCH[labels.ndim])
+    _write(path, lambda temporary: _write_array(temporary, _narrowed(labels), chunk, block_shape(chunk)))
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write a record about a case; atomically, by way of a short name."""
+    _write(path, lambda temporary: temporary.write_text(record.model_dump_json() + "\n", encoding="utf-8"))
+
+
+def open_array(path: Path) -> blosc2.NDArray:
+    """An array as it lies on disk; training workers are one per core already, so each decompresses with one thread."""
+    return blosc2.open(str(path), mode="r", dparams=blosc2.DParams(nthreads=1))
 
 
 def is_complete(folder: Path, case: str, digest: str) -> bool:

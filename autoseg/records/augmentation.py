@@ -68,6 +68,22 @@ class Mirroring(Part):
     probability: float
 
 
+class PreviousStage(Part):
+    """Faults put into the first stage's mask, from which the second stage of a cascade learns; other networks have no use for it.
+
+    With `morphology_probability`, each label is dilated, eroded, opened or closed (equally likely) by a ball of a whole number of
+    voxels in `radius`, if its own `morphology_label_probability` says so. With `removal_probability`, each label loses one of its
+    connected components that fill at most `largest_share` of the patch, if its own `removal_label_probability` says so.
+    """
+
+    morphology_probability: float
+    morphology_label_probability: float
+    radius: tuple[int, int]
+    removal_probability: float
+    removal_label_probability: float
+    largest_share: float
+
+
 class AugmentationSpec(Part):
     """All of it. `backend` `torch` works on whole batches where the network is; `batchgeneratorsv2` is nnU-Net's own library."""
 
@@ -84,3 +100,4 @@ class AugmentationSpec(Part):
     gamma_inverted: Factor
     gamma: Factor
     mirroring: Mirroring
+    previous_stage: PreviousStage

@@ -120,6 +120,8 @@ def _augmentation(plan: Plan, configuration: Configuration) -> Iterator[str]:
                 yield f"{path}: {_said(value)} must be above 0"
             elif field == "zoom" and value[1] > 1:
                 yield f"{path}: {_said(value)} must be at most 1"
+            elif field == "largest_share" and not 0 <= value <= 1:
+                yield f"{path}: {value} must be 0 to 1"
             elif field == "degrees" and not 0 <= value <= 180:
                 yield f"{path}: {value} must be 0 to 180"
 
@@ -135,8 +137,19 @@ def _ranks(plan: Plan, configuration: Configuration) -> Iterator[str]:
 
 
 def _channels(plan: Plan, configuration: Configuration) -> Iterator[str]:
-    if configuration.network.in_channels != len(plan.channels):
-        yield f"network.in_channels: {configuration.network.in_channels}, but the data have {len(plan.channels)} ({', '.join(plan.channels)})"
+    channels, found = ", ".join(plan.channels), configuration.network.in_channels
+    needed = len(plan.channels)
+    if configuration.previous_stage is None:
+        if found != needed:
+            yield f"network.in_channels: {found}, but the data have {needed} ({channels})"
+        return
+    needed += len(plan.targets)
+    if found != needed:
+        targets = ", ".join(target.name for target in plan.targets)
+        yield (
+            f"network.in_channels: {found}, but the second stage of a cascade sees {needed}: the data's ({channels}) and one mask of "
+            f"{configuration.previous_stage} per structure ({targets})"
+        )
 
 
 def _outputs(plan: Plan, configuration: Configuration) -> Iterator[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -25,16 +25,33 @@ from autoseg.inference.sliding import predict_scores
 from autoseg.parallel import overlap
 from autoseg.processing.cases import assemble_image
 from autoseg.processing.prepare import Placement, prepare_image, restore_scores
+from autoseg.processing.previous import one_hot, prepare_previous, read_previous
 from autoseg.records import Configuration, Plan, PredictedCase, Predictions, Spacing
 from autoseg.volume.files import split_suffix, write_labels
 from autoseg.volume.geometry import Geometry
 
-__all__ = ["PredictionInput", "find_inputs", "predict_cases"]
+__all__ = ["FirstStage", "PredictionInput", "find_inputs", "predict_cases"]
 
 # A grid may be 5 times coarser than its images, and these differ as much among themselves; beyond, a wrong unit is likely.
 UNIT_MISTAKE = 50
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FirstStage:
+    """Where the second stage of a cascade finds the masks of the first.
+
+    Args:
+        name: of the first stage's configuration.
+        identity: a digest of its networks and of how they were applied; predictions are not continued with masks of another.
+        masks: called once with the inputs that are to be predicted; their masks by id, as the first stage wrote them on the
+            images' own grids. An input of which there is none fails.
+    """
+
+    name: str
+    identity: str
+    masks: Callable[[Sequence[PredictionInput]], Mapping[str, Path]]
 
 
 @dataclass(frozen=True)
@@ -49,6 +66,7 @@ class _Job:
     unknown_spacing: Literal["fail", "keep"]
     overlay: bool
     probabilities: bool
+    masks: Mapping[str, Path] = field(default_factory=dict)  # of the first stage, by case id
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +106,7 @@ def predict_cases(  # noqa: PLR0913  what a caller may wish of a prediction, eac
     overlay: bool = False,
     probabilities: bool = False,
     overwrite: bool = False,
+    first_stage: FirstStage | None = None,
     on_case: Callable[[PredictedCase], None] | None = None,
 ) -> Predictions:
     """Predict every input into `out/<id><suffix>` and keep `out/predictions.json`.
@@ -110,6 +129,7 @@ def predict_cases(  # noqa: PLR0913  what a caller may wish of a prediction, eac
         overlay: also write `overlays/<id>.png`.
         probabilities: also write `<id>.npz`, float16 (K, *original).
         overwrite: begin anew in a folder that holds something else.
+        first_stage: gives the masks that the second stage of a cascade sees; None for other networks.
         on_case: called with every case done or failed, those kept from before included, one at a time, possibly from another thread.
 
     Raises:
@@ -117,6 +137,8 @@ def predict_cases(  # noqa: PLR0913  what a caller may wish of a prediction, eac
         RunFolderError: `out` holds the work of another model, or a mask would replace an image.
         OutOfMemory: not even one tile fits into the device's memory; what was done before is kept.
     """
+    if (configuration.previous_stage is None) != (first_stage is None):
+        raise ValueError(f"{configuration.name} takes masks of {configuration.previous_stage}, given are {first_stage}")
     check_distinct(inputs)
     job = _Job(plan, configuration, spacings or {}, assume_spacing, trust_file_spacing, unknown_spacing, overlay, probabilities)
     header = Predictions(
@@ -124,7 +146,7 @@ def predict_cases(  # noqa: PLR0913  what a caller may wish of a prediction, eac
         configuration=configuration.name,
         folds=folds,
         weights=engine.weights,
-        inference=f"{configuration.inference.digest()} {'x'.join(map(str, configuration.training.patch_size))}",
+        inference=_inference_identity(configuration, first_stage),
         device=str(engine.device),
         targets=plan.targets,
         derived=plan.derived,
@@ -143,6 +165,8 @@ def predict_cases(  # noqa: PLR0913  what a caller may wish of a prediction, eac
     if len(waiting) < len(inputs):
         log.info("%d of %d cases were predicted before by the same model and are kept", len(inputs) - len(waiting), len(inputs))
     try:
+        if first_stage is not None and waiting:
+            job = replace(job, masks=first_stage.masks(waiting))
         overlap(
             waiting,
             before=lambda item: _prepare(item, job),
@@ -153,6 +177,11 @@ def predict_cases(  # noqa: PLR0913  what a caller may wish of a prediction, eac
     finally:
         ledger.save()
     return ledger.predictions()
+
+
+def _inference_identity(configuration: Configuration, first_stage: FirstStage | None) -> str:
+    own = f"{configuration.inference.digest()} {'x'.join(map(str, configuration.training.patch_size))}"
+    return own if first_stage is None else f"{own} after {first_stage.name} {first_stage.identity}"
 
 
 def _prepare(item: PredictionInput, job: _Job) -> _Prepared:
@@ -174,8 +203,22 @@ def _prepare(item: PredictionInput, job: _Job) -> _Prepared:
     spacing = _used_spacing(item, geometry.spacing_mm, job)
     prepared, placement = prepare_image(replace(volume, geometry=geometry.with_spacing(spacing)), job.configuration.preparation)
     _warn_of_unit_mistake(item.id, placement, job.configuration.preparation.spacing_mm)
+    if job.configuration.previous_stage is not None:
+        prepared = np.concatenate([prepared, _mask_channels(item, placement, job)])
     picture = array if job.overlay else None
     return _Prepared(prepared, placement, geometry, spacing, picture, time.perf_counter() - started)
+
+
+def _mask_channels(item: PredictionInput, placement: Placement, job: _Job) -> np.ndarray:
+    """The first stage's mask on the grid of the prepared image, (T, *prepared).
+
+    Raises:
+        DataError: there is none, or it does not belong to the image.
+    """
+    if item.id not in job.masks:
+        raise DataError([Fault(item.id, f"{job.configuration.previous_stage}, the first stage, made no mask of it")])
+    mask = read_previous(job.masks[item.id], job.plan.targets, job.plan.regions)
+    return one_hot(prepare_previous(mask, placement, job.configuration.preparation, item.id), job.plan.targets)
 
 
 def _listed_spacing(item: PredictionInput, job: _Job) -> Spacing | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,9 @@ from autoseg.errors import AutosegError, CaseError, DataError
 from autoseg.parallel import map_cases
 from autoseg.processing.cases import load_image, load_labels
 from autoseg.processing.prepare import prepare_image, prepare_labels
-from autoseg.processing.store import is_complete, is_stale, remove_leftovers, sample_locations, write_case
-from autoseg.records import Case, Configuration, Dataset, Preparation, Shape
+from autoseg.processing.previous import is_previous_complete, prepare_previous, read_previous, write_previous
+from autoseg.processing.store import is_complete, is_stale, open_case, remove_leftovers, sample_locations, write_case
+from autoseg.records import Case, Configuration, Dataset, Plan, Preparation, Shape, Structure
 
 log = logging.getLogger(__name__)
 
@@ -138,3 +139,92 @@ def _prepare(job: _Job) -> None:
         write_case(job.folder, case, image, labels, locations, placement, digest=job.digest, patch=job.patch)
     except AutosegError as error:
         raise CaseError(case, str(error).removeprefix(f"{case}: ")) from error
+
+
+@dataclass(frozen=True)
+class StageMask:
+    """A mask that a cascade's first stage predicted, and `origin`: what tells the network and the settings that made it."""
+
+    file: Path
+    origin: str
+
+
+@dataclass(frozen=True)
+class _MaskJob:
+    """What a worker needs for one mask."""
+
+    case: str
+    file: Path
+    targets: tuple[Structure, ...]
+    regions: bool
+    preparation: Preparation
+    patch: Shape
+    prepared: Path
+    folder: Path
+    digest: str
+
+
+def preprocess_previous(
+    masks: Mapping[str, StageMask],
+    plan: Plan,
+    configuration: Configuration,
+    prepared: Path,
+    folder: Path,
+    *,
+    workers: int = 0,
+    on_done: Callable[[int], None] | None = None,
+) -> None:
+    """Bring the first stage's masks to the grid of prepared cases; those that were brought there before are left as they are.
+
+    Args:
+        masks: by case id.
+        plan: what the masks' values mean.
+        configuration: the second stage.
+        prepared: where `preprocess` has put the cases themselves.
+        folder: for the masks of this first stage alone; `processing.previous.open_previous` finds them there.
+        workers: processes; 0 prepares in this one.
+        on_done: called with the number of masks done so far.
+
+    Raises:
+        CaseError: a mask could not be prepared; the others done so far stay.
+    """
+    remove_leftovers(folder)
+    jobs = [
+        _MaskJob(
+            case,
+            mask.file,
+            plan.targets,
+            plan.regions,
+            configuration.preparation,
+            network_patch(configuration),
+            prepared,
+            folder,
+            _mask_digest(mask, plan, open_case(prepared, case).record.made_from),
+        )
+        for case, mask in masks.items()
+    ]
+    pending = [job for job in jobs if not is_previous_complete(folder, job.case, job.digest)]
+    before = len(jobs) - len(pending)
+    if before and on_done:
+        on_done(before)
+    count = (lambda done: on_done(before + done)) if on_done else None
+    for _ in map_cases(_prepare_mask, pending, name=lambda job: job.case, workers=workers, on_done=count):
+        pass
+
+
+def _mask_digest(mask: StageMask, plan: Plan, case: str) -> str:
+    """Twelve hex digits of all that decides on a prepared mask; `case` is the digest of the case that it belongs to."""
+    meaning = [(target.values, target.output_value) for target in plan.targets]
+    parts = (case, mask.origin, _stamp(mask.file), str((meaning, plan.regions)))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def _prepare_mask(job: _MaskJob) -> None:
+    if is_previous_complete(job.folder, job.case, job.digest):  # another process, training another fold, was quicker
+        return
+    try:
+        mask = read_previous(job.file, job.targets, job.regions)
+        grid = prepare_previous(mask, open_case(job.prepared, job.case).placement, job.preparation, job.case)
+        write_previous(job.folder, job.case, grid, digest=job.digest, patch=job.patch)
+    except AutosegError as error:
+        raise CaseError(job.case, str(error).removeprefix(f"{job.case}: ")) from error

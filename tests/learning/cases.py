@@ -18,6 +18,7 @@ class MemoryCase:
     labels: np.ndarray
     id: str = "case"
     locations: dict[int, np.ndarray] = field(init=False)
+    previous: np.ndarray | None = None  # a first stage's mask
 
     def __post_init__(self) -> None:
         self.locations = {int(v): np.argwhere(self.labels == v).astype(np.int32) for v in np.unique(self.labels) if v}
@@ -31,7 +32,8 @@ class MemoryCase:
         return len(self.image)
 
     def read(self, slices: tuple[slice, ...]) -> tuple[np.ndarray, np.ndarray]:
-        return self.image[(slice(None), *slices)], self.labels[slices]
+        labels = self.labels[slices] if self.previous is None else np.stack([self.labels[slices], self.previous[slices]])
+        return self.image[(slice(None), *slices)], labels
 
 
 def square_case(seed: int, shape: tuple[int, ...] = (40, 48), side: int = 12) -> MemoryCase:

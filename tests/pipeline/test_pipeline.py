@@ -22,7 +22,7 @@ from autoseg.engines.weights import file_sha256
 from autoseg.errors import RunFolderError
 from autoseg.learning.journal import read_journal
 from autoseg.phantom import write_fetal_head, write_volumes
-from autoseg.pipeline.fold import record_model
+from autoseg.pipeline.recording import record_model
 from autoseg.records import FoldCheckpoint, Predictions, Scores
 from autoseg.run_folder import RunFolder
 

@@ -14,11 +14,10 @@ from PIL import Image
 
 from autoseg import pipeline
 from autoseg.errors import PlanError, RecordError, RunFolderError
-from autoseg.phantom import write_fetal_head, write_volumes
+from autoseg.phantom import write_fetal_head
 from autoseg.progress import SilentProgress
 from autoseg.records import FoldCheckpoint, Plan
 from autoseg.run_folder import RunFolder
-from autoseg.stages.plan.frame import cascade_of
 
 TINY = (
     "preparation.spacing_mm=4,4",
@@ -210,18 +209,3 @@ def test_an_older_plan_with_trained_folds_is_not_overwritten(run: Path, heads: P
     shutil.rmtree(run / "models")
     pipeline.plan(heads, run, overwrite=True, overrides=TINY, **PLAN)
     assert RunFolder.open(run).plan().format == Plan.FORMAT
-
-
-def test_the_second_stage_of_a_cascade_is_refused_before_anything_is_prepared(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    plan = pipeline.plan(write_volumes(tmp_path / "data", cases=4), run, **PLAN).plan
-    fullres = plan.configurations["3d_fullres"]
-    lowres = fullres.model_copy(update={"name": "3d_lowres", "next_stage": "3d_cascade_fullres"})
-    held = {**plan.configurations, "3d_lowres": lowres, "3d_cascade_fullres": cascade_of(fullres)}
-    RunFolder(run).save(plan.model_copy(update={"configurations": held}))
-    with pytest.raises(PlanError, match=r"second stage of a cascade.*Train one of 3d_fullres, 2d, 3d_lowres"):
-        pipeline.train(run, fold="all", configuration="3d_cascade_fullres")
-    assert not (run / "prepared").exists()
-    folders = pipeline.preprocess(run, workers=0)
-    assert len(folders) == 4
-    assert folders[0] == folders[2] == folders[3]

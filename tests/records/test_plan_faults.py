@@ -19,7 +19,8 @@ def volume_plan() -> Plan:
     """A cascade of volumes and a network of slices."""
     base = small_configuration(patch=(32, 32, 32)).model_copy(update={"name": "3d_fullres"})
     lowres = base.model_copy(update={"name": "3d_lowres", "next_stage": "3d_cascade_fullres"})
-    cascade = base.model_copy(update={"name": "3d_cascade_fullres", "previous_stage": "3d_lowres"})
+    network = base.network.model_copy(update={"in_channels": 2})  # the image, and the first stage's mask of the square
+    cascade = base.model_copy(update={"name": "3d_cascade_fullres", "previous_stage": "3d_lowres", "network": network})
     flat = small_configuration(slice_axis=0)
     flat = flat.model_copy(update={"preparation": base.preparation})
     held = {configuration.name: configuration for configuration in (base, flat, lowres, cascade)}
@@ -52,6 +53,11 @@ FULLRES, FLAT = "configurations.3d_fullres", "configurations.2d"
 @pytest.mark.parametrize(
     ("path", "value", "words"),
     [
+        (
+            "configurations.3d_cascade_fullres.network.in_channels",
+            1,
+            "but the second stage of a cascade sees 2: the data's (image) and one mask of 3d_lowres per structure (square)",
+        ),
         ("default", "4d", "no configuration '4d'; there are 3d_fullres, 2d, 3d_lowres, 3d_cascade_fullres"),
         ("colour", "red", "is not known here; there are"),
         (f"{FULLRES}.name", "mine", "'mine' must be '3d_fullres'"),

@@ -7,6 +7,8 @@ both directions of an axis alike.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
@@ -18,7 +20,8 @@ from autoseg.learning.augmentation.draw import SampleDraw, draw_sample, is_slice
 from autoseg.learning.augmentation.intensity import vary_values
 from autoseg.learning.augmentation.reference import ReferenceAugmentation, ReferenceDraw
 from autoseg.learning.augmentation.spatial import Values, resample, values_of
-from autoseg.records import AugmentationSpec, Configuration, Shape
+from autoseg.learning.previous_stage import PreviousChannels
+from autoseg.records import AugmentationSpec, Configuration, Shape, Structure
 
 __all__ = ["Augmentation", "Batch", "Drawn", "SampleDraw"]
 
@@ -34,6 +37,7 @@ class Augmentation:
         mirror_axes: of the patch.
         channels: of the images.
         masked_channels: those whose zeros mark what lies outside the body; these stay zero.
+        previous: how the masks of a cascade's first stage, plane 1 of the labels, become channels; None without a first stage.
     """
 
     def __init__(
@@ -44,15 +48,17 @@ class Augmentation:
         *,
         channels: int,
         masked_channels: tuple[int, ...] = (),
+        previous: PreviousChannels | None = None,
     ):
         self.spec, self.patch_size, self.mirror_axes = spec, patch_size, mirror_axes
-        self.channels, self.masked_channels = channels, masked_channels
+        self.channels, self.masked_channels, self.previous = channels, masked_channels, previous
         self.sliced = is_sliced(patch_size)
         self.reference = ReferenceAugmentation(spec, patch_size, mirror_axes) if spec.backend == "batchgeneratorsv2" else None
 
     @classmethod
-    def of(cls, configuration: Configuration) -> Self:
-        """That of a configuration; channels are those of the prepared cases."""
+    def of(cls, configuration: Configuration, targets: Sequence[Structure] = ()) -> Self:
+        """That of a configuration; channels are those of the prepared cases. The second stage of a cascade needs the targets."""
+        second = configuration.previous_stage is not None
         normalization, training = configuration.preparation.normalization, configuration.training
         return cls(
             configuration.augmentation,
@@ -60,13 +66,16 @@ class Augmentation:
             training.mirror_axes,
             channels=len(normalization),
             masked_channels=tuple(index for index, channel in enumerate(normalization) if channel.use_mask),
+            previous=PreviousChannels(tuple(targets), configuration.augmentation.previous_stage) if second else None,
         )
 
     def draw(self, rng: np.random.Generator) -> SampleDraw:
         """Everything random about the next sample."""
         if self.reference is not None:
-            return self.reference.draw(rng)
-        return draw_sample(rng, self.spec, self.patch_size, self.mirror_axes, self.channels)
+            drawn: SampleDraw = self.reference.draw(rng)
+        else:
+            drawn = draw_sample(rng, self.spec, self.patch_size, self.mirror_axes, self.channels)
+        return drawn if self.previous is None else replace(drawn, previous=self.previous.draw(rng))
 
     def apply(self, drawn: Drawn, device: torch.device) -> Batch:
         """Samples as they were read to what the network sees; those drawn without augmentation come unvaried.
@@ -85,6 +94,8 @@ class Augmentation:
             if mask is not None:
                 for channel in self.masked_channels:
                     image[channel].masked_fill_(mask, 0)
+        if self.previous is not None:
+            images, labels = self.previous.append(images, labels, [draw.previous for draw in drawn.draws])
         return Batch(images, labels, drawn.cases)
 
     def _place(self, image_slot: Tensor, labels_slot: Tensor, image: Tensor, labels: Tensor, draw: SampleDraw) -> Tensor | None:

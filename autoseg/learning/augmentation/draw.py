@@ -1,6 +1,6 @@
 """Everything random about a training sample, drawn before its patch is read: how it is turned, and what is done to its values.
 
-Order, probabilities and meaning are nnU-Net's; the numbers come from the plan. Pure numpy: what is drawn depends on the
+Order, probabilities and meaning are nnU-Net's; the numbers come from the plan. What is drawn depends on the
 generator alone, and neither on the device nor on the image.
 """
 
@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from autoseg.learning.previous_stage import FaultDraw
 from autoseg.records import AugmentationSpec, Shape
 from autoseg.records.augmentation import Factor
 
+NO_FAULTS = FaultDraw()
 ANISOTROPY = 3  # patches longer than this against their first axis are turned within their slices only
 INJECTIVE = (
     0.4  # of the distance of nodes: cubic B-splines displaced by less never fold (Choi and Lee 2000: 0.403 in 3D, 0.489 in 2D)
@@ -54,6 +56,7 @@ class SampleDraw:
     gamma: tuple[float, ...] = ()
     mirrored: tuple[int, ...] = ()
     seed: int = 0
+    previous: FaultDraw = NO_FAULTS  # of the first stage's mask, in the second stage of a cascade
 
     def words(self) -> tuple[str, ...]:
         """What was drawn, for a person to read; channels in order, separated by `/`."""

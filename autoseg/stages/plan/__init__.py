@@ -2,6 +2,7 @@
 
 from autoseg.stages.plan.frame import PlanOptions
 from autoseg.stages.plan.inputs import PlanInputs, inputs_from
+from autoseg.stages.plan.length_effect import what_length_brings
 from autoseg.stages.plan.plan import checked_options, make_plan, plan_configurations
 from autoseg.stages.plan.presets import Preset, load_preset, preset_names
 
@@ -15,4 +16,5 @@ __all__ = [
     "make_plan",
     "plan_configurations",
     "preset_names",
+    "what_length_brings",
 ]

@@ -132,22 +132,24 @@ def _bill(
         time_basis="measured" if speed.probe_of(network, patch, batch) else "like" if speed.measured else "typical",
         peak_bytes=memory.peak_bytes(network, patch, batch),
         memory_basis="measured" if memory.is_measured(network, patch, batch) else "like" if memory.probes else "typical",
-        prepared_bytes=_prepared_bytes(shapes, inputs, dataset, fingerprint, splits),
+        prepared_bytes=_prepared_bytes(
+            shapes, inputs, dataset, fingerprint, splits, 1 if configuration.previous_stage is None else 2
+        ),
         weights_bytes=FLOAT_BYTES * n_parameters(network),
         state_bytes=FLOAT_BYTES * n_parameters(network),
     )
 
 
 def _prepared_bytes(
-    shapes: Sequence[Shape], inputs: PlanInputs, dataset: Dataset, fingerprint: Fingerprint, splits: Splits
+    shapes: Sequence[Shape], inputs: PlanInputs, dataset: Dataset, fingerprint: Fingerprint, splits: Splits, n_masks: int
 ) -> float:
-    """Image, labels and sampled voxels of every structure, as `processing.store` writes them."""
+    """Image, masks (labels, and those of a first stage) and sampled voxels of every structure, as `processing.store` writes them."""
     used = {case for fold in splits.folds for case in (*fold.train, *fold.validation)}
     cases = [case for case in fingerprint.cases if case.id in used]
     total = 0.0
     for case, shape, before in zip(cases, shapes, inputs.shapes_after_crop, strict=True):
         voxels = prod(shape)
-        total += CASE_BYTES + voxels * (FLOAT_BYTES * IMAGE_SHARE[inputs.rank] * len(inputs.channels) + LABEL_SHARE)
+        total += CASE_BYTES + voxels * (FLOAT_BYTES * IMAGE_SHARE[inputs.rank] * len(inputs.channels) + LABEL_SHARE * n_masks)
         found = [
             case.structures[target.name].pixels / prod(before) for target in dataset.targets if target.name in case.structures
         ]

@@ -47,7 +47,7 @@ def configurations_by_rule(frame: Frame) -> dict[str, Configuration]:
     if lowres is not None:
         coarse = _in_memory(frame, lowres, rule)
         result["3d_lowres"] = _configuration(frame, "3d_lowres", coarse, rule, memory, over_batch=False)
-        result[CASCADE] = cascade_of(result["3d_fullres"])
+        result[CASCADE] = cascade_of(result["3d_fullres"], frame.inputs.n_targets)
     return result
 
 

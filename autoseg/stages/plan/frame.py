@@ -94,10 +94,11 @@ def shared_decisions(frame: Frame, plain: Configuration, grid: Clause | None) ->
     ]
 
 
-def cascade_of(fullres: Configuration) -> Configuration:
-    """The second stage of a cascade: the full-resolution network, which also sees the low-resolution one's masks."""
-    reasons = (*fullres.decisions, decisions.cascade(fullres))
-    return fullres.model_copy(update={"name": CASCADE, "previous_stage": "3d_lowres", "decisions": reasons})
+def cascade_of(fullres: Configuration, n_targets: int) -> Configuration:
+    """The second stage of a cascade: the full-resolution network, which also sees the low-resolution one's mask of each target."""
+    network = fullres.network.model_copy(update={"in_channels": fullres.network.in_channels + n_targets})
+    reasons = (*fullres.decisions, decisions.cascade(fullres, n_targets))
+    return fullres.model_copy(update={"name": CASCADE, "previous_stage": "3d_lowres", "network": network, "decisions": reasons})
 
 
 def slice_axis(frame: Frame, name: str) -> int | None:

@@ -43,7 +43,7 @@ def configurations_in_time(frame: Frame, rule: BudgetRule, seconds: float) -> di
         result = _told_of_dimensions(result, fits)
         if (lowres := _lowres(frame, result["3d_fullres"], rule, seconds)) is not None:
             result["3d_lowres"] = lowres
-            result[CASCADE] = cascade_of(result["3d_fullres"])
+            result[CASCADE] = cascade_of(result["3d_fullres"], frame.inputs.n_targets)
     return result
 
 

@@ -41,6 +41,7 @@ class PlanInputs:
     channels: tuple[str, ...]
     n_labels: int  # background, targets and the ignore label, as nnU-Net counts them
     n_outputs: int  # channels that the network puts out
+    n_targets: int  # structures, background and ignore label left out
     relative_size_after_crop: float
     intensities: tuple[Intensities, ...]
     thickness: float | None = None
@@ -88,6 +89,7 @@ def inputs_from(dataset: Dataset, fingerprint: Fingerprint, splits: Splits, pres
         channels=dataset.channels,
         n_labels=1 + len(dataset.targets) + (dataset.ignore_value is not None),
         n_outputs=len(dataset.targets) + (not dataset.regions),
+        n_targets=len(dataset.targets),
         relative_size_after_crop=median(prod(case.shape_after_crop) / prod(case.shape) for case in cases),
         intensities=fingerprint.intensities,
         thickness=thickness,

@@ -86,6 +86,11 @@ class NnunetDataset(BaseModel):
         regions = any(isinstance(value, list) and len(value) > 1 for value in self.labels.values())
         return len(self.labels) - (IGNORE in self.labels) - regions
 
+    @property
+    def n_targets(self) -> int:
+        """Structures: all labels but the background and the ignore label."""
+        return len(self.labels) - (IGNORE in self.labels) - 1
+
 
 def plan_from_files(
     fingerprint: Path, dataset_json: Path, options: PlanOptions, machine: MachineProfile
@@ -206,6 +211,7 @@ def inputs_of_nnunet(fingerprint: Path, dataset_json: Path, preset: Preset) -> P
         channels=dataset.channels,
         n_labels=len(dataset.labels),
         n_outputs=dataset.n_outputs,
+        n_targets=dataset.n_targets,
         relative_size_after_crop=found.median_relative_size_after_cropping,
         intensities=_intensities(found, dataset.channels, fingerprint),
     )

@@ -99,7 +99,7 @@ def _set_up(plan: Plan, configuration: Configuration, folder: Path, fold: int, s
         setting=setting,
         learner=learner,
         step=step,
-        augmentation=Augmentation.of(configuration),
+        augmentation=Augmentation.of(configuration, plan.targets),
         journal=Journal(folder / "journal.jsonl", writes=setting.ranks.first),
         schedule=Schedule(0, spec.epochs),
         limit_seconds=None if spec.deterministic else setting.limit_seconds,

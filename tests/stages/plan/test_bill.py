@@ -92,9 +92,10 @@ def test_a_cascade_waits_for_all_folds_of_its_first_stage(records: Callable[...,
     bills = bills_of(make_plan(*facts, gpu, PlanOptions()), *facts, gpu)
     fullres, lowres, cascade = (bills[name] for name in ("3d_fullres", "3d_lowres", "3d_cascade_fullres"))
     assert (cascade.stage_before, cascade.stage_before_seconds) == ("3d_lowres", lowres.all_folds_seconds)
-    assert cascade.all_folds_seconds == pytest.approx(fullres.all_folds_seconds + lowres.all_folds_seconds)
-    assert cascade.fold_seconds == pytest.approx(fullres.fold_seconds)
-    assert lowres.prepared_bytes < fullres.prepared_bytes == cascade.prepared_bytes
+    alone = cascade.all_folds_seconds - lowres.all_folds_seconds
+    assert fullres.all_folds_seconds < alone < 1.05 * fullres.all_folds_seconds, "the mask's channels cost little"
+    assert fullres.fold_seconds < cascade.fold_seconds < 1.05 * fullres.fold_seconds
+    assert lowres.prepared_bytes < fullres.prepared_bytes < cascade.prepared_bytes < 1.05 * fullres.prepared_bytes
 
 
 def test_shapes_on_the_grid(records: Callable[..., Records], gpu: MachineProfile) -> None:

@@ -63,12 +63,14 @@ def test_a_coarser_grid_of_slices_leaves_the_distance_between_them(machines: dic
     assert _typed(flat) == ["2d.preparation.spacing_mm=none,1,1"]
 
 
-def test_what_cannot_be_trained_yet_is_not_offered(machines: dict[str, MachineProfile]) -> None:
+def test_a_second_stage_is_not_offered_alone(machines: dict[str, MachineProfile]) -> None:
     plan = Facts(records=LARGE, machine="gpu", options=PlanOptions()).plan(machines)
     assert "3d_cascade_fullres" in plan.configurations
     assert decision_of(plan, "default").alternative == "2d, 3d_lowres: --configuration NAME when training."
-    for name, configuration in (("cascade", "3d_cascade_fullres"), ("low resolution", "3d_fullres")):
-        assert "cannot be trained yet" in decision_of(plan, name, configuration).reason
+    assert "a cascade refines its masks" in decision_of(plan, "low resolution", "3d_fullres").reason
+    cascade = decision_of(plan, "cascade", "3d_cascade_fullres")
+    assert "one channel more per structure (1)" in cascade.reason
+    assert "all folds of 3d_lowres are trained before" in cascade.reason
 
 
 def _source(plan: Plan) -> Source:

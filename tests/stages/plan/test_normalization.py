@@ -19,6 +19,7 @@ def inputs(relative_size: float, *channels: str) -> PlanInputs:
         channels=channels,
         n_labels=2,
         n_outputs=2,
+        n_targets=1,
         relative_size_after_crop=relative_size,
         intensities=(FACTS,) * len(channels),
     )

@@ -72,7 +72,9 @@ def test_large_volumes_get_a_low_resolution_network_and_a_cascade(
         assert prod(lowres.training.patch_size) >= 0.25 * prod(lowres.median_shape)
         assert prod(lowres.median_shape) <= prod(fullres.median_shape) / 2 * 1.01
         assert (lowres.next_stage, cascade.previous_stage) == ("3d_cascade_fullres", "3d_lowres")
-        assert cascade.network == fullres.network
+        channels = 1 + len(plan.targets)  # the image's, and one mask of the first stage per structure
+        assert cascade.network == fullres.network.model_copy(update={"in_channels": channels})
+        assert cascade.preparation.digest() == fullres.preparation.digest(), "images are prepared for both at once"
         assert (fullres.training.batch_dice, lowres.training.batch_dice) == (True, False)
 
 

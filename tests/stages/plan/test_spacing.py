@@ -19,6 +19,7 @@ VOLUMES = PlanInputs(
     channels=("CT",),
     n_labels=2,
     n_outputs=2,
+    n_targets=1,
     relative_size_after_crop=1.0,
     intensities=(),
 )

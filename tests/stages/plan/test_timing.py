@@ -100,6 +100,7 @@ def test_validation_counts_tiles_mirrors_and_export() -> None:
         channels=("us",),
         n_labels=2,
         n_outputs=2,
+        n_targets=1,
         relative_size_after_crop=1.0,
         intensities=(),
     )

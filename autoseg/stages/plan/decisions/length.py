@@ -205,7 +205,7 @@ def device(machine: MachineProfile, preset: Preset) -> Decision:
 
 
 def default(configurations: Mapping[str, Configuration]) -> Decision:
-    """Which configuration is trained when none is named; the second stage of a cascade cannot be trained yet."""
+    """Which configuration is trained when none is named; the second stage of a cascade cannot stand alone."""
     first, *others = (name for name, configuration in configurations.items() if configuration.previous_stage is None)
     numbers = {"first": first, "others": ", ".join(others)}
     reason = "The data are single images or slices."

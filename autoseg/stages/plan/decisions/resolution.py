@@ -36,10 +36,7 @@ def low_resolution(fullres: Configuration, lowres: Extent | None, threshold: flo
     alternative = f"one on a coarser grid: {set_to(fullres, 'preparation.spacing_mm', '...')}"
     if lowres is not None:
         numbers["lowres"] = lowres
-        reason += (
-            ", less than {threshold:%}: 3d_lowres sees more of it, on {lowres}. A cascade would refine its masks; it is planned, "
-            "but cannot be trained yet."
-        )
+        reason += ", less than {threshold:%}: 3d_lowres sees more of it, on {lowres}, and a cascade refines its masks."
         alternative = "this one alone: --configuration 3d_fullres when training."
     elif shown >= threshold:
         reason += ": enough, as it is at least {threshold:%}."
@@ -59,18 +56,20 @@ _NOT_WORTHWHILE = (
 )
 
 
-def cascade(fullres: Configuration) -> Decision:
-    """Why there is a second stage that refines low-resolution masks."""
+def cascade(fullres: Configuration, n_targets: int) -> Decision:
+    """Why there is a second stage that refines low-resolution masks, which it sees as one more input channel per target."""
     return decide(
         "cascade",
         "3d_lowres, then this",
         rule=CASCADE,
         reason="A patch of 3d_fullres, {patch}, shows only {shown:%} of the median image, {median}; 3d_lowres sees more of it, and "
-        "this network would refine its masks at full resolution. It is planned, but cannot be trained yet.",
+        "this network refines its masks at full resolution: it sees them beside the image, one channel more per structure "
+        "({masks}). It learns from masks of cases that the first network had not seen, so all folds of 3d_lowres are trained before.",
         numbers={
             "patch": fullres.training.patch_size,
             "median": fullres.median_shape,
             "shown": _shown(fullres),
+            "masks": n_targets,
         },
         alternative="one of them alone: --configuration 3d_fullres or 3d_lowres when training.",
     )

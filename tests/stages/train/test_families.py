@@ -14,7 +14,7 @@ from autoseg.records import Configuration, FoldCheckpoint
 from autoseg.records.plan import NetworkFamily
 from autoseg.stages.train import epochs
 from tests.learning.cases import small_configuration
-from tests.stages.test_train import Interrupter, journal_of, run
+from tests.stages.train.test_fold import Interrupter, journal_of, run
 
 
 def configuration_of(family: NetworkFamily, **options: int) -> Configuration:

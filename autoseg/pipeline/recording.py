@@ -1,0 +1,52 @@
+"""Writing down which folds of a run are trained: `model.json`, which prediction reads."""
+
+from __future__ import annotations
+
+from autoseg.learning.checkpoint import read_record
+from autoseg.progress import Progress
+from autoseg.records import Configuration, FoldCheckpoint, Model, Plan, TrainedConfiguration, TrainedFold
+from autoseg.run_folder import RunFolder
+
+
+def record_model(folder: RunFolder, plan: Plan, progress: Progress | None = None) -> Model:
+    """Write down which folds are trained to their end; those of another grid or network than the plan's are left out, and named."""
+    trained = []
+    for name in plan.configurations:
+        folds = []
+        for fold in folder.folds(name):
+            place = folder.fold(name, fold)
+            checkpoint = read_record(place)
+            if checkpoint is None or not checkpoint.finished:
+                continue
+            if not _fits(checkpoint, plan.configurations[name]):
+                if progress is not None:
+                    progress.message(
+                        f"{place} was trained before plan.json changed (grid or network), so predictions leave it out; "
+                        "delete it to train the fold anew"
+                    )
+            else:
+                weights = (place / checkpoint.weights).relative_to(folder.root)
+                folds.append(TrainedFold(fold=fold, weights=weights.as_posix(), sha256=checkpoint.weights_sha256))
+        if folds:
+            digests = plan.configurations[name].digests()
+            trained.append(
+                TrainedConfiguration(
+                    name=name, preparation=digests["preparation"], network=digests["network"], folds=tuple(folds)
+                )
+            )
+    model = Model(
+        targets=plan.targets,
+        derived=plan.derived,
+        channels=plan.channels,
+        spacing="unused" if plan.configurations[plan.default].preparation.spacing_mm is None else "required",
+        default=plan.default,
+        configurations=tuple(trained),
+    )
+    folder.save(model)
+    return model
+
+
+def _fits(checkpoint: FoldCheckpoint, configuration: Configuration) -> bool:
+    """Whether the fold was trained on the plan's present grid and network; training settings may have changed since."""
+    digests = configuration.digests()
+    return (checkpoint.preparation, checkpoint.network) == (digests["preparation"], digests["network"])
