@@ -80,10 +80,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_augment_passes_everything_on(replaced: Any, capsys: pytest.CaptureFixture[str]) -> None:
     augment = replaced("augment", Path("sheet.png"))
-    assert (
-        exit_code(*"augment run --out sheet.png --configuration 2d --fold 1 --cases 2 --variants 3 --seed 4 --workers 1".split())
-        == 0
-    )
+    words = "augment run --out sheet.png --configuration 2d --fold 1 --cases 2 --variants 3 --seed 4 --workers 1"
+    assert exit_code(*words.split()) == 0
     arguments, options = augment.call_args
     assert arguments == (Path("run"),)
     del options["progress"]
