@@ -22,9 +22,10 @@ HEAVY = ("torch", "monai", "numpy", "scipy", "SimpleITK", "nibabel", "PIL", "pyd
 
 # Hyper-parameters are not flags: they enter by preset, by --set, or in plan.json. A new flag is a decision, made here too.
 FLAGS = {
-    "plan": "layout preset device memory time-budget epochs throughput plan-from init-from set subjects spacing splits hold-out folds "
-    "seed workers overwrite explain dry-run json compare fingerprint dataset-json",
-    "train": "fold configuration device workers track",
+    "plan": "layout preset device memory time-budget epochs throughput augmentation plan-from init-from set subjects spacing splits hold-out "
+    "folds seed workers overwrite explain dry-run json compare fingerprint dataset-json",
+    "train": "fold configuration device workers track extend",
+    "augment": "out configuration fold cases variants seed workers",
     "status": "configuration watch every json",
     "benchmark": "configuration seconds device workers json",
     "predict": "fold configuration device spacing assume-spacing save mirroring no-mirroring overwrite",
@@ -77,6 +78,18 @@ def test_verbs_and_flags_are_these() -> None:
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code("--version") == 0
     assert capsys.readouterr().out == f"autoseg {__version__}\n"
+
+
+def test_augment_passes_everything_on(replaced: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    augment = replaced("augment", Path("sheet.png"))
+    words = "augment run --out sheet.png --configuration 2d --fold 1 --cases 2 --variants 3 --seed 4 --workers 1"
+    assert exit_code(*words.split()) == 0
+    arguments, options = augment.call_args
+    assert arguments == (Path("run"),)
+    del options["progress"]
+    expected = {"out": Path("sheet.png"), "configuration": "2d", "fold": "1", "cases": 2, "variants": 3, "seed": 4, "workers": 1}
+    assert options == expected
+    assert "sheet.png" in capsys.readouterr().out
 
 
 def test_predict_passes_everything_on(replaced: Any, capsys: pytest.CaptureFixture[str]) -> None:

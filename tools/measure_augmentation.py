@@ -4,8 +4,8 @@
 
 FOLDER receives cases of noise and blobs, prepared as preprocessing does. With --run the prepared cases and the patches of runs are
 taken instead. Both backends alternate on the same steps; medians over rounds, in
-milliseconds per sample. Then, by the same draws, what each transform does to a voxel: bytes moved and floating-point operations,
-times how often it fires, and the kernels launched for a batch on a GPU.
+milliseconds per sample. Then the operations that a GPU would be given are counted as they are dispatched, on random draws: bytes read
+and written, floating-point operations, kernels.
 """
 
 from __future__ import annotations
@@ -20,14 +20,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy import ndimage
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from autoseg.engines.device import synchronize
 from autoseg.learning.augmentation import Augmentation
-from autoseg.learning.augmentation.intensity import vary_values
+from autoseg.learning.augmentation.intensity import vary_together, vary_values
+from autoseg.learning.augmentation.spatial import resample, values_of
 from autoseg.learning.sampler import PatchSampler
 from autoseg.processing.prepare import prepare_image
 from autoseg.processing.store import PreparedCase, open_case, sample_locations, write_case
-from autoseg.records import Normalization, Preparation, TrainingSpec
+from autoseg.records import AugmentationSpec, Normalization, Preparation, TrainingSpec
 from autoseg.run_folder import RunFolder
 from autoseg.stages.plan.augmentation import augmentation_for
 from autoseg.volume.geometry import Geometry
@@ -56,30 +59,59 @@ SETTINGS = (
 )
 
 
-@dataclass(frozen=True)
+VIEWS = (
+    "view",
+    "reshape",
+    "slice",
+    "select",
+    "squeeze",
+    "expand",
+    "alias",
+    "detach",
+    "permute",
+    "transpose",
+    "split",
+    "empty",
+    "t.",
+)
+OPERATIONS = {
+    "grid_sampler": 30,
+    "pow": 20,
+    "normal": 10,
+    "upsample": 8,
+    "exp": 10,
+}  # floating-point, per element that comes out; else 1
+TRANSFERS = ("_to_copy", "lift_fresh")
+
+
+@dataclass
 class Work:
-    """Of one transform, per voxel and channel: elements read and written (4 bytes each), operations, and kernels per call."""
+    """What was done: bytes read and written, floating-point operations, kernels."""
 
-    moved: float
-    operations: float
-    kernels: float
+    moved: float = 0
+    operations: float = 0
+    kernels: float = 0
 
 
-def works(rank: int) -> dict[str, Work]:
-    """By reading intensity.py and spatial.py: one pass reads and writes what it touches; a power counts as 20 operations."""
-    corners, taps = 2**rank, 5.8  # mean size of a kernel for sigma 0.5 to 1
-    return {
-        "read into the batch": Work(2, 0, 1),
-        "turn, scale (1 label)": Work(2 * rank + 2 * rank + 2 + 6, 2 * rank * rank + 2 * corners * 3 + 8 * rank, 22),
-        "noise": Work(4, 12, 3),
-        "blur": Work(rank * (2 + 3 * taps), rank * 2 * taps, rank * (8 + taps) + 2),
-        "brightness": Work(2, 1, 2),
-        "contrast": Work(3 + 6, 8, 10),
-        "low resolution": Work(5, 3 * corners, 3),
-        "inverted gamma": Work(15, 32, 16),
-        "gamma": Work(15, 32, 16),
-        "mirror": Work(2 * 1.25, 0, 2),
-    }
+class Counter(TorchDispatchMode):
+    """Adds up what every operation reads and writes; one operation is one kernel, views are none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.work = Work()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        name = func.name().removeprefix("aten::")
+        if not name.lstrip("_").startswith(VIEWS) or name.startswith("expand_copy"):
+            tensors = [x for x in tree_leaves((args, kwargs or {})) if isinstance(x, torch.Tensor)]
+            out = [x for x in tree_leaves(result) if isinstance(x, torch.Tensor)]
+            self.work.kernels += 1
+            self.work.moved += sum(x.numel() * x.itemsize for x in (*tensors, *out))
+            each = next((count for part, count in OPERATIONS.items() if part in name), 1)
+            if not name.startswith(("copy", "cat", "flip", "index", "_to_copy")):
+                self.work.operations += each * sum(x.numel() for x in out)
+        return result
 
 
 def main() -> None:
@@ -107,7 +139,7 @@ def main() -> None:
         size = "x".join(map(str, setting.patch))
         ours = f"{measured['ours']:6.2f} = {measured['read']:6.2f} + {measured['spatial']:7.2f} + {measured['values']:6.2f}"
         print(f"{size:>16} {setting.batch:5} {setting.classes:6} | {ours} | {measured['library']:7.2f}", flush=True)
-    print("\non a GPU, expected over the draws: bytes and operations per voxel and channel, kernels per batch")
+    print(f"\nas a GPU would do it, of {BYTES_PER_SECOND / 1e12:g} TB/s and {LAUNCH_SECONDS * 1e6:g} us per kernel:")
     for setting, _ in given:
         count(setting, options.preset)
 
@@ -173,45 +205,65 @@ def clock(device: torch.device) -> float:
     return time.perf_counter()
 
 
+PARTS = ("rotation", "noise", "blur", "brightness", "contrast", "low_resolution", "gamma_inverted", "gamma", "mirroring")
+BATCHES = 40
+
+
 def count(setting: Setting, preset: str) -> None:
-    """Expected work of a batch on a GPU, and from which speed of training on it would hold up."""
+    """Expected work of a batch as a GPU does it, counted on random draws, and from which speed of training on it would hold up."""
     spec = augmentation_for(preset, setting.patch)
-    rank = len(setting.patch)
-    turned = 1 - (1 - spec.rotation.probability) * (1 - spec.scaling.probability) * (1 - spec.elastic.probability)
-    unturned_mirrored = (1 - turned) * (1 - (1 - spec.mirroring.probability) ** rank)
-    often = {
-        "read into the batch": 1.0,
-        "turn, scale (1 label)": turned,
-        "noise": spec.noise.probability,
-        "blur": spec.blur.probability * spec.blur.channel_probability,
-        "brightness": spec.brightness.probability,
-        "contrast": spec.contrast.probability,
-        "low resolution": spec.low_resolution.probability * spec.low_resolution.channel_probability,
-        "inverted gamma": spec.gamma_inverted.probability,
-        "gamma": spec.gamma.probability,
-        "mirror": unturned_mirrored,
-    }
-    singly = {"read into the batch", "turn, scale (1 label)", "noise", "low resolution", "mirror"}  # launched for each sample
-    rows = {name: (often[name], work) for name, work in works(rank).items()}
-    moved = sum(share * work.moved * 4 for share, work in rows.values())
-    operations = sum(share * work.operations for share, work in rows.values())
-    kernels = sum(
-        work.kernels * (share * setting.batch if name in singly else 1 - (1 - share) ** setting.batch)
-        for name, (share, work) in rows.items()
-    )
-    by_memory = prod(setting.patch) * moved / BYTES_PER_SECOND
-    by_launch = kernels * LAUNCH_SECONDS / setting.batch
+    total = counted(setting, spec, BATCHES)
+    voxels = prod(setting.patch) * setting.batch
+    by_memory = total.moved / setting.batch / BYTES_PER_SECOND
+    by_launch = total.kernels * LAUNCH_SECONDS / setting.batch
     size = "x".join(map(str, setting.patch))
     print(
-        f"{size:>16} batch {setting.batch}: {moved:.0f} bytes, {operations:.0f} operations per voxel; {kernels:.0f} kernels per batch; "
-        f"memory {by_memory * 1e6:.0f} us, launches {by_launch * 1e6:.0f} us per sample: "
-        f"the bottleneck beyond {1 / max(by_memory, by_launch):,.0f} samples/s"
+        f"{size:>16} batch {setting.batch} labels {setting.classes}: {total.moved / voxels:.0f} bytes and {total.operations / voxels:.0f} "
+        f"operations per voxel, {total.kernels:.0f} kernels per batch; memory {by_memory * 1e6:.0f} us + launches {by_launch * 1e6:.0f} us "
+        f"per sample: {1 / (by_memory + by_launch):,.0f} samples/s"
     )
-    if setting is SETTINGS[0]:
-        for name, (share, work) in rows.items():
-            print(
-                f"    {name:<22} fires {share:5.3f}, {work.moved * 4:5.0f} bytes, {work.operations:4.0f} operations, {work.kernels:3.0f} kernels"
-            )
+    for name in PARTS if setting is SETTINGS[0] else ():
+        alone = {
+            part: getattr(spec, part).model_copy(update={"probability": float(part == name)})
+            for part in (*PARTS, "scaling", "elastic")
+        }
+        work = counted(setting, spec.model_copy(update=alone), 10)
+        often = getattr(spec, name).probability
+        print(
+            f"    {name:<15} probability {often:4.2f}; when it fires {work.moved / voxels:5.0f} bytes, {work.operations / voxels:4.0f} operations, "
+            f"{work.kernels / setting.batch:5.1f} kernels per sample (reading into the batch included)"
+        )
+
+
+def counted(setting: Setting, spec: AugmentationSpec, batches: int) -> Work:
+    """Per batch: samples are placed one by one, values are varied together, as on a GPU."""
+    augmentation = Augmentation(spec, setting.patch, tuple(range(len(setting.patch))), channels=1)
+    rng = np.random.default_rng(0)
+    counter = Counter()
+    for _ in range(batches):
+        draws = [augmentation.draw(rng) for _ in range(setting.batch)]
+        images = torch.zeros((setting.batch, 1, *setting.patch))
+        labels = torch.zeros((setting.batch, 1, *setting.patch), dtype=torch.int16)
+        for index, draw in enumerate(draws):
+            image = torch.rand(1, *draw.read_size).half()
+            marks = torch.zeros(1, *draw.read_size, dtype=torch.int8)
+            rows = torch.arange(draw.read_size[-1]) * setting.classes // draw.read_size[-1]
+            marks += rows.to(torch.int8)
+            values = [values_of(marks[0])]
+            with counter:
+                if draw.matrix is not None:
+                    image, marks = resample(image, marks, values, draw, setting.patch)
+                elif draw.mirrored:
+                    axes = [axis + 1 for axis in draw.mirrored]
+                    image, marks = image.flip(axes), marks.flip(axes)
+                images[index].copy_(image)
+                labels[index].copy_(marks)
+                if draw.noise:
+                    images[index].add_(torch.empty_like(images[index]).normal_(0, draw.noise))
+        with counter:
+            vary_together(images.flatten(0, 1), draws, 1, sliced=augmentation.sliced)
+    work = counter.work
+    return Work(work.moved / batches, work.operations / batches, work.kernels / batches)
 
 
 def prepared(folder: Path, setting: Setting) -> list[PreparedCase]:

@@ -163,7 +163,7 @@ def augment(
     Returns:
         The file.
     """
-    from autoseg.pipeline.augment import draw_sheet, training_cases
+    from autoseg.pipeline.patches import draw_sheet, training_cases
     from autoseg.stages.split import refuse_unsound
 
     folder = RunFolder.open(Path(run))

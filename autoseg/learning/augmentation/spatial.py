@@ -187,7 +187,8 @@ def _winner(labels: Tensor, scores: list[Tensor], found: tuple[int, ...], grid: 
     """The label with the largest score, where scores (P, *patch) of all but the first are given; labels (P, *box)."""
     if len(found) == 2:
         result = found[0] + (scores[0] > 0.5).to(labels.dtype) * (found[1] - found[0])
-        tied = (scores[0] - 0.5).abs_() <= TIE
+        best = scores[0]
+        tied = (best - 0.5).abs_() <= TIE
     else:
         ranks = [_rank(1 - sum(scores[1:], scores[0])), *(_rank(score) for score in scores)]
         best, result = ranks[0], torch.full_like(ranks[0], found[0], dtype=labels.dtype)
@@ -197,15 +198,30 @@ def _winner(labels: Tensor, scores: list[Tensor], found: tuple[int, ...], grid: 
             tied = (tied & ~better) | (own == best)
             best = torch.maximum(best, own)
             result.masked_fill_(better, value)
-    if labels.device.type == "cpu" and not tied.any():
-        return result
-    nearest = _sample(labels.float(), grid, mode="nearest").to(labels.dtype)
-    if len(found) > 2:  # it may be a label that lost
-        part = torch.zeros_like(tied)
-        for value, own in zip(found, ranks, strict=True):
-            part |= (nearest == value) & (own == best)
-        tied &= part
-    return torch.where(tied, nearest, result)
+    contenders = None if len(found) == 2 else list(zip(found, ranks, strict=True))
+    if labels.device.type != "cpu":  # counting them would make the CPU wait for the device
+        nearest = _sample(labels.float(), grid, mode="nearest").to(labels.dtype)
+        return torch.where(_taking_part(tied, nearest, best, contenders), nearest, result)
+    chosen = torch.nonzero(tied.flatten(1).any(dim=0)).view(-1)
+    if len(chosen):
+        axes = grid.shape[-1]
+        places = grid.view(-1, axes)[chosen].view(*[1] * (axes - 1), -1, axes)
+        nearest = _sample(labels.float(), places, mode="nearest").to(labels.dtype).view(len(labels), -1)
+        here = [(value, own.flatten(1)[:, chosen]) for value, own in contenders] if contenders else None
+        part = _taking_part(tied.flatten(1)[:, chosen], nearest, best.flatten(1)[:, chosen], here)
+        flat = result.view(len(labels), -1)
+        flat[:, chosen] = torch.where(part, nearest, flat[:, chosen])
+    return result
+
+
+def _taking_part(tied: Tensor, nearest: Tensor, best: Tensor, contenders: list[tuple[int, Tensor]] | None) -> Tensor:
+    """Ties in which the nearest label takes part; it may be one that lost where there are more than two."""
+    if contenders is None:
+        return tied
+    part = torch.zeros_like(tied)
+    for value, own in contenders:
+        part |= (nearest == value) & (own == best)
+    return tied & part
 
 
 def values_of(labels: Tensor) -> Values:
