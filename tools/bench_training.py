@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -28,7 +30,9 @@ if __name__ == "__main__":
     name = maybe_convert_to_dataset_name(number)
     folder = join(nnUNet_preprocessed, name)
     torch.set_num_threads(int(sys.argv[5]))
-    trainer = nnUNetTrainer(load_json(join(folder, "nnUNetPlans.json")), configuration, 0, load_json(join(folder, "dataset.json")), torch.device("cpu"))
+    plans = {**load_json(join(folder, "nnUNetPlans.json")), "continue_training": False}
+    declared = load_json(join(folder, "dataset.json"))
+    trainer = nnUNetTrainer(plans, configuration, 0, declared, torch.device("cpu"))
     trainer.disable_checkpointing = True
     trainer.initialize()
     trainer.on_train_start()
@@ -41,8 +45,7 @@ if __name__ == "__main__":
         trainer.train_step(next(trainer.dataloader_train))
         times.append(time.perf_counter() - start)
     print("TIMES", json.dumps({"seconds": times, "batch": trainer.batch_size}), flush=True)
-    import os
-    os._exit(0)  # its loaders need not be waited for
+    time.sleep(60)  # until it is ended from outside, with its loaders
 """
 
 
@@ -94,8 +97,14 @@ def peer(arguments: argparse.Namespace, number: str, configuration: str) -> tupl
     script = arguments.work / "peer_steps.py"
     script.write_text(PEER, encoding="utf-8")
     command = [str(arguments.peer_python), str(script), number, configuration, str(arguments.steps), "1", str(arguments.threads)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    line = next(line for line in done.stdout.splitlines() if line.startswith("TIMES "))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        try:
+            line = next((line for line in process.stdout if line.startswith("TIMES ")), None)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)  # its loaders would outlive it
+    if line is None:
+        raise SystemExit(f"nnU-Net's steps failed: {' '.join(command)}")
     answer = json.loads(line.removeprefix("TIMES "))
     return answer["seconds"], answer["batch"]
 

@@ -46,7 +46,7 @@ TIMED_SAMPLES = 30  # augmented, of those that are turned or scaled (which takes
 USUAL_AUGMENTATION = AugmentationSpec(  # nnU-Net's: what is measured for plans that are not made yet
     rotation=Rotation(probability=0.2, degrees=30),
     scaling=Scaling(probability=0.2, factor=(0.7, 1.4)),
-    elastic=Elastic(probability=0, displacement=(0, 0), smoothness=(0.1, 0.1)),
+    elastic=Elastic(probability=0, displacement=(0, 0.06), smoothness=(0.05, 0.15)),
     noise=Noise(probability=0.1, sigma=(0, 0.1)),
     blur=Blur(probability=0.2, channel_probability=0.5, sigma=(0.5, 1)),
     brightness=Factor(probability=0.15, factor=(0.75, 1.25)),

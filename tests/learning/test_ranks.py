@@ -55,7 +55,8 @@ def test_two_processes_as_one(tmp_path: Path, batch_dice: bool, monkeypatch: pyt
     }
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", CODE, str(tmp_path / "two"), str(batch_dice)], env=shared | {"RANK": str(r), "LOCAL_RANK": str(r)}
+            [sys.executable, "-c", CODE, str(tmp_path / "two"), str(batch_dice)],
+            env=shared | {"RANK": str(r), "LOCAL_RANK": str(r)},
         )
         for r in range(2)
     ]

@@ -154,7 +154,9 @@ def test_a_finished_fold_is_extended(tmp_path: Path) -> None:
     assert run(tmp_path, configuration, "cpu") == extended, "without --extend nothing more is trained"
 
 
-def test_an_extension_that_was_interrupted_goes_on_and_is_not_extended_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_extension_that_was_interrupted_goes_on_and_is_not_extended_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from autoseg.stages.train import epochs
     from tests.stages.train.test_fold import Interrupter
 
