@@ -285,6 +285,7 @@ def main(arguments: list[str] | None = None) -> None:
     # Threads that spin for long at every barrier bring training to a crawl as soon as another program wants a core
     # (docs/benchmarks.md). GNU OpenMP reads this once, when torch is imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs to repeat itself, for deterministic training
     words = list(sys.argv[1:] if arguments is None else arguments)
     rest = [word for word in words if word != "--debug"]
     app(args=["--debug", *rest] if len(rest) < len(words) else rest, prog_name="autoseg")

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 Layout = Literal["auto", "nnunet", "msd", "hc18", "fetal-head", "folders"]
-Device = Literal["auto", "cpu", "cuda", "mps"]
+DEVICES = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
+
+def _known_device(name: str) -> str:
+    if not DEVICES.fullmatch(name):
+        raise typer.BadParameter(f"{name!r} is none of auto, cpu, cuda, cuda:N and mps")
+    return name
+
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder made by `autoseg plan`.", show_default=False)]
 LayoutOption = Annotated[Layout, typer.Option(help="How the data set lies on disk.")]
-DeviceOption = Annotated[Device, typer.Option(help="Where the network runs.")]
+DeviceOption = Annotated[
+    str, typer.Option(metavar="auto|cpu|cuda|cuda:N|mps", callback=_known_device, help="Where the network runs.")
+]
 SpacingOption = Annotated[
     str | None, typer.Option(metavar="CSV|MM", help="Pixel sizes in mm: a table, or one number for all images.")
 ]

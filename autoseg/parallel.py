@@ -11,11 +11,13 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import TypeVar
 
 from autoseg.errors import AutosegError, CaseError, OutOfMemory
@@ -172,3 +174,10 @@ def _begin_worker() -> None:
             os._exit(1)
 
         threading.Thread(target=follow, daemon=True).start()
+
+
+def run_logged(command: Sequence[str], log: Path) -> int:
+    """Run a program to its end and return its exit code; all that it prints is appended to a file, whose folder is made."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as file:
+        return subprocess.run(command, stdout=file, stderr=file, check=False).returncode

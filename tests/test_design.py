@@ -107,7 +107,7 @@ def test_signatures_hold_no_untyped_dicts() -> None:
 
 def test_file_names_inside_a_run_are_known_in_one_place() -> None:
     """Other layouts' `dataset.json` and `splits_final.json` are their own affair. The files of one fold belong to training."""
-    of_training = ("autoseg/learning/", "autoseg/stages/train.py")
+    of_training = ("autoseg/learning/", "autoseg/stages/train/")
     of_a_run = r"[\"'/](fingerprint|machine|plan|splits|model)\.json[\"']|[\"'](prepared|models)[\"']"
     of_a_fold = r"[\"'/](checkpoint\.json|weights[\w-]*\.safetensors|journal\.jsonl)[\"']"
     rest = [path for path in SOURCES if _name(path) != "autoseg/run_folder.py"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
-import os
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ MEMORY_MESSAGES = ("out of memory", "can't allocate memory", "not enough memory"
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The device of this name; `auto` takes CUDA, then MPS, then the CPU.
+    """The device of this name (`cuda:1`: the second GPU); `auto` takes CUDA, then MPS, then the CPU.
 
     Raises:
         PlanError: the device is not there.
@@ -38,7 +37,7 @@ def pick_device(name: str = "auto") -> torch.device:
     here = [device for device in ("cuda", "mps", "cpu") if is_present(device)]
     if name == "auto":
         name = here[0]
-    if name not in here:
+    if name.partition(":")[0] not in here:
         found = ", ".join(here)
         raise PlanError(
             f"device {name} is not available here; found: {found}. Take --device {here[0]}; to plan for a machine that is "
@@ -154,12 +153,14 @@ def keep_freed_memory() -> None:
 
 @contextlib.contextmanager
 def repeatable(wanted: bool) -> Iterator[None]:
-    """Only algorithms that repeat bit by bit on the same machine, while the body runs."""
+    """Only algorithms that repeat bit by bit on the same machine, while the body runs.
+
+    On CUDA cuBLAS needs CUBLAS_WORKSPACE_CONFIG for this, which the command line sets; torch says so where it is missing.
+    """
     if not wanted:
         yield
         return
     before, benchmark = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
     try:

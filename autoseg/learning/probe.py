@@ -56,12 +56,12 @@ USUAL_AUGMENTATION = AugmentationSpec(  # nnU-Net's: what is measured for plans 
     gamma=Factor(probability=0.3, factor=(0.7, 1.5)),
     mirroring=Mirroring(probability=0.5),
     previous_stage=PreviousStage(
-        morphology_probability=0,
-        morphology_label_probability=0,
-        radius=(1, 1),
-        removal_probability=0,
-        removal_label_probability=0,
-        largest_share=0,
+        morphology_probability=0.4,
+        morphology_label_probability=0.5,
+        radius=(1, 8),
+        removal_probability=0.2,
+        removal_label_probability=0.5,
+        largest_share=0.15,
     ),
 )
 COUNTED_SAMPLES = 400  # drawn to count how many are which

@@ -7,7 +7,6 @@ taken over the whole batch (`learning/loss.py`), and DistributedDataParallel ave
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -75,8 +74,8 @@ ALONE = Ranks()
 
 
 def is_launched() -> bool:
-    """Whether `torchrun`, or another launcher that sets the same variables, started this process among others."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+    """Whether `torchrun` started this process among others."""
+    return dist.is_available() and dist.is_torchelastic_launched()
 
 
 @contextlib.contextmanager
@@ -89,18 +88,18 @@ def joined_ranks(batch_size: int, device: str) -> Iterator[Ranks]:
     if not is_launched():
         yield ALONE
         return
-    size = int(os.environ["WORLD_SIZE"])
-    if size > batch_size:
-        raise PlanError(
-            f"{size} processes cannot share a batch of {batch_size}; start at most {batch_size}, or plan with "
-            f"--set training.batch_size={size}"
-        )
-    cuda = own_device(pick_device(device))
-    if cuda.type == "cuda":
-        torch.cuda.set_device(cuda)
-    dist.init_process_group("nccl" if cuda.type == "cuda" else "gloo", timeout=PATIENCE)
+    mine = own_device(pick_device(device))
+    if mine.type == "cuda":
+        torch.cuda.set_device(mine)
+    dist.init_process_group("nccl" if mine.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
-        yield Ranks(dist.get_rank(), dist.get_world_size())
+        size = dist.get_world_size()
+        if size > batch_size:
+            raise PlanError(
+                f"{size} processes cannot share a batch of {batch_size}; start at most {batch_size}, or plan with "
+                f"--set training.batch_size={size}"
+            )
+        yield Ranks(dist.get_rank(), size)
     finally:
         dist.destroy_process_group()
 
@@ -108,5 +107,5 @@ def joined_ranks(batch_size: int, device: str) -> Iterator[Ranks]:
 def own_device(device: torch.device) -> torch.device:
     """The CUDA device that falls to this process on its machine; other devices as they are."""
     if device.type == "cuda" and is_launched():
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        return torch.device("cuda", dist.get_node_local_rank(fallback_rank=0))
     return device

@@ -2,7 +2,8 @@
 
 PyTorch turns a channels-last tensor into a contiguous one for instance normalisation, and the convolution behind it turns it
 back; on 2 cores these copies took a third of a training step of a 3D U-Net in bfloat16. Here the tensor stays as it lies:
-forward is PyTorch's group normalisation with one channel a group, which is the same arithmetic, and backward is written out.
+forward is PyTorch's group normalisation with one channel a group, and backward that of batch normalisation, sample by sample.
+Both are the same arithmetic, and have kernels for channels-last tensors.
 """
 
 from __future__ import annotations
@@ -52,35 +53,28 @@ class _InPlaceOfBoth(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, slope: float) -> Tensor:
         n, c = x.shape[:2]
-        y, mean, rstd = torch.native_group_norm(x, weight.to(x.dtype), bias.to(x.dtype), n, c, x[0, 0].numel(), c, eps)
+        y, mean, rstd = torch.native_group_norm(x, weight, bias, n, c, x[0, 0].numel(), c, eps)
         if slope != 1:
             F.leaky_relu_(y, slope)
-        ctx.save_for_backward(x, y if slope != 1 else None, mean, rstd, weight)
-        ctx.slope = slope
+        ctx.save_for_backward(x, y if slope != 1 else None, mean.view(n, c), rstd.view(n, c), weight)
+        ctx.eps, ctx.slope = eps, slope
         return y
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        """With g the gradient behind the rectifier and h the normalised x: `rstd * weight * (g - mean(g) - h * mean(g * h))`."""
+        """A sample's channels have statistics of their own: to batch normalisation it is a batch of one."""
         x, y, mean, rstd, weight = ctx.saved_tensors
         gradient = gradient.contiguous(memory_format=channels_last(x.ndim - 2))
-        g = gradient if y is None else torch.ops.aten.leaky_relu_backward(gradient, y, ctx.slope, True)
-        mean, rstd = mean.float().view(x.shape[:2]), rstd.float().view(x.shape[:2])
-        sum_g, sum_gx = _spatial_sums(g), _spatial_sums(g * x)
-        sum_gh = (sum_gx - mean * sum_g) * rstd
-        scale = rstd * weight.float()
-        of_x = -scale * rstd * sum_gh / x[0, 0].numel()
-        constant = -scale * sum_g / x[0, 0].numel() - of_x * mean
-        scale, of_x, constant = (value.to(x.dtype)[(..., *[None] * (x.ndim - 2))] for value in (scale, of_x, constant))
-        gradient_x = torch.addcmul(constant, x, of_x).addcmul_(g, scale)
-        return gradient_x, sum_gh.sum(0).to(weight.dtype), sum_g.sum(0).to(weight.dtype), None, None
-
-
-def _spatial_sums(x: Tensor) -> Tensor:
-    """Sums over the spatial axes of a channels-last tensor, `(B, C)` float32.
-
-    First over rows in the tensor's own type, which PyTorch adds up in float32 and rounds once a row, then over those in float32:
-    in bfloat16 that is four times as fast as asking for a float32 sum at once.
-    """
-    rows = x.movedim(1, -1).flatten(1, -3).sum(2)
-    return rows.sum(1, dtype=torch.float32)
+        if y is not None:
+            gradient = torch.ops.aten.leaky_relu_backward(gradient, y, ctx.slope, True)
+        gradient_x = torch.empty_like(x)
+        of_weight, of_bias = torch.zeros_like(weight), torch.zeros_like(weight)
+        for index in range(len(x)):
+            one = slice(index, index + 1)
+            part, in_weight, in_bias = torch.ops.aten.native_batch_norm_backward(
+                gradient[one], x[one], weight, None, None, mean[index], rstd[index], True, ctx.eps, [True, True, True]
+            )
+            gradient_x[one].copy_(part)
+            of_weight += in_weight
+            of_bias += in_bias
+        return gradient_x, of_weight, of_bias, None, None

@@ -125,7 +125,7 @@ def train(
         options = TrainOptions(device, tuple(track), extend_seconds, ranks, progress)
         devices = () if is_launched() else visible_devices(device, decided.device)
         if len(folds) > 1 and len(devices) > 1:
-            train_on_devices(folder.root, chosen.name, folds, devices, options)
+            train_on_devices(folder, chosen.name, folds, devices, options)
             options = replace(options, extend_seconds=None)  # done by those processes; what follows reads their results
         outcomes = []
         for name in folds:

@@ -19,8 +19,7 @@ def test_parts_of_a_step(device: str, augmentation: str) -> None:
     cases = [square_case(seed, shape=(80, 80)) for seed in range(2)]
     speed = measure_training(small_plan(configuration), configuration, cases, pick_device(device), 1.0)
     assert speed.steps >= 3
-    assert (speed.parts.augment > 0) == (augmentation == "default")
-    assert all(getattr(speed.parts, field.name) > 0 for field in dataclasses.fields(speed.parts) if field.name != "augment")
+    assert all(getattr(speed.parts, field.name) > 0 for field in dataclasses.fields(speed.parts))
     assert speed.parts.backward > speed.parts.optimiser
     assert speed.parts.forward > speed.parts.loss / 10
     if device == "cpu":  # the parts are those of the steps that were timed whole; other work on the machine shifts both

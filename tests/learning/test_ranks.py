@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from autoseg.errors import PlanError
+from autoseg.learning import ranks as ranks_module
 from autoseg.learning.journal import read_journal
 from autoseg.learning.ranks import ALONE, Ranks, joined_ranks
 from autoseg.records import Configuration
@@ -43,24 +43,13 @@ def configuration(batch_dice: bool) -> Configuration:
 def test_two_processes_as_one(tmp_path: Path, batch_dice: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("autoseg.engines.device._cpu_has_bfloat16", lambda: False)  # float32, so that rounding is small
     run(tmp_path / "one", configuration(batch_dice), "cpu")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(Path.cwd()), *filter(None, [os.environ.get("PYTHONPATH")])]),
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "WORLD_SIZE": "2",
-        "OMP_NUM_THREADS": "1",
-    }
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", CODE, str(tmp_path / "two"), str(batch_dice)],
-            env=shared | {"RANK": str(r), "LOCAL_RANK": str(r)},
-        )
-        for r in range(2)
-    ]
-    assert [process.wait(timeout=180) for process in processes] == [0, 0]
+    script = tmp_path / "share.py"
+    script.write_text(CODE, encoding="utf-8")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    here = os.pathsep.join([str(Path.cwd()), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = os.environ | {"PYTHONPATH": here, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*launch, str(tmp_path / "two"), str(batch_dice)], env=environment, timeout=180, check=False)
+    assert done.returncode == 0
     one, two = (load_file(tmp_path / name / "weights.safetensors") for name in ("one", "two"))
     for name in one:
         assert torch.allclose(one[name], two[name], atol=2e-5), name
@@ -85,6 +74,8 @@ def test_alone() -> None:
 
 
 def test_more_processes_than_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setattr(ranks_module, "is_launched", lambda: True)
+    for name, answer in (("init_process_group", None), ("destroy_process_group", None), ("get_world_size", 4)):
+        monkeypatch.setattr(torch.distributed, name, lambda *_, answer=answer, **__: answer)
     with pytest.raises(PlanError, match="4 processes cannot share a batch of 2"), joined_ranks(2, "cpu"):
         pass

@@ -52,9 +52,9 @@ def test_bfloat16_is_as_near_to_the_truth_as_pytorchs() -> None:
     ours = values_and_gradients(InstanceNormAct(norm, rectify), norm, lain, upstream.bfloat16())
     theirs = values_and_gradients(nn.Sequential(norm, rectify), norm, half, upstream.bfloat16())
     for true, mine, other in zip(truth, ours, theirs, strict=True):
-        scale = true.abs().max()
-        error = (mine.float() - true).abs().max() / scale
-        assert error < max(0.01, 2 * float((other.float() - true).abs().max() / scale))
+        # where rounding moves a value across zero, its gradient changes by the slope, in either implementation: so by the norm
+        error, theirs_error = (float((value.float() - true).norm() / true.norm()) for value in (mine, other))
+        assert error < max(0.01, 1.5 * theirs_error)
 
 
 def test_gradients_by_finite_differences() -> None:
@@ -62,5 +62,4 @@ def test_gradients_by_finite_differences() -> None:
     module = InstanceNormAct(norm, rectify).double()
     x = torch.randn((1, 6, 3, 4), dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     x = x.contiguous(memory_format=torch.channels_last).requires_grad_(True)
-    # sums and statistics are kept in float32, so differences cannot be smaller than its rounding
-    assert torch.autograd.gradcheck(module, (x,), eps=1e-3, atol=5e-3, rtol=1e-2)
+    assert torch.autograd.gradcheck(module, (x,))

@@ -12,8 +12,9 @@ from autoseg.errors import CaseError
 from autoseg.pipeline import many_devices
 from autoseg.pipeline.fold import TrainOptions
 from autoseg.pipeline.many_devices import train_on_devices, visible_devices
+from autoseg.run_folder import RunFolder
 
-WORKER = "import os, sys, time; time.sleep(0.2); print('device', os.environ['CUDA_VISIBLE_DEVICES']); sys.exit({code})"
+WORKER = "import sys, time; time.sleep(0.2); print('{device}'); sys.exit({code})"
 
 
 @pytest.fixture
@@ -22,10 +23,10 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     commands: list[list[str]] = []
     lock, command_of = threading.Lock(), many_devices._command
 
-    def command(run: Path, configuration: str, fold: str, options: TrainOptions) -> list[str]:
+    def command(run: Path, configuration: str, fold: str, device: str, options: TrainOptions) -> list[str]:
         with lock:
-            commands.append(command_of(run, configuration, fold, options))
-        return [sys.executable, "-c", WORKER.format(code=3 if fold == "2" else 0)]
+            commands.append(command_of(run, configuration, fold, device, options))
+        return [sys.executable, "-c", WORKER.format(device=device, code=3 if fold == "2" else 0)]
 
     monkeypatch.setattr(many_devices, "_command", command)
     return commands
@@ -33,14 +34,14 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 def test_every_fold_once_and_failures_named(tmp_path: Path, started: list[list[str]]) -> None:
     options = TrainOptions(device="cuda", track=("tensorboard",), extend_seconds=90.0)
-    with pytest.raises(CaseError, match=r"folds 2: exit code 3: device [45] .all of it in"):
-        train_on_devices(tmp_path, "2d", ["0", "1", "2", "3"], ["4", "5"], options)
+    with pytest.raises(CaseError, match=r"folds 2: exit code 3: cuda:[01] .all of it in"):
+        train_on_devices(RunFolder(tmp_path), "2d", ["0", "1", "2", "3"], ["cuda:0", "cuda:1"], options)
     assert sorted(command[command.index("--fold") + 1] for command in started) == ["0", "1", "2", "3"]
     first = started[0]
     assert first[first.index("--track") + 1] == "tensorboard"
     assert first[first.index("--extend") + 1] == "90.0s"
     logs = [(tmp_path / "models" / "2d" / f"fold_{fold}" / "train.log").read_text().strip() for fold in range(4)]
-    assert set(logs) == {"device 4", "device 5"}, "both devices had work"
+    assert set(logs) == {"cuda:0", "cuda:1"}, "both devices had work"
 
 
 def test_only_gpus_are_spread_over() -> None:

@@ -153,7 +153,9 @@ def _laid_out(configuration: Configuration, machine: MachineProfile) -> Configur
     speed = speed_of(machine, configuration.network.rank)
     probe = speed.probe_of(configuration.network, training.patch_size, training.batch_size)
     training = training.model_copy(update={"memory_format": "auto" if probe is None else probe.memory_format})
-    reasons = (*configuration.decisions, decisions.memory_format(probe))
+    if configuration.previous_stage is not None:  # its decisions are those of the network that it is a copy of
+        return configuration.model_copy(update={"training": training})
+    reasons = (*configuration.decisions, decisions.memory_format(configuration, probe))
     return configuration.model_copy(update={"training": training, "decisions": reasons})
 
 

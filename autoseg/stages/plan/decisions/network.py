@@ -48,8 +48,9 @@ def family(configuration: Configuration, *, asked: bool) -> Decision:
     )
 
 
-def memory_format(probe: Throughput | None) -> Decision:
+def memory_format(configuration: Configuration, probe: Throughput | None) -> Decision:
     """How tensors lie in memory: what was quicker when this very network was measured."""
+    field = "training.memory_format"
     if probe is None:
         return decide(
             "memory format",
@@ -57,7 +58,7 @@ def memory_format(probe: Throughput | None) -> Decision:
             rule=FORMAT,
             reason="This network was not measured here, so both are tried for a few steps when training begins.",
             numbers={},
-            alternative="--set training.memory_format=contiguous or channels_last.",
+            alternative=f"{set_to(configuration, field, 'contiguous')} or channels_last.",
         )
     return decide(
         "memory format",
@@ -65,7 +66,7 @@ def memory_format(probe: Throughput | None) -> Decision:
         rule=FORMAT,
         reason="A step of this network takes {seconds:.3f} s here with its tensors {format}, which was the quicker way.",
         numbers={"format": probe.memory_format, "seconds": probe.step_seconds},
-        alternative="--set training.memory_format=auto tries both again when training begins.",
+        alternative=f"{set_to(configuration, field, 'auto')} tries both again when training begins.",
     )
 
 
