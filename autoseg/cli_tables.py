@@ -83,6 +83,7 @@ def train_report(outcomes: Sequence[FoldOutcome], run: Path) -> list[RenderableT
         parts.append(
             f"Mean Dice over {len(means)} folds: {statistics.mean(means):.3f} (lowest {min(means):.3f}, highest {max(means):.3f})"
         )
+    parts += [f"Fold {outcome.fold}: {note}." for outcome in outcomes for note in outcome.notes]
     parts.append(f"Next: autoseg predict {run} IMAGES OUT")
     return parts
 

@@ -139,7 +139,7 @@ def test_training_starts_there_and_goes_on_without_the_other_run(
     tmp_path: Path, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fine-tuning begins where the other run ended; after the first checkpoint that run is no longer needed."""
-    monkeypatch.setattr("autoseg.stages.train.SECONDS_BETWEEN_SAVES", 0.0)
+    monkeypatch.setattr("autoseg.stages.train.epochs.SHARE_OF_SAVING", 10.0)
     short, where = small_configuration(epochs=2, steps=10), torch.device(device)
     longer = small_configuration(epochs=5, steps=30)
     done = train_fold(small_plan(longer), longer, CASES, [], tmp_path / "source", fold=0, setting=Setting(device=where))

@@ -204,7 +204,7 @@ def test_changed_and_lost_files(run: Path, heads: Path, tmp_path: Path) -> None:
 def test_an_older_plan_with_trained_folds_is_not_overwritten(run: Path, heads: Path) -> None:
     edit(run, "plan.json", {"format": 1})
     for use in (lambda: pipeline.train(run, fold=0), lambda: pipeline.plan(heads, run, overwrite=True, overrides=TINY, **PLAN)):
-        with pytest.raises(RecordError, match="has format 1, this version reads 2; plan the data set again into a new folder"):
+        with pytest.raises(RecordError, match="has format 1, this version reads 3; plan the data set again into a new folder"):
             use()
     shutil.rmtree(run / "models")
     pipeline.plan(heads, run, overwrite=True, overrides=TINY, **PLAN)

@@ -44,7 +44,7 @@ def test_a_step_that_is_no_number_is_left_out(tmp_path: Path, monkeypatch: pytes
     lines, events = read_journal(tmp_path / "journal.jsonl")
     assert all(line.train_loss == line.train_loss for line in lines)
     (skipped,) = [event for event in events if event.event == "skipped"]
-    assert "the batch holds square" in skipped.text
+    assert "the batch holds case" in skipped.text
 
 
 def test_the_third_one_stops_training_and_names_the_cases(tmp_path: Path) -> None:
