@@ -195,7 +195,7 @@ def naming_memory_errors(cure: str) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if is_out_of_memory(error):
+        if is_out_of_memory(error) and not isinstance(error, OutOfMemory):
             raise OutOfMemory(f"the device's memory did not suffice; {cure}") from error
         raise
 
