@@ -120,7 +120,8 @@ def train(
             extend_seconds=None if extend is None else parse_seconds(extend, "--extend"),
             progress=progress,
         )
-        show(console, cli_tables.train_report(outcomes, run))
+        if outcomes:  # of several processes, one reports
+            show(console, cli_tables.train_report(outcomes, run))
         failed = any(outcome.scores is not None and outcome.scores.missing for outcome in outcomes)
     if failed:
         raise typer.Exit(EXIT_SOME_FAILED)

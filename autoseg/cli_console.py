@@ -39,9 +39,15 @@ def reported(context: typer.Context) -> Iterator[tuple[Console, Progress]]:
 
     from autoseg.cli_progress import shown_progress
 
-    results = Console(width=None if sys.stdout.isatty() else LINE_WIDTH)
     with stopping_in_words(context), shown_progress(Console(stderr=True)) as progress:
-        yield results, progress
+        yield results_console(), progress
+
+
+def results_console() -> Console:
+    """For what a verb answers, on standard output."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else LINE_WIDTH)
 
 
 @contextmanager

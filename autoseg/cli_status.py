@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autoseg.cli_console import reported, show, stopping_in_words
+from autoseg.cli_console import show, stopping_in_words
 from autoseg.cli_options import RunArgument
 from autoseg.cli_values import duration
 
@@ -48,7 +48,8 @@ def status(
             for found in _looks(run, configuration, every if watch else None):
                 typer.echo(json.dumps(asdict(found), indent=None if watch else 1))
         return
-    with reported(context) as (console, _):
+    with stopping_in_words(context):  # no bars: they would wipe the last line of what is watched
+        console = results_console()
         if watch:
             _watch(console, run, configuration, every)
         else:

@@ -8,6 +8,7 @@
     ├── CaseError (RuntimeError)   exit 1   the work on one case failed; the others may go on
     ├── TrainingDiverged (ArithmeticError)  exit 1   the loss is no longer a number
     ├── DiskFull (OSError)         exit 2   a file could not be written to its end
+    ├── StoppedElsewhere           exit 2   another of the processes that train together has stopped, and said why
     └── OutOfMemory (MemoryError)  exit 75  the device's memory did not suffice
 
 Messages say where, what was expected, what was found and what to do.
@@ -81,6 +82,10 @@ class TrainingDiverged(AutosegError, ArithmeticError):
     """Training cannot go on, since the loss is not finite."""
 
     exit_code = EXIT_SOME_FAILED
+
+
+class StoppedElsewhere(AutosegError):
+    """Another process, without which this one cannot go on, has stopped."""
 
 
 class OutOfMemory(AutosegError, MemoryError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,9 @@ PARTS = (
     "mlflow",
     "augmentation.png",
 )
+
+
+FOLD = re.compile(r"\d+|full")
 
 
 def read_plan(path: Path) -> Plan:
@@ -141,12 +145,12 @@ class RunFolder:
 
     def folds(self, configuration: str) -> tuple[str, ...]:
         """Folds of a configuration that have a checkpoint."""
-        folders = (self.root / "models" / configuration).glob("fold_*/checkpoint.json")
-        return tuple(sorted(path.parent.name.removeprefix("fold_") for path in folders))
+        return tuple(fold for fold in self.begun_folds(configuration) if self.checkpoint(configuration, fold).is_file())
 
     def begun_folds(self, configuration: str) -> tuple[str, ...]:
-        """Folds of a configuration that have a folder, with a checkpoint or not yet."""
-        return tuple(sorted(p.name.removeprefix("fold_") for p in (self.root / "models" / configuration).glob("fold_*")))
+        """Folds of a configuration that have a folder, with a checkpoint or not yet; a copy under another name is none."""
+        folders = [path for path in (self.root / "models" / configuration).glob("fold_*") if path.is_dir()]
+        return tuple(sorted(name for path in folders if FOLD.fullmatch(name := path.name.removeprefix("fold_"))))
 
     def journal(self, configuration: str, fold: str) -> Path:
         """A line for every epoch of the fold's training."""

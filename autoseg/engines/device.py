@@ -37,7 +37,10 @@ def pick_device(name: str = "auto") -> torch.device:
     here = [device for device in ("cuda", "mps", "cpu") if is_present(device)]
     if name == "auto":
         name = here[0]
-    if name.partition(":")[0] not in here:
+    kind, _, index = name.partition(":")
+    if kind == "cuda" in here and index and int(index) >= torch.cuda.device_count():
+        raise PlanError(f"there is no device {name}; there are {torch.cuda.device_count()} GPUs, from cuda:0 on")
+    if kind not in here:
         found = ", ".join(here)
         raise PlanError(
             f"device {name} is not available here; found: {found}. Take --device {here[0]}; to plan for a machine that is "
@@ -47,8 +50,9 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def is_present(name: str) -> bool:
-    """Whether this machine has the device."""
-    return {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}.get(name, False)
+    """Whether this machine has the device; of `cuda:1` whether it has any GPU."""
+    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    return here.get(name.partition(":")[0], False)
 
 
 def pick_precision(device: torch.device) -> Precision:
@@ -102,7 +106,7 @@ def peak_memory(device: torch.device) -> Iterator[Peak]:
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
     else:
-        _return_freed_memory()
+        return_freed_memory()
         before = _resident_bytes("VmRSS") if _reset_resident_peak() else 0
     yield peak
     after = torch.cuda.max_memory_allocated(device) if cuda else _resident_bytes("VmHWM")
@@ -126,8 +130,9 @@ def place(network: nn.Module, device: torch.device, memory_format: MemoryFormat 
     plane = any(isinstance(module, nn.Conv2d) for module in network.modules())
     if memory_format is None and device.type == "cuda" and plane:
         memory_format = "channels_last"
-    if memory_format == "channels_last":
-        network.to(memory_format=channels_last(2 if plane else 3))  # type: ignore[call-overload]  # missing in torch's annotations
+    wanted = {"channels_last": channels_last(2 if plane else 3), "contiguous": torch.contiguous_format}
+    if memory_format is not None:
+        network.to(memory_format=wanted[memory_format])  # type: ignore[call-overload]  # missing in torch's annotations
     return network
 
 
@@ -147,7 +152,7 @@ def keep_freed_memory() -> None:
     with contextlib.suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
         library.mallopt(M_MMAP_MAX, 0)  # no mappings of their own for large blocks
-        library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        library.mallopt(M_TRIM_THRESHOLD, -1)  # never
         library.mallopt(M_TOP_PAD, 64 * 2**20)
 
 
@@ -200,7 +205,7 @@ def naming_memory_errors(cure: str) -> Iterator[None]:
         raise
 
 
-def _return_freed_memory() -> None:
+def return_freed_memory() -> None:
     """Hand memory that was freed but kept by the allocator back to the system (glibc), so that the next peak counts it again."""
     with contextlib.suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)

@@ -91,7 +91,8 @@ def measure_training(
         network, step = learner.network, build_step(plan, configuration, learner, device)
         network.train()
         if spec.memory_format == "auto":
-            source.memory_format, _ = quickest_format(step, network, spec, configuration.network.in_channels)
+            shape = (spec.batch_size, configuration.network.in_channels, *spec.patch_size)
+            source.memory_format, _ = quickest_format(step, network, shape)
         else:
             source.memory_format = spec.memory_format
             place(network, device, spec.memory_format)

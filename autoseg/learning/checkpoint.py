@@ -46,7 +46,9 @@ def save_checkpoint(folder: Path, record: FoldCheckpoint, learner: Learner) -> F
         folder.mkdir(parents=True, exist_ok=True)
         handed_over = learner.network.state_dict() if learner.average is None else learner.average.values
         weights = {name: value.detach().cpu().contiguous() for name, value in handed_over.items()}
-        weights_file, weights_hash = _write(folder, "weights", weights, FINAL_WEIGHTS if record.finished else None)
+        # the file that predictions of a fold use is never written over: model.json names it until the pipeline writes it anew
+        final = FINAL_WEIGHTS if record.finished and record.extended_at is None else None
+        weights_file, weights_hash = _write(folder, "weights", weights, final)
         state_file = None
         if not record.finished:
             state_file, _ = _write(folder, "state", _training_state(learner), None)
@@ -61,10 +63,18 @@ def save_checkpoint(folder: Path, record: FoldCheckpoint, learner: Learner) -> F
         kept = read_record(folder)
         intact = f"the checkpoint after epoch {kept.epoch} is intact" if kept else "there is no checkpoint yet"
         raise DiskFull(f"{folder}: the disk is full; {intact}. Free some space and start the same command again") from error
-    # the weights that a finished fold hands over stay while it is extended: predictions use them until then
-    kept_for_predictions = FINAL_WEIGHTS if record.extended_at is not None else None
-    _remove_others(folder, keep={weights_file, state_file, kept_for_predictions})
+    remove_others(folder, record)
     return record
+
+
+def remove_others(folder: Path, record: FoldCheckpoint) -> None:
+    """Delete weights and states that the record does not name."""
+    remove_parts(folder)
+    keep = {record.weights, record.state, record.handed_over}
+    for pattern in ("weights*.safetensors", "state-*.safetensors"):
+        for path in folder.glob(pattern):
+            if path.name not in keep:
+                path.unlink(missing_ok=True)
 
 
 def remove_parts(folder: Path) -> None:
@@ -149,13 +159,6 @@ def _restore_training_state(state: dict[str, Tensor], learner: Learner) -> None:
             name, entry = key.rsplit("/", 1)
             parameter = parameters[name]
             # in the parameter's own layout, or the fused arithmetic would differ in its last bits; counts of steps are scalars
-            held_value = torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
+            alike = value.shape == parameter.shape
+            held_value = torch.empty_like(parameter).copy_(value) if alike else value.to(parameter.device)
             learner.optimizer.state[parameter][entry] = held_value
-
-
-def _remove_others(folder: Path, keep: set[str | None]) -> None:
-    remove_parts(folder)
-    for pattern in ("weights*.safetensors", "state-*.safetensors"):
-        for path in folder.glob(pattern):
-            if path.name not in keep:
-                path.unlink(missing_ok=True)

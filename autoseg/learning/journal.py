@@ -150,7 +150,7 @@ def draw_curves(lines: list[EpochLine], path: Path) -> None:
 def _lines_of(path: Path) -> list[EpochLine | EventLine]:
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
+    except OSError:
         return []
     found = (_line_of(line) for line in text.splitlines())
     return [line for line in found if line is not None]

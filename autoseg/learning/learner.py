@@ -32,10 +32,11 @@ def build_learner(configuration: Configuration, device: torch.device, *, seed: i
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = place(build_network(configuration.network), device)
+    scaled = pick_precision(device) == "float16"
     return Learner(
         network,
-        build_optimiser(network, spec),
-        torch.amp.GradScaler(device.type) if pick_precision(device) == "float16" else None,
+        build_optimiser(network, spec, scaled=scaled),
+        torch.amp.GradScaler(device.type) if scaled else None,
         WeightAverage(network, spec.ema_decay) if spec.ema_decay else None,
     )
 

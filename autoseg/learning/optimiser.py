@@ -10,12 +10,15 @@ from autoseg.records import TrainingSpec
 ADAM_SECOND_MOMENT = 0.999  # Kingma and Ba 2015
 
 
-def build_optimiser(network: nn.Module, spec: TrainingSpec) -> torch.optim.Optimizer:
+def build_optimiser(network: nn.Module, spec: TrainingSpec, *, scaled: bool = False) -> torch.optim.Optimizer:
     """`sgd` with Nesterov's momentum is nnU-Net's; `adamw` (Loshchilov and Hutter 2019) takes `momentum` as its first moment's decay.
 
-    The fused implementations update all weights in one pass over memory.
+    The fused implementations update all weights in one pass over memory. Where a loss is `scaled` SGD is not fused: an overflow in the
+    very first step would leave its momentum as memory happened to be.
     """
-    fused = all(parameter.device.type in ("cpu", "cuda") for parameter in network.parameters())
+    fused = not (scaled and spec.optimizer == "sgd") and all(
+        parameter.device.type in ("cpu", "cuda") for parameter in network.parameters()
+    )
     if spec.optimizer == "adamw":
         betas = (spec.momentum, ADAM_SECOND_MOMENT)
         return torch.optim.AdamW(network.parameters(), spec.initial_lr, betas=betas, weight_decay=spec.weight_decay, fused=fused)

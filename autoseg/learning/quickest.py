@@ -7,22 +7,27 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from math import inf
 
 import torch
 from torch import Tensor, nn
 
 from autoseg.engines.device import MemoryFormat, laid, place, synchronize
 from autoseg.learning.step import Step
-from autoseg.records import TrainingSpec
+from autoseg.records import Shape
 
 TIMED_STEPS = 3
 LEAST_GAIN = 0.95  # of the eager time; less is not worth the time that compiling takes
 FORMATS: tuple[MemoryFormat, ...] = ("contiguous", "channels_last")
 
 
-def quickest_format(step: Step, network: nn.Module, spec: TrainingSpec, channels: int) -> tuple[MemoryFormat, str]:
-    """Time forward and backward in both memory formats; the network is left in the quicker one, which is returned with the times."""
-    images, labels = _batch(step.device, spec, channels)
+def quickest_format(step: Step, network: nn.Module, shape: Shape) -> tuple[MemoryFormat, str]:
+    """Time forward and backward of a batch `(B, C, *patch)` in both memory formats.
+
+    Returns:
+        The quicker one, in which the network is left, and the times in words.
+    """
+    images, labels = _batch(step.device, shape)
     seconds = {}
     for memory_format in FORMATS:
         place(network, step.device, memory_format)
@@ -33,13 +38,13 @@ def quickest_format(step: Step, network: nn.Module, spec: TrainingSpec, channels
     return best, f"a step takes {seconds['contiguous']:.3f} s contiguous and {seconds['channels_last']:.3f} s channels-last"
 
 
-def pays_to_compile(step: Step, network: nn.Module, spec: TrainingSpec, channels: int, memory_format: MemoryFormat) -> str | None:
-    """Time forward and backward with and without `torch.compile`.
+def why_not_compiled(step: Step, network: nn.Module, shape: Shape, memory_format: MemoryFormat, *, must_pay: bool) -> str | None:
+    """Try a few steps on a batch `(B, C, *patch)` with `torch.compile`, and without if it `must_pay`.
 
     Returns:
-        None if it pays; else why not: an error of the compiler in one line, or the two times.
+        None if it works, and pays; else why not: an error of the compiler in one line, or the two times.
     """
-    images, labels = _batch(step.device, spec, channels)
+    images, labels = _batch(step.device, shape)
     images = laid(images, memory_format)
     try:
         compiled = least_seconds(dry(step, torch.compile(network)), images, labels)  # type: ignore[arg-type]
@@ -47,7 +52,7 @@ def pays_to_compile(step: Step, network: nn.Module, spec: TrainingSpec, channels
         network.zero_grad(set_to_none=True)
         first_line = (str(error).strip().splitlines() or [""])[0]
         return f"the compiler failed ({type(error).__name__}: {first_line[:200]})"
-    eager = least_seconds(dry(step, network), images, labels)
+    eager = least_seconds(dry(step, network), images, labels) if must_pay else inf
     network.zero_grad(set_to_none=True)
     if compiled <= LEAST_GAIN * eager:
         return None
@@ -71,9 +76,7 @@ def least_seconds(step: Step, images: Tensor, labels: Tensor) -> float:
     return min(times[1:])  # the first compiles, and takes memory from the system
 
 
-def _batch(device: torch.device, spec: TrainingSpec, channels: int) -> tuple[Tensor, Tensor]:
+def _batch(device: torch.device, shape: Shape) -> tuple[Tensor, Tensor]:
     """Noise without a structure, as large as a batch."""
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randn((spec.batch_size, channels, *spec.patch_size), generator=generator)
-    labels = torch.zeros((spec.batch_size, 1, *spec.patch_size), dtype=torch.int16)
-    return images.to(device), labels.to(device)
+    images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    return images.to(device), torch.zeros((shape[0], 1, *shape[2:]), dtype=torch.int16, device=device)

@@ -7,7 +7,7 @@ taken over the whole batch (`learning/loss.py`), and DistributedDataParallel ave
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from autoseg.engines.device import pick_device
-from autoseg.errors import PlanError
+from autoseg.errors import PlanError, StoppedElsewhere
 
 T = TypeVar("T")
 PATIENCE = timedelta(days=2)  # the others wait while the first process prepares cases and validates
@@ -30,6 +30,7 @@ class Ranks:
 
     rank: int = 0
     size: int = 1
+    patient: dist.ProcessGroup | None = None  # through which they wait for one another, for hours where need be
 
     @property
     def first(self) -> bool:
@@ -55,13 +56,42 @@ class Ranks:
         if self.size == 1:
             return value
         held: list[T] = [value]
-        dist.broadcast_object_list(held, src=0)
+        dist.broadcast_object_list(held, src=0, group=self.patient)
         return held[0]
+
+    def gathered(self, values: Sequence[T]) -> tuple[T, ...]:
+        """What all processes have, in their order."""
+        if self.size == 1:
+            return tuple(values)
+        held: list[Sequence[T]] = [()] * self.size
+        dist.all_gather_object(held, values, group=self.patient)
+        return tuple(value for part in held for value in part)
+
+    def only_first(self, work: Callable[[], T]) -> T | None:
+        """Let the first process do something while the others wait; what it returns there, None elsewhere.
+
+        Raises:
+            StoppedElsewhere: in the other processes, where the work failed; the first one raises what happened.
+        """
+        if self.size == 1:
+            return work()
+        result, failure = None, None
+        if self.first:
+            try:
+                result = work()
+            except BaseException as error:  # Ctrl-C, too: the others must not wait for ever
+                failure = error
+        failed = self.agreed(failure is not None)
+        if failure is not None:
+            raise failure
+        if failed:
+            raise StoppedElsewhere("the first of the processes that train together has stopped; its message tells why")
+        return result
 
     def wait(self) -> None:
         """Until all processes have come here."""
         if self.size > 1:
-            dist.barrier()
+            dist.barrier(group=self.patient)
 
     def shared(self, network: nn.Module, device: torch.device) -> nn.Module:
         """The network with its gradients averaged over all processes."""
@@ -91,7 +121,7 @@ def joined_ranks(batch_size: int, device: str) -> Iterator[Ranks]:
     mine = own_device(pick_device(device))
     if mine.type == "cuda":
         torch.cuda.set_device(mine)
-    dist.init_process_group("nccl" if mine.type == "cuda" else "gloo", timeout=PATIENCE)
+    dist.init_process_group("nccl" if mine.type == "cuda" else "gloo")
     try:
         size = dist.get_world_size()
         if size > batch_size:
@@ -99,7 +129,7 @@ def joined_ranks(batch_size: int, device: str) -> Iterator[Ranks]:
                 f"{size} processes cannot share a batch of {batch_size}; start at most {batch_size}, or plan with "
                 f"--set training.batch_size={size}"
             )
-        yield Ranks(dist.get_rank(), size)
+        yield Ranks(dist.get_rank(), size, dist.new_group(backend="gloo", timeout=PATIENCE))
     finally:
         dist.destroy_process_group()
 
@@ -107,5 +137,5 @@ def joined_ranks(batch_size: int, device: str) -> Iterator[Ranks]:
 def own_device(device: torch.device) -> torch.device:
     """The CUDA device that falls to this process on its machine; other devices as they are."""
     if device.type == "cuda" and is_launched():
-        return torch.device("cuda", dist.get_node_local_rank(fallback_rank=0))
+        return pick_device(f"cuda:{dist.get_node_local_rank(fallback_rank=0)}")
     return device

@@ -74,7 +74,7 @@ def momentum(spec: TrainingSpec, progress: float) -> float:
     """The plan's, except in `one_cycle`, where it is lowest when the rate is highest (Smith and Topin 2018)."""
     if spec.schedule != "one_cycle":
         return spec.momentum
-    return _one_cycle(progress, spec.momentum, spec.momentum - ONE_CYCLE_MOMENTUM_DROP, spec.momentum)
+    return _one_cycle(progress, spec.momentum, max(0.0, spec.momentum - ONE_CYCLE_MOMENTUM_DROP), spec.momentum)
 
 
 def _one_cycle(progress: float, first: float, middle: float, last: float) -> float:

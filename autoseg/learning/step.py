@@ -51,18 +51,15 @@ class Step:
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.gradient_clip)
-        # float16 gradients overflow now and then, for which the scaler skips the step by itself
-        sound = torch.isfinite(total) if self.scaler is not None else torch.isfinite(total + norm)
-        taken = bool(sound)
-        if taken:
-            self._optimise()
-        return StepResult(total, taken)
-
-    def _optimise(self) -> None:
-        if self.scaler is None:
+        # the same answer for all that share the batch; float16 gradients overflow now and then, which the scaler sees to by itself
+        everyones = self.loss.ranks.total(total)
+        taken = bool(torch.isfinite(everyones if self.scaler is not None else everyones + norm))
+        if taken and self.scaler is None:
             self.optimizer.step()
-        else:
+        elif taken and self.scaler is not None:
             self.scaler.step(self.optimizer)
-            self.scaler.update()
-        if self.average is not None:
+        if self.scaler is not None:
+            self.scaler.update()  # or it would not unscale another step
+        if taken and self.average is not None:
             self.average.update()
+        return StepResult(total, taken)

@@ -16,14 +16,14 @@ NEARLY = 0.99  # of the final Dice
 
 
 def dead_fold(lines: Sequence[EpochLine], epochs: int, siblings: Sequence[Sequence[EpochLine]]) -> str | None:
-    """At a tenth of the schedule: a warning if Dice is far below that of the other folds at the same point; else None.
+    """From a tenth of the schedule on: a warning if Dice is far below that of the other folds at the same point; else None.
 
     Args:
         lines: of the fold, up to the epoch that has just ended.
         epochs: of its schedule.
         siblings: lines of the other folds; those that have not come so far are left out.
     """
-    if len(lines) != max(1, ceil(LOOKED_AT * epochs)):
+    if not is_looked_at(len(lines), epochs):
         return None
     theirs = [there for other in siblings if (there := _dice_after(other, len(lines))) is not None]
     mine = _dice_after(lines, len(lines))
@@ -35,6 +35,11 @@ def dead_fold(lines: Sequence[EpochLine], epochs: int, siblings: Sequence[Sequen
         "unlike the rest (another device or site); a bad start, which another training.seed would mend. Compare the cases of the "
         "folds in splits.json, and stop it if the labels are wrong"
     )
+
+
+def is_looked_at(done: int, epochs: int) -> bool:
+    """Whether a tenth of the schedule is over."""
+    return done >= max(1, ceil(LOOKED_AT * epochs))
 
 
 def when_it_was_there(lines: Sequence[EpochLine]) -> str:

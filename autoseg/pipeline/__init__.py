@@ -92,14 +92,18 @@ def train(
         workers: processes that prepare cases; None takes the cores at hand.
         track: `tensorboard` (files in RUN/tensorboard), `mlflow` (data base in RUN/mlflow, or the server that
             MLFLOW_TRACKING_URI names), or both.
-        extend_seconds: train a fold that has come to its end for so much longer, and validate it again.
+        extend_seconds: train a fold that has come to its end for so much longer, and validate it again. Of several folds those that
+            were extended less often than others, so that the same call goes on where it was interrupted.
         progress: listener.
+
+    Returns:
+        What came of each fold; nothing in a process that is not the first of those that `torchrun` started.
     """
     from autoseg.learning.ranks import is_launched, joined_ranks
     from autoseg.learning.tracking import refuse_unknown_trackers
     from autoseg.pipeline.cascade import out_of_fold
     from autoseg.pipeline.fold import TrainOptions, train_one
-    from autoseg.pipeline.fold_checks import refuse_changed
+    from autoseg.pipeline.fold_checks import folds_to_extend, refuse_changed
     from autoseg.pipeline.fold_task import FoldTask
     from autoseg.pipeline.many_devices import train_on_devices, visible_devices
     from autoseg.stages.split import refuse_unsound
@@ -114,25 +118,29 @@ def train(
     previous = None if chosen.previous_stage is None else out_of_fold(folder, decided, chosen, splits)
     for name in folds:
         refuse_changed(folder, decided, chosen, splits, name, previous.digest if previous is not None else "")
+    extended = () if extend_seconds is None else folds_to_extend(folder, chosen, folds)
     with joined_ranks(chosen.training.batch_size, device) as ranks:
         progress = (progress if ranks.first else None) or SilentProgress()
         prepared = folder.prepared(chosen)
-        if ranks.first:
+
+        def prepare() -> None:
             _prepare(folder, chosen, workers, progress)
             if previous is not None:
                 _prepare_masks(folder, decided, chosen, previous, prepared, workers, progress)
-        ranks.wait()
-        options = TrainOptions(device, tuple(track), extend_seconds, ranks, progress)
+
+        ranks.only_first(prepare)
+        options = TrainOptions(device, tuple(track), None, ranks, progress)
         devices = () if is_launched() else visible_devices(device, decided.device)
         if len(folds) > 1 and len(devices) > 1:
-            train_on_devices(folder, chosen.name, folds, devices, options)
-            options = replace(options, extend_seconds=None)  # done by those processes; what follows reads their results
+            train_on_devices(folder, chosen.name, folds, devices, options, dict.fromkeys(extended, extend_seconds))
+            extended = ()  # by those processes; what follows reads their results
         outcomes = []
         for name in folds:
             if len(folds) > 1:
                 progress.message(f"fold {name} of {len(splits.folds)}")
-            outcomes.append(train_one(FoldTask(folder, decided, chosen, splits, name, prepared, previous), options))
-    return tuple(outcomes)
+            mine = replace(options, extend_seconds=extend_seconds if name in extended else None)
+            outcomes.append(train_one(FoldTask(folder, decided, chosen, splits, name, prepared, previous), mine))
+        return tuple(outcomes) if ranks.first else ()
 
 
 def augment(
@@ -169,6 +177,10 @@ def augment(
     folder = RunFolder.open(Path(run))
     decided, splits = folder.plan(), folder.splits()
     chosen = _configuration(decided, configuration or decided.default)
+    if chosen.previous_stage is not None:
+        raise PlanError(
+            f"{chosen.name} is the second stage of a cascade; its images are those of 3d_fullres: --configuration 3d_fullres"
+        )
     refuse_foreign_plan(folder, decided, folder.dataset())
     refuse_unsound(splits, folder.dataset(), folder.splits_file)
     members = training_cases(splits, str(fold), folder.root)

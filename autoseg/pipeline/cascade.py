@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from autoseg.errors import RecordError, RunFolderError
 from autoseg.learning.checkpoint import read_record
 from autoseg.pipeline.fold_checks import refuse_changed
+from autoseg.pipeline.trained import PREDICTIONS
 from autoseg.records import Configuration, Plan, PredictedCase, Predictions, Splits
 from autoseg.run_folder import RunFolder
 from autoseg.stages.preprocess import StageMask
 
 NAMED_CASES = 5  # in a message
-PREDICTIONS = "predictions.json"
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
-from autoseg.engines.device import available_memory, pick_device
-from autoseg.learning.checkpoint import read_record
+from autoseg.engines.device import available_memory, pick_device, return_freed_memory
+from autoseg.learning.checkpoint import read_record, remove_others
 from autoseg.learning.journal import EpochLine, Listener, read_journal
 from autoseg.learning.ranks import ALONE, Ranks, own_device
 from autoseg.learning.sign_of_life import sign_of_life
@@ -65,16 +65,21 @@ def train_one(task: FoldTask, options: TrainOptions) -> FoldOutcome:
     Raises:
         RunFolderError: another process works on this fold.
     """
+    ranks, progress = options.ranks, options.progress
     running = task.folder.running(task.configuration.name, task.fold)
-    with sign_of_life(running, progress=options.progress) if options.ranks.first else nullcontext():
+    with ExitStack() as claimed:
+        ranks.only_first(lambda: claimed.enter_context(sign_of_life(running, progress=progress)))
         start = time.monotonic()
-        device = own_device(_device(options.device, task.plan, options.progress))
+        device = own_device(_device(options.device, task.plan, progress))
         checkpoint = _train(task, options, device, start)
-        scores = None
-        if options.ranks.first:
-            record_model(task.folder, task.plan, options.progress)
-            scores = validate(task, checkpoint, device, options.progress)
-        options.ranks.wait()
+        return_freed_memory()  # training kept it for itself
+
+        def assess() -> Scores | None:
+            record_model(task.folder, task.plan, progress)
+            remove_others(task.place, checkpoint)
+            return validate(task, checkpoint, device, progress)
+
+        scores = ranks.only_first(assess)
         seconds = time.monotonic() - start
         return FoldOutcome(
             task.fold, task.configuration.name, scores, seconds, checkpoint.epochs, task.place, _notes(task, checkpoint)
@@ -87,8 +92,8 @@ def _train(task: FoldTask, options: TrainOptions, device: torch.device, start: f
     train = [_opened(task.prepared, case, masks) for case in task.members.train]
     validation = [_opened(task.prepared, case, masks) for case in task.members.validation]
     if device.type == "cpu":  # elsewhere loader processes read for themselves; each would get a copy
-        hold_in_memory([*train, *validation], progress)
-    limit = ranks.agreed(_training_limit(task, device, start, progress) if ranks.first else None)
+        hold_in_memory([*train, *validation], progress, SHARE_OF_MEMORY / ranks.size)
+    limit = ranks.agreed(ranks.only_first(lambda: _training_limit(task, device, start, progress)))
     with ExitStack() as tracking:
 
         def tracked(done: Sequence[EpochLine]) -> Listener:
@@ -125,10 +130,11 @@ def _opened(prepared: Path, id: str, masks: Path | None) -> PreparedCase:
     return case
 
 
-def hold_in_memory(cases: list[PreparedCase], progress: Progress) -> None:
+def hold_in_memory(cases: list[PreparedCase], progress: Progress, share: float = SHARE_OF_MEMORY) -> None:
     """Hold prepared cases in main memory when all of them take a modest share of it; else patches come from disk."""
+    return_freed_memory()
     needed, free = sum(case.nbytes for case in cases), available_memory()
-    if needed > SHARE_OF_MEMORY * free:
+    if needed > share * free:
         progress.message(f"patches are read from disk: the cases take {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free")
         return
     for case in cases:

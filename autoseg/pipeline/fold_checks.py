@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from autoseg.errors import RecordError
+from collections.abc import Sequence
+
+from autoseg.errors import RecordError, RunFolderError
 from autoseg.learning.checkpoint import read_record, refuse_other_settings
 from autoseg.learning.transfer import refuse_other_start
-from autoseg.records import Configuration, Fold, Plan, Splits
+from autoseg.pipeline.trained import is_validated
+from autoseg.records import Configuration, Fold, FoldCheckpoint, Plan, Splits
 from autoseg.run_folder import RunFolder
 
 FULL = "full"
@@ -53,3 +56,32 @@ def refuse_changed(
         f"{place} learned from masks of other networks than {configuration.previous_stage} has now, which was trained anew since; "
         "delete this folder to train the fold anew"
     )
+
+
+def folds_to_extend(folder: RunFolder, configuration: Configuration, folds: Sequence[str]) -> tuple[str, ...]:
+    """Which of these folds `--extend` is for: those that were extended least often, so that a call that was interrupted goes on.
+
+    A fold whose last extension has ended, but was not validated, is left out: it is only to be validated.
+
+    Raises:
+        RunFolderError: folds that were not begun; all are named.
+    """
+    records = {fold: read_record(folder.fold(configuration.name, fold)) for fold in folds}
+    if missing := [fold for fold, record in records.items() if record is None]:
+        raise RunFolderError(
+            f"{folder.root}: fold {', '.join(missing)} of {configuration.name} was not begun, so there is nothing to extend; train it "
+            "without --extend first"
+        )
+    begun = {fold: record for fold, record in records.items() if record is not None}
+    least = min(_extensions(record) for record in begun.values())
+    return tuple(
+        fold
+        for fold, record in begun.items()
+        if _extensions(record) == least
+        and (record.extensions == 0 or not record.finished or is_validated(folder, configuration.name, fold, record))
+    )
+
+
+def _extensions(record: FoldCheckpoint) -> int:
+    """Extensions that have ended; one under way is still to be gone on with."""
+    return record.extensions - (record.extended_at is not None and not record.finished)

@@ -90,7 +90,7 @@ def unseen_machine(device: str, options: PlanOptions, throughput: Path | None) -
     """
     if throughput is not None:
         return _profile_of(throughput, device, options)
-    name = cast("Literal['cpu', 'cuda', 'mps']", "cuda" if device == "auto" else device)
+    name = cast("Literal['cpu', 'cuda', 'mps']", "cuda" if device == "auto" else device.partition(":")[0])
     memory = int(options.memory_bytes or NNUNET_MEMORY_BYTES)
     cores = available_cores() if name == "cpu" else 0
     return MachineProfile(
@@ -149,7 +149,7 @@ def _measured(machine: MachineProfile, chosen: Configuration, deadline: float) -
 
 def _profile_of(path: Path, device: str, options: PlanOptions) -> MachineProfile:
     profile = RunFolder.open(path).machine() if path.is_dir() else MachineProfile.load(path)
-    if device not in ("auto", profile.device):
+    if device.partition(":")[0] not in ("auto", profile.device):
         raise PlanError(
             f"--device {device}, but {path} was measured on {profile.device}; leave --device away, or give another file"
         )

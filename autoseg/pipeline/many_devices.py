@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from autoseg.errors import CaseError
+from autoseg.errors import EXIT_SOME_FAILED, CaseError
 from autoseg.parallel import run_logged
 from autoseg.pipeline.fold import TrainOptions
 from autoseg.progress import Progress
@@ -27,9 +27,14 @@ def visible_devices(device: str, planned: str) -> tuple[str, ...]:
 
 
 def train_on_devices(
-    run: RunFolder, configuration: str, folds: Sequence[str], devices: Sequence[str], options: TrainOptions
+    run: RunFolder,
+    configuration: str,
+    folds: Sequence[str],
+    devices: Sequence[str],
+    options: TrainOptions,
+    extend_seconds: Mapping[str, float | None],
 ) -> None:
-    """Train folds, as many at a time as there are devices; each writes its log to the fold's folder.
+    """Train folds, as many at a time as there are devices; each writes its log to the fold's folder. Some are to be extended.
 
     Raises:
         CaseError: folds failed; the others were trained all the same. Each is named, with the end of its log.
@@ -73,7 +78,7 @@ def _command(run: Path, configuration: str, fold: str, device: str, options: Tra
 def _train(command: Sequence[str], log: Path) -> str | None:
     """None if it went well, else what its log ends with."""
     code = run_logged(command, log)
-    if code == 0:
+    if code in (0, EXIT_SOME_FAILED):  # the latter: trained, but some of its validation cases failed, which the report tells
         return None
     end = " / ".join(log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-LAST_LINES:])
     return f"exit code {code}: {end} (all of it in {log})"

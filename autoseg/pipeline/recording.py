@@ -16,7 +16,7 @@ def record_model(folder: RunFolder, plan: Plan, progress: Progress | None = None
         for fold in folder.folds(name):
             place = folder.fold(name, fold)
             checkpoint = read_record(place)
-            if checkpoint is None or not checkpoint.finished:
+            if checkpoint is None or not (checkpoint.finished or checkpoint.handed_over):
                 continue
             if not _fits(checkpoint, plan.configurations[name]):
                 if progress is not None:
@@ -25,8 +25,10 @@ def record_model(folder: RunFolder, plan: Plan, progress: Progress | None = None
                         "delete it to train the fold anew"
                     )
             else:
-                weights = (place / checkpoint.weights).relative_to(folder.root)
-                folds.append(TrainedFold(fold=fold, weights=weights.as_posix(), sha256=checkpoint.weights_sha256))
+                file, sha256 = checkpoint.weights, checkpoint.weights_sha256
+                if not checkpoint.finished and checkpoint.handed_over:  # it is being extended
+                    file, sha256 = checkpoint.handed_over, checkpoint.handed_over_sha256
+                folds.append(TrainedFold(fold=fold, weights=(place / file).relative_to(folder.root).as_posix(), sha256=sha256))
         if folds:
             digests = plan.configurations[name].digests()
             trained.append(

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from autoseg.errors import RecordError, RunFolderError
 from autoseg.learning.journal import EpochLine, EventLine, read_journal
 from autoseg.learning.sign_of_life import is_at_work
+from autoseg.pipeline.trained import is_validated
 from autoseg.records import FoldCheckpoint, Plan
 from autoseg.run_folder import RunFolder
 
@@ -128,6 +129,8 @@ def _fold_status(folder: RunFolder, plan: Plan, name: str, fold: str, now: float
     working = is_at_work(folder.running(name, fold), now=now)
     score, scores = _scores(folder.fold_scores(name, fold))
     finished = checkpoint is not None and checkpoint.finished
+    if finished and checkpoint is not None and not is_validated(folder, name, fold, checkpoint):
+        score, scores = None, {}  # of the weights before an extension
     begun = bool(lines) or checkpoint is not None
     state = _state(working=working, begun=begun, finished=finished, scored=score is not None)
     saved = checkpoint.epoch if checkpoint else 0

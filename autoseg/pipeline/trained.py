@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from autoseg.errors import RunFolderError
-from autoseg.records import Configuration, Dataset, Model, Plan
+from autoseg.errors import RecordError, RunFolderError
+from autoseg.records import Configuration, Dataset, FoldCheckpoint, Model, Plan, Predictions
 from autoseg.run_folder import RunFolder
+
+PREDICTIONS = "predictions.json"
 
 
 def trained_default(model: Model) -> str:
@@ -48,3 +50,15 @@ def refuse_foreign_plan(folder: RunFolder, plan: Plan, dataset: Dataset) -> None
             f"{folder.root}: plan.json and dataset.json differ in {', '.join(differing)}, so they are not of one planning; "
             "restore the file that was changed, or plan the data set again"
         )
+
+
+def is_validated(folder: RunFolder, configuration: str, fold: str, record: FoldCheckpoint) -> bool:
+    """Whether the fold's scores are of the weights that its checkpoint names; one without validation cases counts, too."""
+    if fold == "full":
+        return True
+    file = folder.validation(configuration, fold) / PREDICTIONS
+    try:
+        weights = Predictions.load(file).weights
+    except (OSError, RecordError):
+        return False
+    return weights == (record.weights_sha256,) and folder.fold_scores(configuration, fold).is_file()

@@ -33,6 +33,9 @@ class FoldCheckpoint(Record):
     skipped: int = 0  # steps left out so far, since their loss was no number
     parts: int = 1  # in which a batch goes through the network, after memory did not suffice
     extended_at: int | None = None  # epoch with which the last extension began
+    handed_over: str | None = None  # weights that predictions use while the fold is extended, and their hash
+    handed_over_sha256: str = ""
+    extensions: int = 0  # begun so far
     limit_seconds: float | None = None  # of training, to which the length is amended
     amendments: tuple[Amendment, ...] = ()
     initial: InitialWeights | None = None  # None: random numbers

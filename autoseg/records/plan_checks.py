@@ -118,10 +118,16 @@ def _augmentation(plan: Plan, configuration: Configuration) -> Iterator[str]:
                 yield f"{path}: {_said(value)} must begin with its smaller end"
             elif isinstance(value, tuple) and (value[0] < 0 or (field in ("factor", "zoom") and value[0] <= 0)):
                 yield f"{path}: {_said(value)} must be above 0"
+            elif field == "factor" and name != "scaling" and value[1] < 1:
+                yield f"{path}: {_said(value)} must reach 1: half of the factors are drawn above it"
+            elif (name, field) == ("blur", "sigma") and value[0] <= 0:
+                yield f"{path}: {_said(value)} must be above 0"
             elif field == "zoom" and value[1] > 1:
                 yield f"{path}: {_said(value)} must be at most 1"
             elif field == "largest_share" and not 0 <= value <= 1:
                 yield f"{path}: {value} must be 0 to 1"
+            elif name == "mirroring" and configuration.augmentation.backend != "torch" and value not in (0, 0.5):
+                yield f"{path}: {value} must be 0 or 0.5 with this backend, which knows no other"
             elif field == "degrees" and not 0 <= value <= 180:
                 yield f"{path}: {value} must be 0 to 180"
 

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import torch
 
 from autoseg.errors import CaseError
 from autoseg.pipeline import many_devices
@@ -33,17 +34,24 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def test_every_fold_once_and_failures_named(tmp_path: Path, started: list[list[str]]) -> None:
-    options = TrainOptions(device="cuda", track=("tensorboard",), extend_seconds=90.0)
+    options = TrainOptions(device="cuda", track=("tensorboard",))
     with pytest.raises(CaseError, match=r"folds 2: exit code 3: cuda:[01] .all of it in"):
-        train_on_devices(RunFolder(tmp_path), "2d", ["0", "1", "2", "3"], ["cuda:0", "cuda:1"], options)
+        train_on_devices(RunFolder(tmp_path), "2d", ["0", "1", "2", "3"], ["cuda:0", "cuda:1"], options, {"0": 90.0})
     assert sorted(command[command.index("--fold") + 1] for command in started) == ["0", "1", "2", "3"]
-    first = started[0]
-    assert first[first.index("--track") + 1] == "tensorboard"
-    assert first[first.index("--extend") + 1] == "90.0s"
+    for command in started:
+        assert command[command.index("--track") + 1] == "tensorboard"
+        assert command[-2:] == ["--extend", "90.0s"] or command[command.index("--fold") + 1] != "0"
+        assert ("--extend" in command) == (command[command.index("--fold") + 1] == "0")
     logs = [(tmp_path / "models" / "2d" / f"fold_{fold}" / "train.log").read_text().strip() for fold in range(4)]
     assert set(logs) == {"cuda:0", "cuda:1"}, "both devices had work"
 
 
-def test_only_gpus_are_spread_over() -> None:
+def test_only_gpus_are_spread_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert visible_devices("auto", "cuda") == visible_devices("cuda", "cpu") == ("cuda:0", "cuda:1")
     assert visible_devices("cpu", "cuda") == ()
+    assert visible_devices("cuda:1", "cuda") == ()
     assert visible_devices("auto", "cpu") == ()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert visible_devices("auto", "cuda") == ()

@@ -65,6 +65,11 @@ def summary_of(name: str) -> str:
     return _loaded(shipped("augmentation") / f"{name}.json").summary
 
 
+def mirrors(name: str) -> bool:
+    """Whether patches are mirrored at all: a network that never saw a mirrored image is not to be asked about any."""
+    return augmentation_for(name, (1, 1)).mirroring.probability > 0
+
+
 def largest_angle(preset: AugmentationPreset, patch_size: Shape) -> float:
     """Degrees: in a plane (or within the slices of an anisotropic patch), in an elongated plane, or about each axis of a volume."""
     if len(patch_size) == 2:

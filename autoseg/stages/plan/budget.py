@@ -47,6 +47,7 @@ class Task:
     least_share: float = 0.0  # of the median image that a patch must show
     most_voxels: float = inf  # of the median image
     must_fit: bool = True  # into the time; not where the user fixed the length
+    may_mirror: bool = True  # training mirrors, so predictions may
 
     @property
     def may_coarsen(self) -> bool:
@@ -275,7 +276,7 @@ def _priced(
     def validation(axes: tuple[int, ...]) -> float:
         return validation_seconds(speed, task.inputs, network, patch, image, InferenceSpec(mirror_axes=axes), task.rule)
 
-    all_axes = tuple(range(task.rank))
+    all_axes = tuple(range(task.rank)) if task.may_mirror else ()
     mirrored = validation(all_axes)
     axes = all_axes if mirrored <= task.rule.mirroring_share * task.seconds else ()
     seconds = mirrored if axes else validation(())

@@ -9,7 +9,7 @@ from autoseg.errors import PlanError
 from autoseg.networks.cost import conv_feature_elements
 from autoseg.records import Configuration, Decision, InferenceSpec, TrainingSpec
 from autoseg.stages.plan import decisions
-from autoseg.stages.plan.augmentation import augmentation_for
+from autoseg.stages.plan.augmentation import augmentation_for, mirrors
 from autoseg.stages.plan.frame import (
     CASCADE,
     Frame,
@@ -77,7 +77,8 @@ def _configuration(
         training=training,
         augmentation=augmentation_for(frame.options.augmentation, found.patch_size),
         inference=InferenceSpec(
-            mirror_axes=training.mirror_axes, tile_batch_size=tile_batch(found.patch_size) if preset.fit_machine else 1
+            mirror_axes=training.mirror_axes if mirrors(frame.options.augmentation) else (),
+            tile_batch_size=tile_batch(found.patch_size) if preset.fit_machine else 1,
         ),
         median_shape=found.median,
     )
@@ -96,7 +97,7 @@ def _configuration(
         decisions.length_by_rule(
             epochs, length.steps_per_epoch, options.epochs is not None, hours, by_time=preset.budget is not None
         ),
-        decisions.inference(plain, decisions.mirroring_as_trained()),
+        decisions.inference(plain, decisions.mirroring_as_trained(mirrors(frame.options.augmentation))),
     ]
     if preset.fit_machine:
         how = decisions.BATCH_REDUCED if taken else decisions.REDUCED

@@ -9,7 +9,7 @@ from math import ceil, prod
 from autoseg.errors import PlanError
 from autoseg.records import Configuration, InferenceSpec, TrainingSpec
 from autoseg.stages.plan import decisions
-from autoseg.stages.plan.augmentation import augmentation_for
+from autoseg.stages.plan.augmentation import augmentation_for, mirrors
 from autoseg.stages.plan.budget import Candidate, Task, expected_loss, fit_to_time
 from autoseg.stages.plan.frame import (
     CASCADE,
@@ -99,6 +99,7 @@ def _task(frame: Frame, name: str, rule: BudgetRule, seconds: float) -> Task:
         family=frame.family,
         source=frame.options.source,
         must_fit=frame.options.epochs is None,
+        may_mirror=mirrors(frame.options.augmentation),
     )
 
 
@@ -143,7 +144,9 @@ def _described(frame: Frame, name: str, task: Task, chosen: Candidate, compared:
         decisions.batch_dice(plain, threshold),
         length(task, chosen, epochs, steps_per_epoch),
         decisions.memory(chosen.bytes, plain, frame.memory_bytes, decisions.COMPARED),
-        decisions.inference(plain, decisions.mirroring_in_share(task, chosen)),
+        decisions.inference(
+            plain, decisions.mirroring_in_share(task, chosen) if task.may_mirror else decisions.mirroring_as_trained(False)
+        ),
     ]
     return plain.model_copy(update={"decisions": tuple(reasons)})
 

@@ -110,6 +110,8 @@ def _parsed(text: str, configurations: Collection[str]) -> tuple[str | None, tup
         raise PlanError(f"--set {text}: there is no configuration {parts[0]!r}; this plan has {', '.join(configurations)}")
     if len(parts) < 2 or parts[0] not in SECTIONS:
         raise PlanError(f"--set {text}: expected [configuration.]section.field, where section is one of {', '.join(SECTIONS)}")
+    if parts == ["augmentation", "preset"]:
+        raise PlanError(f"--set {text}: this is a name only; plan with --augmentation {value.strip() or 'NAME'}")
     _field(text, parts)
     return name, tuple(parts), value.strip()
 

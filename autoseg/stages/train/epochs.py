@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch.utils.data import DataLoader
@@ -17,7 +18,7 @@ from autoseg.learning.journal import EpochLine, Journal, draw_curves, read_journ
 from autoseg.learning.loss import hard_counts
 from autoseg.learning.sampler import PatchSampler
 from autoseg.learning.schedule import amend_length, learning_rate
-from autoseg.learning.watch import dead_fold, when_it_was_there
+from autoseg.learning.watch import dead_fold, is_looked_at, when_it_was_there
 from autoseg.records import FoldCheckpoint
 from autoseg.stages.train.trainer import FoldTrainer
 
@@ -60,15 +61,15 @@ def train_epochs(trainer: FoldTrainer, train: PatchSampler, validation: PatchSam
         trainer.epoch_seconds.append(start - before)
         trainer.seconds += start - before
         trainer.schedule = trainer.schedule.after_epoch()
-        _look_at_siblings(trainer)
         _amend_length(trainer)
+        _look_at_siblings(trainer)
         finished = trainer.schedule.epoch >= trainer.schedule.epochs
         if finished:
             trainer.journal.note("end", trainer.schedule.epoch, when_it_was_there(trainer.journal.lines))
-        if ranks.first and (finished or saving.allows(start - begun)):
-            checkpoint = _save(trainer, finished)
+        if ranks.agreed(finished or saving.allows(start - begun)):
+            checkpoint = ranks.only_first(partial(_save, trainer, finished))
             saving.took(time.monotonic() - start)
-            if finished or drawing.allows(start - begun):
+            if ranks.first and (finished or drawing.allows(start - begun)):
                 since = time.monotonic()
                 draw_curves(trainer.journal.lines, trainer.folder / "curves.png")
                 drawing.took(time.monotonic() - since)
@@ -103,6 +104,9 @@ def _save(trainer: FoldTrainer, finished: bool) -> FoldCheckpoint:
         skipped=trainer.skipped,
         parts=trainer.step.parts,
         extended_at=trainer.schedule.extended_at,
+        extensions=trainer.extensions,
+        handed_over=None if finished else trainer.handed_over[0],
+        handed_over_sha256="" if finished else trainer.handed_over[1],
         limit_seconds=trainer.limit_seconds,
         amendments=trainer.amendments,
         initial=trainer.initial,
@@ -173,7 +177,11 @@ def _validate_patches(trainer: FoldTrainer, batches: DataLoader[Drawn]) -> tuple
 
 
 def _look_at_siblings(trainer: FoldTrainer) -> None:
-    """Tell of a fold that does not learn while the others did."""
+    """Once, at a tenth of the schedule: tell of a fold that does not learn while the others did."""
+    schedule = trainer.schedule
+    if trainer.looked_at_siblings or not is_looked_at(schedule.epoch, schedule.epochs):
+        return
+    trainer.looked_at_siblings = True
     siblings = [read_journal(path)[0] for path in trainer.setting.siblings]
     warning = dead_fold(trainer.journal.lines, trainer.schedule.epochs, siblings)
     if warning is not None:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from autoseg.engines.device import MemoryFormat, keep_freed_memory, naming_memory_errors, place, repeatable
+from autoseg.engines.device import (
+    MemoryFormat,
+    is_out_of_memory,
+    keep_freed_memory,
+    naming_memory_errors,
+    place,
+    release_memory,
+    repeatable,
+)
 from autoseg.errors import DataError, RunFolderError
 from autoseg.learning.augmentation import Augmentation
 from autoseg.learning.checkpoint import load_checkpoint, read_record
 from autoseg.learning.journal import Journal
 from autoseg.learning.learner import build_learner, build_step
-from autoseg.learning.quickest import pays_to_compile, quickest_format
+from autoseg.learning.quickest import quickest_format, why_not_compiled
 from autoseg.learning.sampler import PatchSampler
 from autoseg.learning.schedule import Schedule
 from autoseg.learning.transfer import account, start_from
+from autoseg.learning.watch import is_looked_at
 from autoseg.parallel import available_cores
 from autoseg.processing.store import PreparedCase
 from autoseg.records import Amendment, Configuration, FoldCheckpoint, Plan
@@ -62,6 +72,7 @@ def train_fold(
     with repeatable(configuration.training.deterministic), naming_memory_errors(MEMORY_CURE):
         trainer = _set_up(plan, configuration, folder, fold, setting)
         trainer.members = members
+        begun = time.monotonic()
         _lay_out(trainer)
         checkpoint = _resume(trainer)
         trainer.journal.listener = setting.track(trainer.journal.lines) if setting.track else None
@@ -72,6 +83,7 @@ def train_fold(
             )
         if checkpoint is None:
             _start(trainer)
+        trainer.seconds += time.monotonic() - begun  # finding out what is quickest counts, too
         under_way = checkpoint is None or not checkpoint.finished
         extends_already = checkpoint is not None and checkpoint.extended_at is not None
         if under_way:
@@ -135,7 +147,10 @@ def _resume(trainer: FoldTrainer) -> FoldCheckpoint | None:
     if checkpoint is None:
         return None
     trainer.initial, trainer.skipped = checkpoint.initial, checkpoint.skipped
-    trainer.step.parts = checkpoint.parts
+    trainer.step.parts = checkpoint.parts if trainer.setting.ranks.size == 1 else 1  # several devices hold less each
+    trainer.extensions = checkpoint.extensions
+    trainer.handed_over = (checkpoint.handed_over, checkpoint.handed_over_sha256)
+    trainer.looked_at_siblings = is_looked_at(checkpoint.epoch, checkpoint.epochs)
     trainer.schedule = Schedule(checkpoint.epoch, checkpoint.epochs, checkpoint.progress, checkpoint.extended_at)
     trainer.seconds, trainer.amendments = checkpoint.seconds, (*checkpoint.amendments, *trainer.amendments)
     if checkpoint.extended_at is not None:
@@ -173,7 +188,11 @@ def _extend(trainer: FoldTrainer, checkpoint: FoldCheckpoint, seconds: float) ->
     more = max(1, round(seconds * checkpoint.epoch / max(checkpoint.seconds, 1e-9)))
     trainer.schedule = Schedule(checkpoint.epoch, before, 1.0).extended(more)
     trainer.limit_seconds = None if trainer.configuration.training.deterministic else checkpoint.seconds + seconds
-    trainer.epoch_seconds = []
+    trainer.epoch_seconds, trainer.extensions = [], checkpoint.extensions + 1
+    trainer.handed_over = (checkpoint.weights, checkpoint.weights_sha256)
+    # from the finished fold, as it is on disk: so a training that ends and goes on at once is one that was started twice
+    trainer.learner.optimizer.state.clear()
+    load_checkpoint(trainer.folder, trainer.learner, trainer.configuration.digests())
     reason = (
         f"it was extended by {seconds:.0f} s; its rate rises to that of a schedule of {before + more} epochs, and falls again"
     )
@@ -205,8 +224,7 @@ def _lay_out(trainer: FoldTrainer) -> None:
     elif spec.deterministic:
         chosen = "contiguous"
     else:
-        chosen, why = quickest_format(trainer.step, network, spec, trainer.configuration.network.in_channels)
-        chosen = setting.ranks.agreed(chosen)
+        chosen, why = setting.ranks.agreed(_quickest(trainer))
         trainer.amendments = (
             Amendment(epoch=before.epoch if before else 0, name="memory_format", before="auto", after=chosen, reason=why),
         )
@@ -214,17 +232,31 @@ def _lay_out(trainer: FoldTrainer) -> None:
     trainer.memory_format = chosen
 
 
+def _quickest(trainer: FoldTrainer) -> tuple[MemoryFormat, str]:
+    spec, setting = trainer.configuration.training, trainer.setting
+    part = setting.ranks.part_of(spec.batch_size)
+    shape = (part.stop - part.start, trainer.configuration.network.in_channels, *spec.patch_size)
+    try:
+        return quickest_format(trainer.step, trainer.learner.network, shape)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error) or setting.ranks.size > 1:
+            raise
+    release_memory(setting.device)  # training will find out how much fits
+    return "contiguous", "the device's memory did not suffice to try both"
+
+
 def _compiles(trainer: FoldTrainer) -> bool:
     """Whether the network is compiled: where the plan says so, and it turns out to be quicker here; decided once for a fold."""
     spec, network = trainer.configuration.training, trainer.learner.network
     if not spec.compile or any(amendment.name == "compile" for amendment in trainer.amendments):
         return False
-    if spec.deterministic or trainer.schedule.epoch > 0 or trainer.setting.ranks.size > 1:
+    if trainer.setting.ranks.size > 1:
         return True
-    channels = trainer.configuration.network.in_channels
-    why_not = pays_to_compile(trainer.step, network, spec, channels, trainer.memory_format)
+    shape = (spec.batch_size, trainer.configuration.network.in_channels, *spec.patch_size)
+    decided = spec.deterministic or trainer.schedule.epoch > 0  # whether it pays; it must work all the same
+    why_not = why_not_compiled(trainer.step, network, shape, trainer.memory_format, must_pay=not decided)
     if why_not is None:
         return True
     trainer.progress.message(f"the network is not compiled: {why_not}")
-    trainer.amend(Amendment(epoch=0, name="compile", before="true", after="false", reason=why_not))
+    trainer.amend(Amendment(epoch=trainer.schedule.epoch, name="compile", before="true", after="false", reason=why_not))
     return False

@@ -67,6 +67,9 @@ class FoldTrainer:
     memory_format: MemoryFormat = "contiguous"
     seconds: float = 0.0  # trained so far, over all sittings
     skipped: int = 0
+    extensions: int = 0
+    handed_over: tuple[str | None, str] = (None, "")  # weights that predictions use during an extension, and their hash
+    looked_at_siblings: bool = False
     amendments: tuple[Amendment, ...] = ()
     initial: InitialWeights | None = None
     members: str = ""
@@ -98,7 +101,7 @@ class FoldTrainer:
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise
-                failure = str(error).splitlines()[0]
+                failure = (str(error).splitlines() or [type(error).__name__])[0]
             if result is None:  # outside of the handler, whose traceback holds the step's tensors
                 self._halve(failure, len(images))
         if not result.taken:
@@ -146,7 +149,8 @@ class FoldTrainer:
     def _skip(self, batch: Batch, loss: float) -> None:
         """Leave a step out whose loss or gradients are no numbers; a network that swallows one never recovers."""
         self.skipped += 1
-        cases = ", ".join(dict.fromkeys(batch.cases[:NAMED_CASES]))
+        held = dict.fromkeys(self.setting.ranks.gathered(batch.cases))
+        cases = ", ".join(list(held)[:NAMED_CASES]) + (" and others" if len(held) > NAMED_CASES else "")
         text = f"a step was left out: the loss is {loss}, or its gradients are no numbers; the batch holds {cases}"
         self.journal.note("skipped", self.schedule.epoch, f"{text} ({self.skipped} so far)")
         self.progress.message(f"{text} ({self.skipped} of {MOST_SKIPPED})")

@@ -135,8 +135,10 @@ def mirroring_in_share(task: Task, chosen: Candidate) -> Clause:
     return Clause(f"{text} ({share}).", numbers, IN_SHARE)
 
 
-def mirroring_as_trained() -> Clause:
-    """Mirrored copies where time is no concern."""
+def mirroring_as_trained(mirrors: bool) -> Clause:
+    """Mirrored copies where time is no concern, or none where training has none."""
+    if not mirrors:
+        return Clause("Training does not mirror, so the network would not know mirrored images.")
     return Clause("Images are mirrored as in training, which costs time only when predicting.")
 
 
