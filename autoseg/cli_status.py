@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autoseg.cli_console import show, stopping_in_words
+from autoseg.cli_console import results_console, show, stopping_in_words
 from autoseg.cli_options import RunArgument
 from autoseg.cli_values import duration
 
