@@ -63,7 +63,8 @@ def save_checkpoint(folder: Path, record: FoldCheckpoint, learner: Learner) -> F
         kept = read_record(folder)
         intact = f"the checkpoint after epoch {kept.epoch} is intact" if kept else "there is no checkpoint yet"
         raise DiskFull(f"{folder}: the disk is full; {intact}. Free some space and start the same command again") from error
-    remove_others(folder, record)
+    if not (record.finished and record.extended_at is not None):
+        remove_others(folder, record)  # else when model.json names the new weights
     return record
 
 

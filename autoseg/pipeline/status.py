@@ -129,7 +129,7 @@ def _fold_status(folder: RunFolder, plan: Plan, name: str, fold: str, now: float
     working = is_at_work(folder.running(name, fold), now=now)
     score, scores = _scores(folder.fold_scores(name, fold))
     finished = checkpoint is not None and checkpoint.finished
-    if finished and checkpoint is not None and not is_validated(folder, name, fold, checkpoint):
+    if finished and checkpoint is not None and checkpoint.extensions and not is_validated(folder, name, fold, checkpoint):
         score, scores = None, {}  # of the weights before an extension
     begun = bool(lines) or checkpoint is not None
     state = _state(working=working, begun=begun, finished=finished, scored=score is not None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from autoseg.learning.journal import EpochLine
-from autoseg.learning.watch import dead_fold, smoothed_dice, when_it_was_there
+from autoseg.learning.watch import dead_fold, is_looked_at, smoothed_dice, when_it_was_there
 
 
 def lines(*dice: float | None) -> list[EpochLine]:
@@ -50,6 +50,6 @@ def test_far_below_its_siblings() -> None:
     assert "Dice of 0.100 on patches, the other folds had 0.600" in str(dead_fold(lines(0.1, 0.1), 20, others))
     assert dead_fold(lines(0.1, 0.31), 20, others) is None, "half of theirs is enough"
     assert dead_fold(lines(0.1), 20, others) is None, "not there yet"
-    assert dead_fold(lines(0.1, 0.1, 0.1), 20, others) is None, "said once"
+    assert is_looked_at(2, 20) and not is_looked_at(1, 20) and is_looked_at(1, 3)
     assert dead_fold(lines(0.0, 0.0), 20, [lines(0.1, 0.1)]) is None, "none of them has learned yet"
     assert dead_fold(lines(0.0, 0.0), 20, []) is None

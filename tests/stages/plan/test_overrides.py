@@ -76,7 +76,7 @@ def test_lists_and_nothing(plan_with: Callable[..., Plan]) -> None:
         ("augmentation.preset.x=1", "augmentation.preset has no fields"),
         ("augmentation.preset=heavy", "plan with --augmentation heavy"),
         ("augmentation.brightness.factor=0.5,0.9", "must reach 1"),
-        ("augmentation.blur.sigma=0,1", "augmentation.blur.sigma: 0,1 must be above 0"),
+        ("augmentation.blur.sigma=0,1", "augmentation.blur.sigma: 0.0,1.0 must be above 0"),
         ("augmentation.rotation.probability=1.5", "augmentation.rotation.probability: 1.5 must be 0 to 1"),
         ("augmentation.scaling.factor=1.4,0.7", "must begin with its smaller end"),
         ("augmentation.low_resolution.zoom=0.5,2", "must be at most 1"),

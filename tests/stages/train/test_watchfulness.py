@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from autoseg.engines.weights import file_sha256
 from autoseg.errors import OutOfMemory, RunFolderError, TrainingDiverged
 from autoseg.learning.journal import EpochLine, Journal, read_journal
 from autoseg.learning.step import Step, StepResult
@@ -150,7 +151,9 @@ def test_a_finished_fold_is_extended(tmp_path: Path) -> None:
     assert lines[3].learning_rate < 0.15 * lines[0].learning_rate < lines[4].learning_rate
     assert lines[-1].learning_rate < lines[4].learning_rate
     assert lines[4].train_loss < lines[0].train_loss
-    assert (tmp_path / "weights.safetensors").read_bytes() != final
+    assert extended.handed_over is None and extended.weights != "weights.safetensors"
+    assert (tmp_path / extended.weights).read_bytes() != final
+    assert (tmp_path / "weights.safetensors").read_bytes() == final, "until model.json names the new ones"
     assert run(tmp_path, configuration, "cpu") == extended, "without --extend nothing more is trained"
 
 
@@ -169,7 +172,10 @@ def test_an_extension_that_was_interrupted_goes_on_and_is_not_extended_again(
         run(tmp_path, configuration, "cpu", extend_seconds=more, progress=Interrupter(50))
     record = FoldCheckpoint.load(tmp_path / "checkpoint.json")
     assert (record.epoch, record.epochs, record.finished) == (4, 6, False)
-    assert (tmp_path / "weights.safetensors").exists(), "what predictions use stays until the extension is done"
+    assert record.handed_over == "weights.safetensors" and record.handed_over_sha256 == first.weights_sha256
+    assert file_sha256(tmp_path / "weights.safetensors") == first.weights_sha256, (
+        "predictions use these until the extension is done"
+    )
     done = run(tmp_path, configuration, "cpu", extend_seconds=more)
     assert (done.epochs, done.finished) == (6, True)
 

@@ -26,6 +26,7 @@ PATCH = "nnU-Net's patch: shrinks from the median image until so many of them fi
 BATCH = "nnU-Net's batch: what fits the memory, and no more than a share of the data set" + SOURCE
 LARGEST_BATCH = "; ours: with an upper limit, as larger steps take longer and learn no more"
 FORMAT = "ours: channels apart (contiguous) or next to one another (channels_last), whichever trains quicker on the machine"
+TRIED_STEPS = 4
 MEMORY = "ours: the estimate of peak memory stays within what may be used; "
 COMPARED = MEMORY + "what would take more is not compared"
 REDUCED = MEMORY + "batch, width and patch are reduced in this order until it does"
@@ -56,8 +57,8 @@ def memory_format(configuration: Configuration, probe: Throughput | None) -> Dec
             "memory format",
             "auto",
             rule=FORMAT,
-            reason="This network was not measured here, so both are tried for a few steps when training begins.",
-            numbers={},
+            reason="This network was not measured here, so both are tried for {steps} steps each when training begins.",
+            numbers={"steps": TRIED_STEPS},
             alternative=f"{set_to(configuration, field, 'contiguous')} or channels_last.",
         )
     return decide(
