@@ -51,9 +51,11 @@ def train_on_devices(
             except Empty:
                 return
             options.progress.message(f"fold {fold} on device {device}")
-            failure = _train(
-                _command(run.root, configuration, fold, device, options), run.fold(configuration, fold) / "train.log"
-            )
+            command = _command(run.root, configuration, fold, device, replace(options, extend_seconds=extend_seconds.get(fold)))
+            try:
+                failure = _train(command, run.fold(configuration, fold) / "train.log")
+            except OSError as error:
+                failure = str(error)
             if failure is not None:
                 failures[fold] = failure
             _tell(options.progress, fold, failure)
