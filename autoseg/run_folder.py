@@ -160,6 +160,10 @@ class RunFolder:
         """How far the fold's training has come."""
         return self.fold(configuration, fold) / "checkpoint.json"
 
+    def train_log(self, configuration: str, fold: str) -> Path:
+        """What a fold's process printed, where folds are trained side by side."""
+        return self.fold(configuration, fold) / "train.log"
+
     def running(self, configuration: str, fold: str) -> Path:
         """There while a process works on the fold."""
         return self.fold(configuration, fold) / "running.json"

@@ -54,7 +54,7 @@ def train_on_devices(
             options.progress.message(f"fold {fold} on device {device}")
             command = _command(run.root, configuration, fold, device, replace(options, extend_seconds=extend_seconds.get(fold)))
             try:
-                failure = _train(command, run.fold(configuration, fold) / "train.log")
+                failure = _train(command, run.train_log(configuration, fold))
             except OSError as error:
                 failure = str(error)
             if failure is not None:

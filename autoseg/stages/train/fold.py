@@ -196,8 +196,8 @@ def _extend(trainer: FoldTrainer, checkpoint: FoldCheckpoint, seconds: float) ->
     reason = (
         f"it was extended by {seconds:.0f} s; its rate rises to that of a schedule of {before + more} epochs, and falls again"
     )
-    trainer.amend(Amendment(epoch=before, name="epochs", before=str(before), after=str(before + more), reason=reason))
-    trainer.journal.note("extended", before, f"{before} -> {before + more} epochs, since {reason}")
+    amendment = Amendment(epoch=before, name="epochs", before=str(before), after=str(before + more), reason=reason)
+    trainer.amend(amendment, event="extended")
     trainer.progress.message(f"extended: {before} -> {before + more} epochs")
 
 

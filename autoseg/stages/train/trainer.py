@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from autoseg.engines.device import MemoryFormat, is_out_of_memory, laid, release_memory
 from autoseg.errors import OutOfMemory, TrainingDiverged
 from autoseg.learning.augmentation import Augmentation, Batch, Drawn
-from autoseg.learning.journal import EpochLine, Journal, Listener
+from autoseg.learning.journal import EpochLine, EventKind, Journal, Listener
 from autoseg.learning.learner import Learner
 from autoseg.learning.ranks import ALONE, Ranks
 from autoseg.learning.schedule import Schedule, learning_rate, momentum
@@ -109,11 +109,11 @@ class FoldTrainer:
             return None
         return result.loss
 
-    def amend(self, amendment: Amendment) -> None:
+    def amend(self, amendment: Amendment, event: EventKind = "amended") -> None:
         """Write down a change."""
         self.amendments = (*self.amendments, amendment)
         text = f"{amendment.name}: {amendment.before} -> {amendment.after}, since {amendment.reason}"
-        self.journal.note("memory" if amendment.name == "parts" else "amended", amendment.epoch, text)
+        self.journal.note(event, amendment.epoch, text)
 
     def _set_rates(self, schedule: Schedule, index: int) -> None:
         """Learning rate and momentum of a step; an extension begins with an epoch in which the rate rises from zero."""
@@ -140,7 +140,8 @@ class FoldTrainer:
         self.step.parts = min(2 * parts, batch_size)
         reason = f"the device's memory did not suffice ({failure})"
         self.amend(
-            Amendment(epoch=self.schedule.epoch, name="parts", before=str(parts), after=str(self.step.parts), reason=reason)
+            Amendment(epoch=self.schedule.epoch, name="parts", before=str(parts), after=str(self.step.parts), reason=reason),
+            event="memory",
         )
         self.progress.message(
             f"memory did not suffice: batches now go through the network in {self.step.parts} parts, whose gradients are added up"
@@ -156,8 +157,8 @@ class FoldTrainer:
         self.progress.message(f"{text} ({self.skipped} of {MOST_SKIPPED})")
         if self.skipped >= MOST_SKIPPED:
             raise TrainingDiverged(
-                f"training diverged in epoch {self.schedule.epoch + 1}: the {self.skipped}th step whose loss is no number; the last "
-                f"checkpoint is kept. Its batch holds {cases}: look at these images and their intensities in fingerprint.json, or "
+                f"training diverged in epoch {self.schedule.epoch + 1}: {self.skipped} steps had a loss that is no number; the last "
+                f"checkpoint is kept. The last batch holds {cases}: look at these images and their intensities in fingerprint.json, or "
                 "plan with --set training.initial_lr=0.003"
             )
 

@@ -53,7 +53,7 @@ def test_the_third_one_stops_training_and_names_the_cases(tmp_path: Path) -> Non
     bad.image[:] = float("nan")
     bad.id = "broken_scan"
     configuration = small_configuration(epochs=50, steps=3)
-    with pytest.raises(TrainingDiverged, match="the 3th step whose loss is no number") as caught:
+    with pytest.raises(TrainingDiverged, match="3 steps had a loss that is no number") as caught:
         train_on([good, good, bad], configuration, tmp_path)
     assert "broken_scan" in str(caught.value)
     assert sum(event.event == "skipped" for event in read_journal(tmp_path / "journal.jsonl")[1]) == 3
