@@ -176,8 +176,46 @@ def _begin_worker() -> None:
         threading.Thread(target=follow, daemon=True).start()
 
 
-def run_logged(command: Sequence[str], log: Path) -> int:
-    """Run a program to its end and return its exit code; all that it prints is appended to a file, whose folder is made."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as file:
-        return subprocess.run(command, stdout=file, stderr=file, check=False).returncode
+class Programs:
+    """Programs that run beside one another, each started from a thread of its own; none outlives the `with` block.
+
+    Where the block is left early, by an error or because this process is told to end (SIGTERM, which scheduling systems send), those that
+    still run are told to end, too.
+    """
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def __enter__(self) -> Programs:
+        self._is_main = threading.current_thread() is threading.main_thread()
+        if self._is_main:  # only there may a signal be handled
+            self._before = signal.signal(signal.SIGTERM, _end)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_main:
+            signal.signal(signal.SIGTERM, self._before)
+        with self._lock:
+            self._closed = True
+            for program in self._running:
+                program.terminate()
+
+    def run(self, command: Sequence[str], log: Path) -> int:
+        """Run a program to its end and return its exit code; all that it prints is appended to a file, whose folder is made."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as file:
+            with self._lock:
+                if self._closed:
+                    return -signal.SIGTERM
+                program = subprocess.Popen(command, stdout=file, stderr=file)
+                self._running.add(program)
+            code = program.wait()
+            with self._lock:
+                self._running.remove(program)
+            return code
+
+
+def _end(number: int, _: object) -> None:
+    raise SystemExit(128 + number)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 from autoseg.errors import CaseError, DataError, Fault
-from autoseg.parallel import SMALLEST_POOL_WORK, available_cores, map_cases
+from autoseg.parallel import SMALLEST_POOL_WORK, Programs, available_cores, map_cases
 
 CASES = list(range(SMALLEST_POOL_WORK + 2))
 
@@ -96,3 +101,50 @@ def _alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+PARENT = """
+import sys, threading
+from pathlib import Path
+from autoseg.parallel import Programs
+
+child = "import os, sys, time; print(os.getpid(), flush=True); time.sleep(60)"
+codes = []
+with Programs() as programs:
+    thread = threading.Thread(
+        target=lambda: codes.append(programs.run([sys.executable, "-c", child], Path(sys.argv[1]))), daemon=True
+    )
+    thread.start()
+    thread.join()
+"""
+
+
+def test_programs_end_with_the_one_that_started_them(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "child.log"
+    with subprocess.Popen([sys.executable, "-c", PARENT, str(log)]) as parent:
+        child = int(waited_for(lambda: log.read_text().strip() if log.exists() else ""))
+        parent.terminate()
+        assert parent.wait(30) == 128 + signal.SIGTERM
+    waited_for(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
+
+
+def test_programs_end_with_an_error_beside_them(tmp_path: Path) -> None:
+    codes: list[int] = []
+    log = tmp_path / "child.log"
+    command = [sys.executable, "-c", "import time; print('here', flush=True); time.sleep(60)"]
+    with pytest.raises(KeyError), Programs() as programs:
+        thread = threading.Thread(target=lambda: codes.append(programs.run(command, log)))
+        thread.start()
+        waited_for(lambda: log.exists() and log.read_text())
+        raise KeyError
+    thread.join(30)
+    assert codes == [-signal.SIGTERM]
+    assert programs.run(command, log) == -signal.SIGTERM, "nothing is started any more"
+
+
+def waited_for(condition: Callable[[], Any]) -> Any:
+    for _ in range(600):
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("it did not happen within 30 s")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import psutil
 import torch
 from torch import Tensor, nn
 
@@ -81,13 +82,8 @@ def describe_machine(device: torch.device) -> MachineProfile:
 
 
 def available_memory() -> int:
-    """Bytes of main memory that can be used without swapping; 4 GiB where the system does not tell."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        fields = dict(line.split(":") for line in lines)
-        return int(fields["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return 4 * 2**30
+    """Bytes of main memory that can be used without swapping."""
+    return int(psutil.virtual_memory().available)
 
 
 @dataclass

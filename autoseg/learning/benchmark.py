@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from autoseg.learning.learner import Learner, build_learner, build_step
 from autoseg.learning.quickest import quickest_format
 from autoseg.learning.sampler import PatchSampler
 from autoseg.learning.step import Step
+from autoseg.learning.stopwatch import least_seconds
 from autoseg.parallel import available_cores
 from autoseg.processing.store import PreparedCase
 from autoseg.records import Configuration, FoldCheckpoint, Plan
@@ -101,7 +102,7 @@ def measure_training(
         images = source.timed(0).images
         network.eval()
         with torch.inference_mode(), autocast(device, step.precision):
-            forward_seconds = min(_seconds_of(lambda: network(images), device) for _ in range(FEWEST_STEPS))
+            forward_seconds = least_seconds(lambda: network(images), device)
     return TrainingSpeed(
         steps=steps,
         steps_per_second=per_second,
@@ -205,13 +206,6 @@ def _parts(step: Step, source: _Source, seconds: float) -> StepParts:
         for hook in hooks:
             hook.remove()
     return StepParts(*(sum(column) / len(rows) for column in zip(*rows, strict=True)))
-
-
-def _seconds_of(work: Callable[[], object], device: torch.device) -> float:
-    start = time.perf_counter()
-    work()
-    synchronize(device)
-    return time.perf_counter() - start
 
 
 def _checkpoint_seconds(learner: Learner) -> float:

@@ -21,17 +21,16 @@ from autoseg.engines.device import (
     laid,
     peak_memory,
     place,
-    synchronize,
 )
 from autoseg.learning.augmentation import Augmentation, Drawn, SampleDraw
 from autoseg.learning.loss import SegmentationLoss
 from autoseg.learning.quickest import FORMATS
 from autoseg.learning.step import Step
+from autoseg.learning.stopwatch import least_seconds
 from autoseg.networks.unet import build_network
 from autoseg.records import AugmentationSpec, MachineProfile, NetworkSpec, Shape, Throughput
 from autoseg.records.augmentation import Blur, Elastic, Factor, LowResolution, Mirroring, Noise, PreviousStage, Rotation, Scaling
 
-WARM_UP_STEPS = 1
 FEWEST_STEPS = 2
 MOST_STEPS = 12
 PROBE_BATCH = 2
@@ -118,11 +117,14 @@ def measure(spec: NetworkSpec, patch_size: Shape, batch_size: int, device: torch
         optimizer = torch.optim.SGD(network.parameters(), 1e-3, momentum=0.99, nesterov=True, fused=device.type != "mps")
         step = Step(network, SegmentationLoss(None, batch_dice=True), optimizer, scaler, device, precision, 12.0)
 
+        def timed(work: Callable[[], object]) -> float:
+            return least_seconds(work, device, fewest=FEWEST_STEPS, most=MOST_STEPS, enough_seconds=SECONDS_PER_PROBE)
+
         def train(memory_format: MemoryFormat) -> float:
             network.train()
             place(network, device, memory_format)
             laid_out = laid(images, memory_format)
-            return _least_seconds(lambda: step(laid_out, labels), device)
+            return timed(lambda: step(laid_out, labels))
 
         def forward() -> None:
             with torch.inference_mode(), autocast(device, precision):
@@ -130,7 +132,7 @@ def measure(spec: NetworkSpec, patch_size: Shape, batch_size: int, device: torch
 
         seconds = {memory_format: train(memory_format) for memory_format in FORMATS}
         place(network, device, "contiguous").eval()
-        forward_seconds = _least_seconds(forward, device)
+        forward_seconds = timed(forward)
     best = min(FORMATS, key=seconds.__getitem__)
     return Throughput(
         network=spec,
@@ -165,15 +167,3 @@ def _seconds_to_augment(augmentation: Augmentation, channels: int, draws: Sequen
         augmentation.apply(Drawn((image,), (labels,), (draw,), ("",)), torch.device("cpu"))
         times.append(time.perf_counter() - start)
     return sum(times[1:]) / max(1, len(times) - 1)  # the first warms up
-
-
-def _least_seconds(work: Callable[[], object], device: torch.device) -> float:
-    times: list[float] = []
-    while len(times) < WARM_UP_STEPS + FEWEST_STEPS or (
-        len(times) < WARM_UP_STEPS + MOST_STEPS and sum(times) < SECONDS_PER_PROBE
-    ):
-        start = time.perf_counter()
-        work()
-        synchronize(device)
-        times.append(time.perf_counter() - start)
-    return min(times[WARM_UP_STEPS:])

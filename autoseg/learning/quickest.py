@@ -5,18 +5,17 @@ Both are tried on a few real steps; the weights stay as they are.
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from math import inf
 
 import torch
 from torch import Tensor, nn
 
-from autoseg.engines.device import MemoryFormat, laid, place, synchronize
+from autoseg.engines.device import MemoryFormat, laid, place
 from autoseg.learning.step import Step
+from autoseg.learning.stopwatch import least_seconds
 from autoseg.records import Shape
 
-TIMED_STEPS = 3
 LEAST_GAIN = 0.95  # of the eager time; less is not worth the time that compiling takes
 FORMATS: tuple[MemoryFormat, ...] = ("contiguous", "channels_last")
 
@@ -31,7 +30,7 @@ def quickest_format(step: Step, network: nn.Module, shape: Shape) -> tuple[Memor
     seconds = {}
     for memory_format in FORMATS:
         place(network, step.device, memory_format)
-        seconds[memory_format] = least_seconds(dry(step, network), laid(images, memory_format), labels)
+        seconds[memory_format] = _step_seconds(dry(step, network), laid(images, memory_format), labels)
     best = min(FORMATS, key=seconds.__getitem__)
     place(network, step.device, best)
     network.zero_grad(set_to_none=True)
@@ -47,12 +46,12 @@ def why_not_compiled(step: Step, network: nn.Module, shape: Shape, memory_format
     images, labels = _batch(step.device, shape)
     images = laid(images, memory_format)
     try:
-        compiled = least_seconds(dry(step, torch.compile(network)), images, labels)  # type: ignore[arg-type]
+        compiled = _step_seconds(dry(step, torch.compile(network)), images, labels)  # type: ignore[arg-type]
     except Exception as error:  # whatever the compiler, or the C++ compiler that it calls, throws
         network.zero_grad(set_to_none=True)
         first_line = (str(error).strip().splitlines() or [""])[0]
         return f"the compiler failed ({type(error).__name__}: {first_line[:200]})"
-    eager = least_seconds(dry(step, network), images, labels) if must_pay else inf
+    eager = _step_seconds(dry(step, network), images, labels) if must_pay else inf
     network.zero_grad(set_to_none=True)
     if compiled <= LEAST_GAIN * eager:
         return None
@@ -65,15 +64,8 @@ def dry(step: Step, network: nn.Module) -> Step:
     return replace(step, network=network, average=None, scaler=None, optimizer=still)
 
 
-def least_seconds(step: Step, images: Tensor, labels: Tensor) -> float:
-    """Of a few steps, one before them left out."""
-    times = []
-    for _ in range(1 + TIMED_STEPS):
-        start = time.perf_counter()
-        step(images, labels)
-        synchronize(step.device)
-        times.append(time.perf_counter() - start)
-    return min(times[1:])  # the first compiles, and takes memory from the system
+def _step_seconds(step: Step, images: Tensor, labels: Tensor) -> float:
+    return least_seconds(lambda: step(images, labels), step.device)
 
 
 def _batch(device: torch.device, shape: Shape) -> tuple[Tensor, Tensor]:

@@ -12,23 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoseg.errors import DataError, PlanError, RunFolderError
-from autoseg.parallel import available_cores
 from autoseg.pipeline.planning import PlanOutcome, bill, plan, plan_files, planned
+from autoseg.pipeline.preparing import prepare_cases, prepare_masks, worker_count
 from autoseg.pipeline.status import status
 from autoseg.pipeline.trained import refuse_foreign_plan
 from autoseg.progress import Progress, SilentProgress
-from autoseg.records import Configuration, Plan, Predictions, Scores
+from autoseg.records import FULL, Configuration, Plan, Predictions, Scores
 from autoseg.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from autoseg.pipeline.benchmarking import BenchmarkOutcome
-    from autoseg.pipeline.cascade import OutOfFold
     from autoseg.pipeline.fold import FoldOutcome
 
-FULL = "full"
 ALL = "all"
 HELD_OUT = "held-out"
-NAMED_CASES = 3  # in a message
 DEMO_SUBJECTS = 24
 DEMO_SECONDS = 150.0
 
@@ -64,7 +61,7 @@ def preprocess(
     decided = folder.plan()
     refuse_foreign_plan(folder, decided, folder.dataset())
     names = [configuration] if configuration else list(decided.configurations)
-    return tuple(_prepare(folder, _configuration(decided, name), workers, progress or SilentProgress()) for name in names)
+    return tuple(prepare_cases(folder, _configuration(decided, name), workers, progress or SilentProgress()) for name in names)
 
 
 def train(
@@ -124,9 +121,9 @@ def train(
         prepared = folder.prepared(chosen)
 
         def prepare() -> None:
-            _prepare(folder, chosen, workers, progress)
+            prepare_cases(folder, chosen, workers, progress)
             if previous is not None:
-                _prepare_masks(folder, decided, chosen, previous, prepared, workers, progress)
+                prepare_masks(folder, decided, chosen, previous, prepared, workers, progress)
 
         ranks.only_first(prepare)
         options = TrainOptions(device, tuple(track), None, ranks, progress)
@@ -186,7 +183,7 @@ def augment(
     members = training_cases(splits, str(fold), folder.root)
     progress = progress or SilentProgress()
     path = folder.augmentation_picture if out is None else Path(out)
-    prepared = _prepare(folder, chosen, workers, progress)
+    prepared = prepare_cases(folder, chosen, workers, progress)
     draw_sheet(path, decided.targets, chosen, members, prepared, cases=cases, variants=variants, seed=seed, progress=progress)
     return path
 
@@ -276,7 +273,7 @@ def evaluate(
         progress.message(f"not scored, or without mm: {fault}")
     progress.stage("scoring", len(wanted))
     scores = evaluate_masks(
-        dataset, predictions, out, labels_name=str(labels), workers=_workers(workers), on_done=progress.advance
+        dataset, predictions, out, labels_name=str(labels), workers=worker_count(workers), on_done=progress.advance
     )
     scores.save(out / "scores.json")
     save_csv(scores, out / "scores.csv")
@@ -313,7 +310,7 @@ def benchmark(
             "measure 3d_fullres, whose network is the same but for those channels"
         )
     refuse_foreign_plan(folder, decided, folder.dataset())
-    prepare = partial(_prepare, folder, chosen, workers, progress)
+    prepare = partial(prepare_cases, folder, chosen, workers, progress)
     return measure_run(folder, decided, chosen, prepare, seconds=seconds, device=device, progress=progress)
 
 
@@ -336,10 +333,6 @@ def demo(
     return evaluate(data, out, progress=progress)
 
 
-def _workers(workers: int | None) -> int:
-    return available_cores() if workers is None else workers
-
-
 def _configuration(decided: Plan, name: str) -> Configuration:
     if name not in decided.configurations:
         raise RunFolderError(f"the plan has no configuration {name}; it has {', '.join(decided.configurations)}")
@@ -354,44 +347,3 @@ def _folds_to_train(fold: str, n_folds: int) -> list[str]:
     if fold.isdecimal() and int(fold) < n_folds:
         return [str(int(fold))]
     raise RunFolderError(f"there is no fold {fold}; this run has folds 0 to {n_folds - 1}, `{ALL}` and `{FULL}`")
-
-
-def _prepare(
-    folder: RunFolder, chosen: Configuration, workers: int | None, progress: Progress, cases: Sequence[str] | None = None
-) -> Path:
-    """Bring cases (None: all of all folds) onto the network's grid; done ones are skipped."""
-    from autoseg.stages.preprocess import preprocess as prepare_cases
-
-    dataset, splits = folder.dataset(), folder.splits()
-    if not Path(dataset.root).exists() and not any(dataset.path(file).exists() for file in dataset.cases[0].images):
-        raise RunFolderError(
-            f"{dataset.root}, the data set of {folder.root}, is gone; bring it back, or write where it is now into dataset.json (root)"
-        )
-    if cases is None:
-        cases = sorted({case for fold in splits.folds for case in (*fold.train, *fold.validation)})
-    target = folder.prepared(chosen)
-    progress.stage(f"preparing cases ({chosen.name})", len(cases))
-    stale = prepare_cases(dataset, cases, chosen, target, workers=_workers(workers), on_done=progress.advance)
-    if stale:
-        named = ", ".join(stale[:NAMED_CASES]) + (f" and {len(stale) - NAMED_CASES} more" if len(stale) > NAMED_CASES else "")
-        progress.message(
-            f"prepared anew, since their files changed after they were planned for: {named}; plan again if much changed"
-        )
-    return target
-
-
-def _prepare_masks(
-    folder: RunFolder,
-    plan: Plan,
-    chosen: Configuration,
-    previous: OutOfFold,
-    prepared: Path,
-    workers: int | None,
-    progress: Progress,
-) -> None:
-    """Bring the first stage's masks of all cases onto the second stage's grid; done ones are skipped."""
-    from autoseg.stages.preprocess import preprocess_previous
-
-    progress.stage(f"preparing masks of {previous.stage}", len(previous.masks))
-    target = folder.previous_masks(chosen)
-    preprocess_previous(previous.masks, plan, chosen, prepared, target, workers=_workers(workers), on_done=progress.advance)

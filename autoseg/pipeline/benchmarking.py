@@ -18,12 +18,11 @@ from autoseg.learning.checkpoint import read_record
 from autoseg.networks.cost import multiply_adds
 from autoseg.networks.unet import build_network
 from autoseg.pipeline.fold import hold_in_memory
-from autoseg.pipeline.fold_checks import FULL
 from autoseg.pipeline.fold_task import FoldTask
 from autoseg.pipeline.validation import predict_of_training_set, prediction_inputs
 from autoseg.processing.store import is_complete, open_case
 from autoseg.progress import Progress
-from autoseg.records import Configuration, Dataset, Plan
+from autoseg.records import FULL, Configuration, Dataset, Plan
 from autoseg.records.benchmark import Benchmarks, SpeedFigures
 from autoseg.run_folder import RunFolder
 from autoseg.stages.plan.presets import shipped
@@ -95,6 +94,7 @@ def measure_run(
         progress: listener.
     """
     chosen, dataset = pick_device(device), folder.dataset()
+    foreseen = _foreseen(folder, configuration, chosen)  # before any work: a damaged machine.json is told at once
     load = load_before()
     cases, missing = _cases(folder, dataset, configuration)
     prepared = prepare(cases)
@@ -106,7 +106,6 @@ def measure_run(
     progress.stage("measuring prediction")
     weights, predicted = _predicted(folder, dataset, plan, configuration, cases, chosen, (1 - SHARE_OF_TRAINING) * seconds)
     figures = _figures(dataset, configuration, chosen, training, predicted).model_copy(update={"load": load})
-    foreseen = _foreseen(folder, configuration, chosen)
     return BenchmarkOutcome(
         figures=figures,
         training=training,

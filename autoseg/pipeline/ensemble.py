@@ -15,11 +15,10 @@ from autoseg.engines.device import pick_device, pick_precision
 from autoseg.engines.torch_engine import TorchEngine, load_engine
 from autoseg.errors import DataError, RunFolderError
 from autoseg.layouts.mm_table import read_spacings
-from autoseg.pipeline.fold_checks import FULL
 from autoseg.pipeline.trained import refuse_foreign_plan, trained_configuration, trained_default
 from autoseg.pipeline.validation import prediction_inputs
 from autoseg.progress import Progress
-from autoseg.records import Configuration, Model, Plan, PredictedCase, Predictions, Spacing, TrainedFold
+from autoseg.records import FULL, Configuration, Model, Plan, PredictedCase, Predictions, Spacing, TrainedFold
 from autoseg.run_folder import RunFolder
 from autoseg.stages.predict import FirstStage, PredictionInput, find_inputs, predict_cases
 from autoseg.stages.split import refuse_unsound

@@ -8,10 +8,8 @@ from autoseg.errors import RecordError, RunFolderError
 from autoseg.learning.checkpoint import read_record, refuse_other_settings
 from autoseg.learning.transfer import refuse_other_start
 from autoseg.pipeline.trained import is_validated
-from autoseg.records import Configuration, Fold, FoldCheckpoint, Plan, Splits
+from autoseg.records import FULL, Configuration, Fold, FoldCheckpoint, Plan, Splits
 from autoseg.run_folder import RunFolder
-
-FULL = "full"
 
 
 def cases_of(splits: Splits, fold: str) -> Fold:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoseg.pipeline.cascade import OutOfFold
-from autoseg.pipeline.fold_checks import FULL, cases_of, material_digest
-from autoseg.records import Configuration, Fold, Plan, Splits
+from autoseg.pipeline.fold_checks import cases_of, material_digest
+from autoseg.records import FULL, Configuration, Fold, Plan, Splits
 from autoseg.run_folder import RunFolder
 
 

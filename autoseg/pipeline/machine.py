@@ -18,6 +18,7 @@ from autoseg.stages.plan.timing import speed_of
 
 NNUNET_MEMORY_BYTES = 8 * 10**9  # what nnU-Net's own preset is made for
 PROBE_SECONDS = 20.0  # for all measuring
+BUSY = 0.15  # of the cores taken by others, from which on it is told: a step then takes noticeably longer
 ROUNDS = 12  # of planning and measuring what was planned, if they are quick
 UNSEEN_PRECISION: dict[str, Literal["float32", "bfloat16"]] = {"cuda": "bfloat16", "mps": "float32", "cpu": "float32"}
 STEPS_OF_A_PROBE = 4  # training steps and forward passes that a measurement takes at least, in training steps
@@ -59,12 +60,19 @@ def machine_for(
     progress.stage(f"measuring this machine (at most {PROBE_SECONDS:.0f} seconds)")
     deadline = time.monotonic() + PROBE_SECONDS
     from autoseg.engines.device import is_present, pick_device
+    from autoseg.engines.other_load import other_load
     from autoseg.learning.probe import probe_machine
 
     if device != "auto" and options.memory_bytes and not is_present(device):
         return Workplace(unseen_machine(device, options, None))
     outputs = len(dataset.targets) + (not dataset.regions)
-    profile = probe_machine(pick_device(device), (2,) if dataset.rank == 2 else (2, 3), len(dataset.channels), outputs)
+    with other_load() as load:
+        profile = probe_machine(pick_device(device), (2,) if dataset.rank == 2 else (2, 3), len(dataset.channels), outputs)
+    if profile.device == "cpu" and load.share > BUSY:
+        progress.message(
+            f"warning: other programs kept {load.cores:.1f} of {load.available} cores busy while this machine was measured. The plan is made for "
+            "what they left; on a quiet machine the same time buys more steps, and a plan made there expects more of them"
+        )
     return Workplace(profile, here=True, deadline=deadline)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from autoseg.errors import EXIT_SOME_FAILED, CaseError
-from autoseg.parallel import run_logged
+from autoseg.parallel import Programs
 from autoseg.pipeline.fold import TrainOptions
 from autoseg.progress import Progress
 from autoseg.run_folder import RunFolder
@@ -54,7 +54,7 @@ def train_on_devices(
             options.progress.message(f"fold {fold} on device {device}")
             command = _command(run.root, configuration, fold, device, replace(options, extend_seconds=extend_seconds.get(fold)))
             try:
-                failure = _train(command, run.train_log(configuration, fold))
+                failure = _train(programs, command, run.train_log(configuration, fold))
             except OSError as error:
                 failure = str(error)
             if failure is not None:
@@ -62,10 +62,11 @@ def train_on_devices(
             _tell(options.progress, fold, failure)
 
     threads = [threading.Thread(target=work, args=(device,), daemon=True) for device in devices]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with Programs() as programs:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     if failures:
         raise CaseError("folds " + ", ".join(sorted(failures)), "; ".join(failures[fold] for fold in sorted(failures)))
 
@@ -78,9 +79,9 @@ def _command(run: Path, configuration: str, fold: str, device: str, options: Tra
     return command if options.extend_seconds is None else [*command, "--extend", f"{options.extend_seconds}s"]
 
 
-def _train(command: Sequence[str], log: Path) -> str | None:
+def _train(programs: Programs, command: Sequence[str], log: Path) -> str | None:
     """None if it went well, else what its log ends with."""
-    code = run_logged(command, log)
+    code = programs.run(command, log)
     if code in (0, EXIT_SOME_FAILED):  # the latter: trained, but some of its validation cases failed, which the report tells
         return None
     end = " / ".join(log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-LAST_LINES:])

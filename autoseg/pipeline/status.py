@@ -23,7 +23,6 @@ State = Literal["not begun", "training", "validating", "stopped", "trained", "va
 RECENT_EPOCHS = 6  # whose median tells how long the next ones will take
 LATE = 5.0  # usual epoch times without a line, after which a process that is there is asked about
 LATE_SECONDS = 120.0  # and at least this long: an epoch may be followed by a checkpoint
-FULL = "full"
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,11 @@ from autoseg.records.plan import (
 )
 from autoseg.records.predictions import PredictedCase, Predictions
 from autoseg.records.scores import CaseScores, Scores, StructureScores, Summary
-from autoseg.records.splits import Fold, Splits
+from autoseg.records.splits import FULL, Fold, Splits
 from autoseg.records.transfer import InitialWeights, StartingWeights, Transfer
 
 __all__ = [
+    "FULL",
     "Amendment",
     "AugmentationSpec",
     "Case",

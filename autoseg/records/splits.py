@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from autoseg.records.base import Part, Record
 
+FULL = "full"  # names the fold that trains on the cases of all folds and validates on none
+
 
 class Fold(Part):
     """Case ids of one fold."""

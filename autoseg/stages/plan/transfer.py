@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from autoseg.errors import PlanError
 from autoseg.records import (
+    FULL,
     Configuration,
     Decision,
     Fingerprint,
@@ -28,7 +29,6 @@ from autoseg.stages.plan.normalization import normalization
 from autoseg.stages.plan.presets import Preset
 from autoseg.stages.plan.saying import decide
 
-FULL = "full"
 RANK_NAMES = {2: "2D images", 3: "volumes"}
 RULE = "ours: a plan made from another run sees images as that run's network does, so that its weights fit"
 WEIGHTS_RULE = (

@@ -29,12 +29,11 @@ from autoseg.learning.transfer import account, start_from
 from autoseg.learning.watch import is_looked_at
 from autoseg.parallel import available_cores
 from autoseg.processing.store import PreparedCase
-from autoseg.records import Amendment, Configuration, FoldCheckpoint, Plan
+from autoseg.records import FULL, Amendment, Configuration, FoldCheckpoint, Plan
 from autoseg.stages.train.epochs import train_epochs
 from autoseg.stages.train.trainer import FoldTrainer, Setting, computing
 
 TRAIN_STREAM, VALIDATION_STREAM = 0, 1
-FULL = "full"  # the fold of all cases; its number is -1
 MEMORY_CURE = "plan again with a smaller --memory, or --set training.batch_size=N"
 
 
@@ -73,8 +72,10 @@ def train_fold(
         trainer = _set_up(plan, configuration, folder, fold, setting)
         trainer.members = members
         begun = time.monotonic()
-        _lay_out(trainer)
+        laid_out = _lay_out(trainer)
         checkpoint = _resume(trainer)
+        if laid_out is not None:
+            trainer.amend(laid_out)
         trainer.journal.listener = setting.track(trainer.journal.lines) if setting.track else None
         samplers = _samplers(trainer, train, validation)
         if checkpoint is None and setting.extend_seconds is not None:
@@ -152,7 +153,7 @@ def _resume(trainer: FoldTrainer) -> FoldCheckpoint | None:
     trainer.handed_over = (checkpoint.handed_over, checkpoint.handed_over_sha256)
     trainer.looked_at_siblings = is_looked_at(checkpoint.epoch, checkpoint.epochs)
     trainer.schedule = Schedule(checkpoint.epoch, checkpoint.epochs, checkpoint.progress, checkpoint.extended_at)
-    trainer.seconds, trainer.amendments = checkpoint.seconds, (*checkpoint.amendments, *trainer.amendments)
+    trainer.seconds, trainer.amendments = checkpoint.seconds, checkpoint.amendments
     if checkpoint.extended_at is not None:
         trainer.limit_seconds = checkpoint.limit_seconds
     _follow_edited_length(trainer, checkpoint)
@@ -208,8 +209,8 @@ def _train(trainer: FoldTrainer, learn: PatchSampler, watch: PatchSampler) -> Fo
     return train_epochs(trainer, learn, watch, workers)
 
 
-def _lay_out(trainer: FoldTrainer) -> None:
-    """Tensors lie as planned, or as was found quicker when the fold began; that is written down, and kept.
+def _lay_out(trainer: FoldTrainer) -> Amendment | None:
+    """Tensors lie as planned, or as was found quicker when the fold began; that is returned to be written down, and kept.
 
     Before anything is read into network and optimiser, whose tensors must lie alike.
     """
@@ -217,6 +218,7 @@ def _lay_out(trainer: FoldTrainer) -> None:
     before = read_record(trainer.folder)
     found = [a for a in (before.amendments if before else ()) if a.name == "memory_format"]
     chosen: MemoryFormat
+    amendment = None
     if found:
         chosen = cast("MemoryFormat", found[-1].after)
     elif spec.memory_format != "auto":
@@ -225,11 +227,11 @@ def _lay_out(trainer: FoldTrainer) -> None:
         chosen = "contiguous"
     else:
         chosen, why = setting.ranks.agreed(_quickest(trainer))
-        trainer.amendments = (
-            Amendment(epoch=before.epoch if before else 0, name="memory_format", before="auto", after=chosen, reason=why),
-        )
+        epoch = before.epoch if before else 0
+        amendment = Amendment(epoch=epoch, name="memory_format", before="auto", after=chosen, reason=why)
     place(network, setting.device, chosen)
     trainer.memory_format = chosen
+    return amendment
 
 
 def _quickest(trainer: FoldTrainer) -> tuple[MemoryFormat, str]:

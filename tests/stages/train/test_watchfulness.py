@@ -206,6 +206,8 @@ def test_the_quicker_memory_format_is_kept(tmp_path: Path) -> None:
     (amendment,) = checkpoint.amendments
     assert amendment.name == "memory_format" and amendment.after in ("contiguous", "channels_last")
     assert "contiguous and" in amendment.reason
+    (event,) = [event for event in read_journal(tmp_path / "journal.jsonl")[1] if event.event == "amended"]
+    assert event.text.startswith(f"memory_format: auto -> {amendment.after}")
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
