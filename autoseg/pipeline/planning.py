@@ -179,7 +179,7 @@ def plan_files(
         time_budget_seconds: wall time of one fold; typical speeds are assumed where `throughput` is not given.
         epochs: fixes the length instead.
         throughput: `machine.json` of a run.
-        overrides: of `key=value` settings only `network.family=NAME`.
+        overrides: of `key=value` settings only `network.family=NAME` and `training.optimizer=NAME`.
 
     Returns:
         All configurations, the default one first.
@@ -195,7 +195,7 @@ def plan_files(
     )
     if options.overrides:
         raise PlanError(
-            f"--set {options.overrides[0]}: a plan from files alone takes network.family only; give the data set to set more"
+            f"--set {options.overrides[0]}: a plan from files alone takes network.family and training.optimizer only; give the data set to set more"
         )
     machine = unseen_machine(device, options, None if throughput is None else Path(throughput))
     return plan_from_files(Path(fingerprint), Path(dataset_json), options, machine)

@@ -11,6 +11,7 @@ from autoseg.records.transfer import Transfer
 
 NormalizationScheme = Literal["ct", "zscore", "rescale_to_0_1", "rgb_to_0_1", "none"]
 NetworkFamily = Literal["plain_unet", "residual_unet", "unet2015"]
+Optimizer = Literal["sgd", "adamw"]
 Number = bool | int | float | str | tuple[float | None, ...]
 
 
@@ -106,7 +107,7 @@ class TrainingSpec(Part):
     steps_per_epoch: int
     validation_steps: int  # batches of validation patches per epoch, for the curve only
     time_budget_seconds: float | None = None  # wall time of a fold, its validation included
-    optimizer: Literal["sgd", "adamw"] = "sgd"
+    optimizer: Optimizer = "sgd"
     initial_lr: float = 1e-2
     momentum: float = 0.99
     weight_decay: float = 3e-5

@@ -26,7 +26,7 @@ TOPICS = {  # where the decisions of a configuration are told, and in which orde
         "dimensions",
     ),
     "What training sees": ("augmentation",),
-    "Time and memory": ("length", "learning rate", "memory", "memory format", "inference", "device", "default"),
+    "Time and memory": ("length", "recipe", "learning rate", "memory", "memory format", "inference", "device", "default"),
 }
 ELSEWHERE = "The network"  # for a decision that no topic names
 SET_BY_USER = "What you set"

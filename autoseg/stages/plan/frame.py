@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 
 from autoseg.records import Configuration, Decision, MachineProfile, Normalization, Preparation, Shape, Spacing
-from autoseg.records.plan import NetworkFamily
+from autoseg.records.plan import NetworkFamily, Optimizer
 from autoseg.stages.plan import decisions
 from autoseg.stages.plan.augmentation import DEFAULT_AUGMENTATION
 from autoseg.stages.plan.inputs import PlanInputs
@@ -30,6 +30,7 @@ class PlanOptions:
     memory_bytes: float | None = None
     overrides: tuple[str, ...] = ()
     family: NetworkFamily | None = None  # instead of the preset's
+    optimizer: Optimizer | None = None  # instead of the one that the length calls for
     augmentation: str = DEFAULT_AUGMENTATION
     source: Configuration | None = None  # whose network, patch and grid are taken over
 

@@ -22,6 +22,7 @@ from autoseg.stages.plan.frame import (
 )
 from autoseg.stages.plan.nnunet import LOWRES_WORTHWHILE
 from autoseg.stages.plan.presets import BudgetRule
+from autoseg.stages.plan.recipe import RECIPES, optimizer_for
 
 FEWEST_EPOCHS = 20  # points of the training curve
 MOST_EPOCHS = 1000
@@ -109,6 +110,7 @@ def _described(frame: Frame, name: str, task: Task, chosen: Candidate, compared:
     steps_per_epoch = _steps_per_epoch(rule, chosen, seconds)
     asked = frame.options.epochs
     epochs = asked or max(1, chosen.steps // steps_per_epoch)
+    optimizer = optimizer_for(rule, epochs * steps_per_epoch, frame.options.optimizer)
     median = chosen.median[-task.rank :]
     threshold = frame.preset.size.lowres_threshold
     dice = task.rank == 2 or prod(chosen.patch_size) / prod(median) < threshold
@@ -119,6 +121,7 @@ def _described(frame: Frame, name: str, task: Task, chosen: Candidate, compared:
         steps_per_epoch=steps_per_epoch,
         validation_steps=max(1, round(rule.validation_share * steps_per_epoch)),
         time_budget_seconds=None if asked else seconds,
+        **RECIPES[optimizer].settings(optimizer),
         batch_dice=dice,
         mirror_axes=tuple(range(task.rank)),
     )
@@ -143,6 +146,7 @@ def _described(frame: Frame, name: str, task: Task, chosen: Candidate, compared:
         decisions.depth(plain),
         decisions.batch_dice(plain, threshold),
         length(task, chosen, epochs, steps_per_epoch),
+        decisions.recipe(plain, rule, frame.options.optimizer),
         decisions.memory(chosen.bytes, plain, frame.memory_bytes, decisions.COMPARED),
         decisions.inference(
             plain, decisions.mirroring_in_share(task, chosen) if task.may_mirror else decisions.mirroring_as_trained(False)

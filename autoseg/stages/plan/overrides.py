@@ -2,53 +2,65 @@
 
 `training.batch_size=4` changes every configuration, `2d.training.batch_size=4` one. Lists are written with commas
 (`network.features=16,32,64`), lists of lists as JSON (`network.strides=[[1,1],[2,2]]`), nothing as `none`.
-Nothing else is derived anew: what is set is what is trained, and the plan says that it was set. The one exception is
-`network.family`, for which the plan is made from the start.
+Nothing else is derived anew: what is set is what is trained, and the plan says that it was set. Two exceptions are
+`network.family` and `training.optimizer`, for which the plan is made from the start.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any, cast, get_args
 
 from pydantic.fields import FieldInfo
 
 from autoseg.errors import PlanError
 from autoseg.records import Decision, Part, Plan
-from autoseg.records.plan import NetworkFamily
+from autoseg.records.plan import NetworkFamily, Optimizer
 from autoseg.records.plan_faults import SECTIONS
 from autoseg.stages.plan.decisions import set_by_user
 from autoseg.stages.plan.saying import decide
 
-FAMILY, TIME = "network.family", "training.time_budget_seconds"
+FAMILY, OPTIMIZER, TIME = "network.family", "training.optimizer", "training.time_budget_seconds"
+DECIDED_FIRST = {FAMILY: get_args(NetworkFamily), OPTIMIZER: get_args(Optimizer)}
 JsonObject = dict[str, Any]  # of a plan, before it is checked
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
-def taken_family(overrides: tuple[str, ...]) -> tuple[NetworkFamily | None, tuple[str, ...]]:
-    """The kind of network that `network.family=NAME` asks for, and the other overrides.
+@dataclass(frozen=True)
+class Taken:
+    """What overrides ask for that is decided on before planning, since other values follow from it; None: not asked for."""
 
-    It is decided on before planning, since depth, patch, memory and time follow from it.
+    family: NetworkFamily | None  # depth, patch, memory and time follow from it
+    optimizer: Optimizer | None  # rates and momentum do
+    rest: tuple[str, ...]  # the other overrides
+
+
+def taken(overrides: tuple[str, ...]) -> Taken:
+    """Separate `network.family=NAME` and `training.optimizer=NAME` from the other overrides.
 
     Raises:
-        PlanError: no such kind, or it is asked for in one configuration only: a plan compares grids and patches of one kind.
+        PlanError: no such name, or it is asked for in one configuration only: a plan compares grids and patches of one kind of
+            network, and its configurations learn in one way.
     """
-    family: NetworkFamily | None = None
+    chosen: dict[str, str] = {}
     rest, faults = [], []
     for text in overrides:
         key, _, value = (part.strip() for part in text.partition("="))
-        if key.endswith(f".{FAMILY}"):
-            faults.append(f"--set {text}: all configurations have one kind of network; set {FAMILY}={value}")
-        elif key != FAMILY:
+        whole = next((name for name in DECIDED_FIRST if key == name or key.endswith(f".{name}")), None)
+        if whole is None:
             rest.append(text)
-        elif value in get_args(NetworkFamily):
-            family = cast("NetworkFamily", value)
+        elif key != whole:
+            faults.append(f"--set {text}: all configurations have the same one; set {whole}={value}")
+        elif value in DECIDED_FIRST[whole]:
+            chosen[whole] = value
         else:
-            faults.append(f"--set {text}: there is no such network; choose {', '.join(get_args(NetworkFamily))}")
+            faults.append(f"--set {text}: there is no such {whole.partition('.')[2]}; choose {', '.join(DECIDED_FIRST[whole])}")
     if faults:
         raise PlanError("\n".join([*faults, *_unknown_keys(rest)]))
-    return family, tuple(rest)
+    family, optimizer = cast("NetworkFamily | None", chosen.get(FAMILY)), cast("Optimizer | None", chosen.get(OPTIMIZER))
+    return Taken(family, optimizer, tuple(rest))
 
 
 def apply_overrides(plan: Plan, overrides: tuple[str, ...]) -> Plan:

@@ -13,7 +13,7 @@ from autoseg.stages.plan.frame import Frame, PlanOptions
 from autoseg.stages.plan.in_time import configurations_in_time
 from autoseg.stages.plan.inputs import PlanInputs, inputs_from
 from autoseg.stages.plan.normalization import normalization
-from autoseg.stages.plan.overrides import apply_overrides, taken_family
+from autoseg.stages.plan.overrides import apply_overrides, taken
 from autoseg.stages.plan.presets import Preset, load_preset
 from autoseg.stages.plan.spacing import median_shape, target_spacing, transposition
 from autoseg.stages.plan.timing import speed_of
@@ -96,16 +96,17 @@ def plan_configurations(
 
 
 def checked_options(options: PlanOptions) -> tuple[PlanOptions, Preset]:
-    """The options with the kind of network taken from the overrides, which are left without it; and the preset.
+    """The options with the kind of network and the optimiser taken from the overrides, which are left without them; and the preset.
 
     Raises:
         PlanError: options that contradict each other, or do not exist.
     """
     preset = load_preset(options.preset)
-    family, overrides = taken_family(options.overrides)
+    found = taken(options.overrides)
     refuse_unknown_augmentation(options.augmentation)
     _refuse_contradictions(options, preset)
-    return replace(options, family=family or options.family, overrides=overrides), preset
+    family, optimizer = found.family or options.family, found.optimizer or options.optimizer
+    return replace(options, family=family, optimizer=optimizer, overrides=found.rest), preset
 
 
 def _refuse_contradictions(options: PlanOptions, preset: Preset) -> None:

@@ -10,7 +10,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from autoseg.errors import PlanError
 from autoseg.records import Part, Record
-from autoseg.records.plan import NetworkFamily
+from autoseg.records.plan import NetworkFamily, Optimizer
 
 Rank = Annotated[int, Field(ge=2, le=3)]
 PerRank = dict[Rank, int]
@@ -59,6 +59,13 @@ class Losses(Part):
     slices: float  # of a 2D network on volumes, which does not see neighbouring slices
 
 
+class ShortTraining(Part):
+    """What learns more than nnU-Net's optimiser in trainings of at most `steps_most` steps (`docs/training.md`)."""
+
+    optimizer: Optimizer
+    steps_most: NonNegativeInt
+
+
 class BudgetRule(Part):
     """How a training is fitted into a wall time. Reasons for the numbers stand in `plans/README.md`."""
 
@@ -78,6 +85,7 @@ class BudgetRule(Part):
     mirroring_share: float  # mirror in inference when the fold's validation then takes at most this part of the budget
     export_seconds: float  # per validation case
     export_seconds_per_megavoxel: float  # and class
+    short: ShortTraining
     losses: Losses
 
 

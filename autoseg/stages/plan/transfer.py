@@ -36,7 +36,7 @@ WEIGHTS_RULE = (
     "those of its network on all cases, else of its first fold. Weights that were trained on images which are kept out of the "
     "fold here come last, because they would make its scores too good"
 )
-RATE_RULE = "nnU-Net's learning rate for a training from the start, which it keeps for fine-tuning (Isensee et al. 2021)"
+RATE_RULE = "nnU-Net's: fine-tuning has the learning rate of a training from the start (Isensee et al. 2021)"
 
 
 @dataclass(frozen=True)

@@ -159,7 +159,7 @@ class FoldTrainer:
             raise TrainingDiverged(
                 f"training diverged in epoch {self.schedule.epoch + 1}: {self.skipped} steps had a loss that is no number; the last "
                 f"checkpoint is kept. The last batch holds {cases}: look at these images and their intensities in fingerprint.json, or "
-                "plan with --set training.initial_lr=0.003"
+                f"plan with --set training.initial_lr={self.configuration.training.initial_lr / 3:.1g}"
             )
 
 

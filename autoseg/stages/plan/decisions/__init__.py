@@ -26,6 +26,7 @@ from autoseg.stages.plan.decisions.network import (
     sized,
     taken_over,
 )
+from autoseg.stages.plan.decisions.recipe import recipe
 from autoseg.stages.plan.decisions.resolution import batch_dice, cascade, low_resolution
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "mirroring_in_share",
     "normalization",
     "orientation",
+    "recipe",
     "set_by_user",
     "sized",
     "spacing",
