@@ -49,6 +49,8 @@ def test_every_setting_that_is_offered_is_accepted_where_it_is_meant(machines: d
                     (f"{before}.", "network.family=", "training.optimizer=")
                 ), setting
             for setting in _typed(decision):
+                if setting.startswith("training.optimizer="):
+                    continue  # for all configurations, and taken before planning: see test_recipe
                 offered.add(setting.partition("=")[0].removeprefix(f"{before}."))
                 changed = apply_overrides(plan, (setting,)).configurations
                 others = [other for other in changed if other != before and changed[other] != plan.configurations[other]]
