@@ -17,12 +17,13 @@ from pydantic.fields import FieldInfo
 
 from autoseg.errors import PlanError
 from autoseg.records import Decision, Part, Plan
-from autoseg.records.plan import NetworkFamily, Optimizer
+from autoseg.records.plan import NetworkFamily, Number, Optimizer
 from autoseg.records.plan_faults import SECTIONS
 from autoseg.stages.plan.decisions import set_by_user
 from autoseg.stages.plan.saying import decide
 
 FAMILY, OPTIMIZER, TIME = "network.family", "training.optimizer", "training.time_budget_seconds"
+MIRRORED = ("inference", "mirror_axes")
 DECIDED_FIRST = {FAMILY: get_args(NetworkFamily), OPTIMIZER: get_args(Optimizer)}
 JsonObject = dict[str, Any]  # of a plan, before it is checked
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -72,6 +73,7 @@ def apply_overrides(plan: Plan, overrides: tuple[str, ...]) -> Plan:
     content = plan.model_dump(mode="json")
     configurations: dict[str, JsonObject] = content["configurations"]
     faults: list[str] = []
+    mirrors_set: set[str] = set()
     for text in overrides:
         try:
             name, path, value = _parsed(text, plan.configurations)
@@ -84,6 +86,9 @@ def apply_overrides(plan: Plan, overrides: tuple[str, ...]) -> Plan:
             if path == ("training", "epochs") and not any("time_budget_seconds" in other for other in overrides):
                 decisions += _free_of_time(held["training"])
             held["decisions"] += [decision.model_dump(mode="json") for decision in decisions]
+            mirrors_set |= {target} if path == MIRRORED else set()
+    for name in configurations.keys() - mirrors_set if overrides else ():
+        configurations[name]["decisions"] += [d.model_dump(mode="json") for d in _mirrored_as_trained(configurations[name])]
     faults += [fault.removeprefix("configurations.") for fault in Plan.faults_in(content)]
     if faults:
         raise PlanError("\n".join(faults))
@@ -174,6 +179,33 @@ def _free_of_time(training: dict[str, Json]) -> list[Decision]:
         reason="You set the number of epochs, so the length is no longer amended to end after {seconds:time}.",
         numbers={"seconds": seconds},
         alternative="keep the time: plan with --time-budget, and leave training.epochs alone.",
+    )
+    return [decision]
+
+
+def _mirrored_as_trained(configuration: JsonObject) -> list[Decision]:
+    """Predictions average over no copy that is mirrored in a way which training does not show; nothing where a value cannot be read."""
+    trained, probability = configuration["training"]["mirror_axes"], configuration["augmentation"]["mirroring"]["probability"]
+    mirrored = configuration["inference"]["mirror_axes"]
+    if not isinstance(trained, list) or not isinstance(mirrored, list) or not isinstance(probability, (int, float)):
+        return []
+    kept = [axis for axis in mirrored if probability > 0 and axis in trained]
+    if kept == mirrored:
+        return []
+    configuration["inference"]["mirror_axes"] = kept
+    numbers: dict[str, Number] = {
+        "kept": tuple(kept),
+        "lost": tuple(axis for axis in mirrored if axis not in kept),
+        "before": tuple(mirrored),
+        "name": configuration["name"],
+    }
+    decision = decide(
+        ".".join(MIRRORED),
+        "{kept:list}" if kept else "none",
+        rule="ours: predictions are averaged over copies mirrored along axes that training mirrors",
+        reason="As you set it, training does not mirror along {lost:list}, so the network would not know such images.",
+        numbers=numbers,
+        alternative="{before:list}, as it was: --set {name}.inference.mirror_axes={before:list}.",
     )
     return [decision]
 

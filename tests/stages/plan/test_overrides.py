@@ -95,6 +95,19 @@ def test_faults_name_the_cure(plan_with: Callable[..., Plan], override: str, mes
         plan_with(override)
 
 
+def test_predictions_mirror_as_training_does(plan_with: Callable[..., Plan]) -> None:
+    plan = plan_with("3d_fullres.training.mirror_axes=0,2", "2d.augmentation.mirroring.probability=0")
+    volume, flat = plan.configurations["3d_fullres"], plan.configurations["2d"]
+    assert volume.inference.mirror_axes == (0, 2)
+    assert flat.inference.mirror_axes == ()
+    decision = volume.decisions[-1]
+    assert (decision.name, decision.choice) == ("inference.mirror_axes", "0,2")
+    assert "does not mirror along 1," in decision.reason
+    assert decision.alternative == "0,1,2, as it was: --set 3d_fullres.inference.mirror_axes=0,1,2."
+    plan = plan_with("training.mirror_axes=0", "inference.mirror_axes=0,1")
+    assert plan.configurations["2d"].inference.mirror_axes == (0, 1), "asked for"
+
+
 def test_a_loss_of_nothing(plan_with: Callable[..., Plan]) -> None:
     with pytest.raises(PlanError, match="one of dice_weight and cross_entropy_weight must be above 0"):
         plan_with("training.dice_weight=0", "training.cross_entropy_weight=0")
