@@ -1,11 +1,13 @@
 """One door to local workers: `map_cases` runs a function over cases, in order, and a failure names its case.
 
 Workers are spawned, never forked (a forked copy of a threaded library can hang), and each computes with one thread.
-`overlap` runs three steps of neighbouring cases at once, in threads of this process.
+`overlap` runs three steps of neighbouring cases at once, in threads of this process. `Programs` runs whole programs beside one
+another, and `other_load` tells what programs of others take of the processor.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import multiprocessing
 import multiprocessing.connection
@@ -13,12 +15,16 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+import psutil
 
 from autoseg.errors import AutosegError, CaseError, OutOfMemory
 
@@ -29,6 +35,13 @@ B = TypeVar("B")
 
 log = logging.getLogger(__name__)
 
+SECONDS_TO_END = 10.0  # for a program that was told to
+IDLE = (
+    "idle",
+    "iowait",
+    "guest",
+    "guest_nice",
+)  # guests' time is contained in `user`; what the host takes (`steal`) counts as others'
 SMALLEST_POOL_WORK = 8  # starting a worker costs about a second; fewer cases than this run faster in-process
 
 
@@ -179,14 +192,15 @@ def _begin_worker() -> None:
 class Programs:
     """Programs that run beside one another, each started from a thread of its own; none outlives the `with` block.
 
-    Where the block is left early, by an error or because this process is told to end (SIGTERM, which scheduling systems send), those that
-    still run are told to end, too.
+    Where the block is left early, by an error or because this process is told to end (SIGTERM, which scheduling systems send), nothing
+    more is started, and those that still run are told to end, too, and waited for.
     """
 
     def __init__(self) -> None:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._lock = threading.Lock()
-        self._closed = False
+        self.ending = False  # the block is being left
+        self._is_main = False
 
     def __enter__(self) -> Programs:
         self._is_main = threading.current_thread() is threading.main_thread()
@@ -194,28 +208,92 @@ class Programs:
             self._before = signal.signal(signal.SIGTERM, _end)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._is_main:
-            signal.signal(signal.SIGTERM, self._before)
-        with self._lock:
-            self._closed = True
-            for program in self._running:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not come between
+        try:
+            with self._lock:
+                self.ending, left = True, tuple(self._running)
+            if kind is KeyboardInterrupt:  # the terminal told them, too
+                _wait_for(left, SECONDS_TO_END)
+            for program in left:
                 program.terminate()
+            _wait_for(left, SECONDS_TO_END)
+            for program in left:
+                program.kill()
+        finally:
+            if self._is_main:
+                signal.signal(signal.SIGTERM, self._before)
 
-    def run(self, command: Sequence[str], log: Path) -> int:
-        """Run a program to its end and return its exit code; all that it prints is appended to a file, whose folder is made."""
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as file:
-            with self._lock:
-                if self._closed:
-                    return -signal.SIGTERM
+    def run(self, command: Sequence[str], log: Path) -> int | None:
+        """Run a program to its end and return its exit code; None if the block was left before it began.
+
+        All that it prints is appended to a file, whose folder is made.
+        """
+        with self._lock:
+            if self.ending:
+                return None
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("ab") as file:
                 program = subprocess.Popen(command, stdout=file, stderr=file)
-                self._running.add(program)
-            code = program.wait()
-            with self._lock:
-                self._running.remove(program)
-            return code
+            self._running.add(program)
+        code = program.wait()
+        with self._lock:
+            self._running.discard(program)
+        return code
+
+
+def _wait_for(programs: Sequence[subprocess.Popen[bytes]], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    for program in programs:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            program.wait(max(0.0, end - time.monotonic()))
 
 
 def _end(number: int, _: object) -> None:
     raise SystemExit(128 + number)
+
+
+@dataclass
+class OtherLoad:
+    """Processor cores that others kept busy, on average, of the `available` ones that this process may use."""
+
+    cores: float = 0.0
+    available: int = 1
+
+    @property
+    def share(self) -> float:
+        """Of the available cores."""
+        return self.cores / self.available
+
+
+@contextlib.contextmanager
+def other_load() -> Iterator[OtherLoad]:
+    """Watch what other programs take of the processor while the body runs; the result stands when it has ended.
+
+    Children of this process count as others. In a container all programs of the host do; and none where the system does not tell the
+    load of the very cores that this process may use.
+    """
+    process = psutil.Process()
+    mine = process.cpu_affinity() if hasattr(process, "cpu_affinity") else list(range(psutil.cpu_count() or 1))
+    load = OtherLoad(available=len(mine))
+    begin, busy, own = time.monotonic(), _busy_seconds(mine), _own_seconds(process)
+    try:
+        yield load
+    finally:
+        seconds, busy_now = max(time.monotonic() - begin, 1e-6), _busy_seconds(mine)
+        if busy is not None and busy_now is not None:
+            taken = (busy_now - busy) - (_own_seconds(process) - own)
+            load.cores = min(max(taken / seconds, 0.0), float(load.available))
+
+
+def _busy_seconds(cores: Sequence[int]) -> float | None:
+    times = psutil.cpu_times(percpu=True)
+    if max(cores, default=0) >= len(times):  # some are switched off, so the list cannot be told by number
+        return None
+    return sum(seconds for core in cores for kind, seconds in times[core]._asdict().items() if kind not in IDLE)
+
+
+def _own_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system

@@ -15,8 +15,9 @@ from typing import Any
 import psutil
 import pytest
 
+from autoseg import parallel
 from autoseg.errors import CaseError, DataError, Fault
-from autoseg.parallel import SMALLEST_POOL_WORK, Programs, available_cores, map_cases
+from autoseg.parallel import SMALLEST_POOL_WORK, Programs, available_cores, map_cases, other_load
 
 CASES = list(range(SMALLEST_POOL_WORK + 2))
 
@@ -125,7 +126,7 @@ def test_programs_end_with_the_one_that_started_them(tmp_path: Path) -> None:
         child = int(waited_for(lambda: log.read_text().strip() if log.exists() else ""))
         parent.terminate()
         assert parent.wait(30) == 128 + signal.SIGTERM
-    waited_for(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
+    assert not _alive(child), "it was waited for"
 
 
 def test_programs_end_with_an_error_beside_them(tmp_path: Path) -> None:
@@ -139,7 +140,44 @@ def test_programs_end_with_an_error_beside_them(tmp_path: Path) -> None:
         raise KeyError
     thread.join(30)
     assert codes == [-signal.SIGTERM]
-    assert programs.run(command, log) == -signal.SIGTERM, "nothing is started any more"
+    assert programs.ending and programs.run(command, log) is None, "nothing is started any more"
+
+
+def test_a_program_that_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "SECONDS_TO_END", 0.5)
+    codes: list[int | None] = []
+    log = tmp_path / "child.log"
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('here', flush=True); time.sleep(60)"
+    before = signal.getsignal(signal.SIGTERM)
+    with Programs() as programs:
+        thread = threading.Thread(target=lambda: codes.append(programs.run([sys.executable, "-c", deaf], log)))
+        thread.start()
+        waited_for(lambda: log.exists() and log.read_text())
+    thread.join(30)
+    assert codes == [-signal.SIGKILL]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_own_work_is_not_that_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = {"time": 0.0, "busy": 100.0, "own": 5.0}
+    monkeypatch.setattr(parallel.time, "monotonic", lambda: clock["time"])
+    monkeypatch.setattr(parallel, "_busy_seconds", lambda cores: clock["busy"])
+    monkeypatch.setattr(parallel, "_own_seconds", lambda process: clock["own"])
+    with other_load() as load:
+        clock |= {"time": 10.0, "busy": 118.0, "own": 20.0}  # 18 s busy in 10 s, 15 of them ours
+    assert load.cores == pytest.approx(0.3)
+    assert load.share == pytest.approx(0.3 / load.available)
+
+
+def test_the_load_of_this_very_process_is_told_apart() -> None:
+    """The system's clocks tick alike: what this process burns is subtracted, whatever else runs on the machine."""
+    begin, busy = parallel._own_seconds(psutil.Process()), parallel._busy_seconds([0])
+    assert busy is not None and busy > 0
+    end = time.process_time() + 0.5
+    while time.process_time() < end:
+        pass
+    assert parallel._own_seconds(psutil.Process()) - begin == pytest.approx(0.5, abs=0.2)
+    assert parallel._busy_seconds([10**6]) is None, "cores that are switched off cannot be told by number"
 
 
 def waited_for(condition: Callable[[], Any]) -> Any:

@@ -1,12 +1,13 @@
 r"""Which recipe learns most in a short time: one plan, several recipes, several seeds, the same number of steps each.
 
     autoseg plan DATA/HC18 WORK/base --time-budget 10m && autoseg train WORK/base --fold 0      # how many steps ten minutes hold
-    python tools/study_recipes.py WORK/base WORK/cells --seeds 0 1 2 --recipe "base:" \
-        --recipe "adamw: training.optimizer=adamw training.momentum=0.9 training.initial_lr=0.001"
+    python tools/study_recipes.py WORK/base WORK/cells --seeds 0 1 2 --recipe "sgd: training.optimizer=sgd" \
+        --recipe "adamw: training.optimizer=adamw" --recipe "slower: training.optimizer=adamw training.initial_lr=0.0003"
 
-Every cell is a run of its own with the plan of the base, as many epochs as its fold 0 came to, and the recipe's values on top; prepared
-cases are shared. Deterministic, so a cell does not depend on what else runs, and two may run at once, each on a core of its own
-(`taskset -c 0`, `OMP_NUM_THREADS=1`). Cells that are done are not done again. Prints a line for each, then mean and spread by recipe.
+Every cell is a run of its own with the plan of the base, as many epochs as its fold 0 came to (or `--epochs`), and the recipe's values
+on top; an optimiser brings its numbers along. Prepared cases are shared. Deterministic, so a cell does not depend on what else runs, and two
+may run at once, each on a core of its own (`taskset -c 0`, `OMP_NUM_THREADS=1`). Cells that are done are not done again. Prints a line
+for each, then mean and spread by recipe.
 """
 
 from __future__ import annotations

@@ -92,6 +92,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("cells", nargs="+", type=Cell.parse)
     parser.add_argument("--patch-voxels", type=int, default=None, help="cut patches to this many")
+    parser.add_argument("--optimizer", choices=["sgd", "adamw"], help="instead of the one that the length calls for")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -100,7 +101,7 @@ def main() -> None:
         if (options.out / cell.name / "model.json").exists():
             print(f"{cell.name}: done already", flush=True)
             continue
-        row = run_cell(options.dataset, options.out, cell, options.patch_voxels, options.threads)
+        row = run_cell(options.dataset, options.out, cell, options)
         is_new = not table.exists()
         with table.open("a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, COLUMNS)
@@ -110,15 +111,16 @@ def main() -> None:
         print(" ".join(f"{key}={value}" for key, value in row.items()), flush=True)
 
 
-def run_cell(dataset: Path, out: Path, cell: Cell, patch_voxels: int | None, threads: int) -> dict[str, object]:
+def run_cell(dataset: Path, out: Path, cell: Cell, options: argparse.Namespace) -> dict[str, object]:
     """Plan, train and read what came of it; prepared cases are deleted afterwards."""
     run = out / cell.name
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)}
     program = [sys.executable, "-m", "autoseg"]
     if not (run / "plan.json").exists():
         preset = out / f"{cell.name}.json"
-        preset_of(cell, patch_voxels).save(preset)
+        preset_of(cell, options.patch_voxels).save(preset)
         plan = ["plan", str(dataset), str(run), "--preset", str(preset), f"--set=training.seed={cell.seed}", *length_of(cell)]
+        plan += [f"--set=training.optimizer={options.optimizer}"] if options.optimizer else []
         subprocess.run([*program, *plan], check=True, env=environment)
     subprocess.run([*program, "preprocess", str(run)], check=True, env=environment)
     planned = RunFolder.open(run).plan()

@@ -70,11 +70,14 @@ class Journal:
         self.lines: list[EpochLine] = []
         self.events: list[EventLine] = []
 
-    def cut_back(self, epochs: int) -> None:
-        """Keep the first `epochs` epochs and what happened up to their end: those after the checkpoint are trained again."""
+    def cut_back(self, epochs: int | None) -> None:
+        """Keep the first `epochs` epochs and what happened up to their end: those after the checkpoint are trained again.
+
+        None: there is no checkpoint, so nothing is kept.
+        """
         if not self.path.exists():
             return
-        last = {EpochLine: epochs - 1, EventLine: epochs}
+        last = {EpochLine: -1, EventLine: -1} if epochs is None else {EpochLine: epochs - 1, EventLine: epochs}
         kept = [line for line in _lines_of(self.path) if line.epoch <= last[type(line)]]
         self.lines = [line for line in kept if isinstance(line, EpochLine)]
         self.events = [line for line in kept if isinstance(line, EventLine)]

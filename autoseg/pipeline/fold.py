@@ -118,9 +118,8 @@ def _train(task: FoldTask, options: TrainOptions, device: torch.device, start: f
             setting=setting,
             members=task.material,
         )
-    for amendment in checkpoint.amendments[-1:]:
-        if amendment.name == "epochs":
-            progress.message(f"length amended: {amendment.before} -> {amendment.after} epochs, since {amendment.reason}")
+    for amendment in [amendment for amendment in checkpoint.amendments if amendment.name == "epochs"][-1:]:
+        progress.message(f"length amended: {amendment.before} -> {amendment.after} epochs, since {amendment.reason}")
     return checkpoint
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from autoseg.errors import PlanError
-from autoseg.parallel import available_cores
+from autoseg.parallel import OtherLoad, available_cores
 from autoseg.progress import Progress
 from autoseg.records import Configuration, Dataset, MachineProfile, NetworkSpec, Plan, Shape
 from autoseg.run_folder import RunFolder
@@ -60,19 +60,12 @@ def machine_for(
     progress.stage(f"measuring this machine (at most {PROBE_SECONDS:.0f} seconds)")
     deadline = time.monotonic() + PROBE_SECONDS
     from autoseg.engines.device import is_present, pick_device
-    from autoseg.engines.other_load import other_load
     from autoseg.learning.probe import probe_machine
 
     if device != "auto" and options.memory_bytes and not is_present(device):
         return Workplace(unseen_machine(device, options, None))
     outputs = len(dataset.targets) + (not dataset.regions)
-    with other_load() as load:
-        profile = probe_machine(pick_device(device), (2,) if dataset.rank == 2 else (2, 3), len(dataset.channels), outputs)
-    if profile.device == "cpu" and load.share > BUSY:
-        progress.message(
-            f"warning: other programs kept {load.cores:.1f} of {load.available} cores busy while this machine was measured. The plan is made for "
-            "what they left; on a quiet machine the same time buys more steps, and a plan made there expects more of them"
-        )
+    profile = probe_machine(pick_device(device), (2,) if dataset.rank == 2 else (2, 3), len(dataset.channels), outputs)
     return Workplace(profile, here=True, deadline=deadline)
 
 
@@ -128,6 +121,17 @@ def plan_and_measure(place: Workplace, make: Callable[[MachineProfile], Plan], p
         plan = make(machine)
     progress.advance(1)
     return plan, machine
+
+
+def told_of_others(load: OtherLoad, place: Workplace, plan: Plan) -> str | None:
+    """What to say when other programs kept the processor busy while it was measured for a plan; None: nothing."""
+    training = plan.configurations[plan.default].training
+    if not place.here or plan.device != "cpu" or load.share <= BUSY or training.time_budget_seconds is None:
+        return None
+    return (
+        f"warning: other programs kept {load.cores:.1f} of {load.available} cores busy while this machine was measured, and the plan is "
+        "made for what they left; planned on a quiet machine, the same time buys a larger training"
+    )
 
 
 def _competing(plan: Plan) -> list[Configuration]:

@@ -53,10 +53,13 @@ def train_on_devices(
                 return
             options.progress.message(f"fold {fold} on device {device}")
             command = _command(run.root, configuration, fold, device, replace(options, extend_seconds=extend_seconds.get(fold)))
+            log = run.train_log(configuration, fold)
             try:
-                failure = _train(programs, command, run.train_log(configuration, fold))
+                failure = _failure(programs.run(command, log), log)
             except OSError as error:
                 failure = str(error)
+            if programs.ending:
+                return
             if failure is not None:
                 failures[fold] = failure
             _tell(options.progress, fold, failure)
@@ -79,10 +82,9 @@ def _command(run: Path, configuration: str, fold: str, device: str, options: Tra
     return command if options.extend_seconds is None else [*command, "--extend", f"{options.extend_seconds}s"]
 
 
-def _train(programs: Programs, command: Sequence[str], log: Path) -> str | None:
-    """None if it went well, else what its log ends with."""
-    code = programs.run(command, log)
-    if code in (0, EXIT_SOME_FAILED):  # the latter: trained, but some of its validation cases failed, which the report tells
+def _failure(code: int | None, log: Path) -> str | None:
+    """None if a fold's training went well, or was not begun; else what its log ends with."""
+    if code in (None, 0, EXIT_SOME_FAILED):  # the last: trained, but some of its validation cases failed, which the report tells
         return None
     end = " / ".join(log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-LAST_LINES:])
     return f"exit code {code}: {end} (all of it in {log})"

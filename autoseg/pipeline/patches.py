@@ -15,7 +15,7 @@ from autoseg.learning.sampler import PatchSampler
 from autoseg.pipeline.fold_checks import cases_of
 from autoseg.processing.store import PreparedCase, open_case
 from autoseg.progress import Progress
-from autoseg.records import Configuration, Splits, Structure
+from autoseg.records import FULL, Configuration, Splits, Structure
 
 UNVARIED = "as it is"
 NOTHING = "nothing fired"
@@ -60,8 +60,8 @@ def training_cases(splits: Splits, fold: str, root: Path) -> tuple[str, ...]:
         RunFolderError: there is no such fold.
         DataError: it has none.
     """
-    if fold != "full" and not (fold.isdecimal() and int(fold) < len(splits.folds)):
-        raise RunFolderError(f"there is no fold {fold}; {root} has folds 0 to {len(splits.folds) - 1}, and `full`")
+    if fold != FULL and not (fold.isdecimal() and int(fold) < len(splits.folds)):
+        raise RunFolderError(f"there is no fold {fold}; {root} has folds 0 to {len(splits.folds) - 1}, and `{FULL}`")
     members = cases_of(splits, fold).train
     if not members:
         raise DataError(f"fold {fold} of {root} has no case to train on; take another --fold")

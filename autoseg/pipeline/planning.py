@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoseg.errors import DataError, Fault, PlanError, RunFolderError
-from autoseg.parallel import available_cores
+from autoseg.parallel import available_cores, other_load
 from autoseg.progress import Progress, SilentProgress
 from autoseg.records import Configuration, Dataset, Fingerprint, MachineProfile, Plan, Splits, Transfer
 from autoseg.run_folder import RunFolder
@@ -85,7 +85,7 @@ def plan(
         DataError: every fault of the data set, at once.
         PlanError, RunFolderError: what their names say.
     """
-    from autoseg.pipeline.machine import machine_for, plan_and_measure, refuse_absent_device
+    from autoseg.pipeline.machine import machine_for, plan_and_measure, refuse_absent_device, told_of_others
     from autoseg.pipeline.transfer import open_source
     from autoseg.stages.fingerprint import fingerprint_dataset
     from autoseg.stages.index import index_dataset
@@ -127,12 +127,15 @@ def plan(
         splits_file=None if splits is None else Path(splits),
     )
     source = None if other is None else other.source_for(found, facts, chosen)
-    place = machine_for(
-        device, options, found, progress, throughput=None if throughput is None else Path(throughput), measure=dry_run
-    )
-    decided, machine = plan_and_measure(
-        place, lambda machine: make_plan(found, facts, chosen, machine, options, source), progress
-    )
+    with other_load() as load:
+        place = machine_for(
+            device, options, found, progress, throughput=None if throughput is None else Path(throughput), measure=dry_run
+        )
+        decided, machine = plan_and_measure(
+            place, lambda machine: make_plan(found, facts, chosen, machine, options, source), progress
+        )
+    if (warning := told_of_others(load, place, decided)) is not None:
+        progress.message(warning)
     outcome = PlanOutcome(found, facts, chosen, decided, machine)
     if overwrite:
         _refuse_orphans(folder, decided, chosen)
@@ -179,7 +182,7 @@ def plan_files(
         time_budget_seconds: wall time of one fold; typical speeds are assumed where `throughput` is not given.
         epochs: fixes the length instead.
         throughput: `machine.json` of a run.
-        overrides: of `key=value` settings only `network.family=NAME` and `training.optimizer=NAME`.
+        overrides: of `key=value` settings only `network.family=NAME`.
 
     Returns:
         All configurations, the default one first.
@@ -195,7 +198,7 @@ def plan_files(
     )
     if options.overrides:
         raise PlanError(
-            f"--set {options.overrides[0]}: a plan from files alone takes network.family and training.optimizer only; give the data set to set more"
+            f"--set {options.overrides[0]}: a plan from files alone takes network.family only; give the data set to set more"
         )
     machine = unseen_machine(device, options, None if throughput is None else Path(throughput))
     return plan_from_files(Path(fingerprint), Path(dataset_json), options, machine)

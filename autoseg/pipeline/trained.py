@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autoseg.errors import RecordError, RunFolderError
-from autoseg.records import Configuration, Dataset, FoldCheckpoint, Model, Plan, Predictions
+from autoseg.records import FULL, Configuration, Dataset, FoldCheckpoint, Model, Plan, Predictions
 from autoseg.run_folder import RunFolder
 
 PREDICTIONS = "predictions.json"
@@ -54,7 +54,7 @@ def refuse_foreign_plan(folder: RunFolder, plan: Plan, dataset: Dataset) -> None
 
 def is_validated(folder: RunFolder, configuration: str, fold: str, record: FoldCheckpoint) -> bool:
     """Whether the fold's scores are of the weights that its checkpoint names; one without validation cases counts, too."""
-    if fold == "full":
+    if fold == FULL:
         return True
     file = folder.validation(configuration, fold) / PREDICTIONS
     try:

@@ -9,7 +9,8 @@ import pytest
 
 from autoseg.errors import PlanError, RecordError
 from autoseg.learning import probe
-from autoseg.pipeline.machine import Workplace, machine_for, plan_and_measure
+from autoseg.parallel import OtherLoad
+from autoseg.pipeline.machine import Workplace, machine_for, plan_and_measure, told_of_others
 from autoseg.progress import SilentProgress
 from autoseg.records import MachineProfile, NetworkSpec, Plan, Shape, Throughput
 from autoseg.stages.plan import PlanOptions, make_plan
@@ -121,3 +122,14 @@ def test_profiles_that_cannot_be_used(tmp_path: Path) -> None:
 def test_presets_that_look_at_no_device_measure_none() -> None:
     place = machine_for("auto", PlanOptions(preset="nnunet-resenc-l"), make_records()[0], SilentProgress())
     assert (place.here, place.profile.throughput, place.profile.device) == (False, (), "cuda")
+
+
+def test_programs_of_others_are_told_where_the_plan_depends_on_them() -> None:
+    plan = planned(LAPTOP)
+    here, elsewhere = Workplace(LAPTOP, here=True), Workplace(LAPTOP)
+    message = told_of_others(OtherLoad(cores=0.9, available=2), here, plan)
+    assert message is not None and "kept 0.9 of 2 cores busy" in message
+    assert told_of_others(OtherLoad(cores=0.2, available=2), here, plan) is None
+    assert told_of_others(OtherLoad(cores=0.9, available=2), elsewhere, plan) is None, "measured at another time"
+    of_nnunet = make_plan(*make_records(), LAPTOP, PlanOptions(preset="nnunet"))
+    assert told_of_others(OtherLoad(cores=0.9, available=2), here, of_nnunet) is None, "it looks at no machine"

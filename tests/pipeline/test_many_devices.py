@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from autoseg.errors import CaseError
 from autoseg.pipeline import many_devices
 from autoseg.pipeline.fold import TrainOptions
 from autoseg.pipeline.many_devices import train_on_devices, visible_devices
+from autoseg.progress import SilentProgress
 from autoseg.run_folder import RunFolder
 
 WORKER = "import sys, time; time.sleep(0.2); print('{device}'); sys.exit({code})"
@@ -55,3 +59,21 @@ def test_only_gpus_are_spread_over(monkeypatch: pytest.MonkeyPatch) -> None:
     assert visible_devices("auto", "cpu") == ()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert visible_devices("auto", "cuda") == ()
+
+
+def test_nothing_is_told_of_folds_that_an_end_prevented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str] = []
+
+    class Listening(SilentProgress):
+        def message(self, text: str) -> None:
+            heard.append(text)
+            if len(heard) == 1:
+                threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
+
+    monkeypatch.setattr(many_devices, "_command", lambda *_: [sys.executable, "-c", "import time; time.sleep(60)"])
+    with pytest.raises(SystemExit) as end:
+        train_on_devices(RunFolder(tmp_path), "2d", ["0", "1"], ["cuda:0"], TrainOptions(progress=Listening()), {})
+    assert end.value.code == 128 + signal.SIGTERM
+    time.sleep(0.5)
+    assert heard == ["fold 0 on device cuda:0"]
+    assert not (tmp_path / "models" / "2d" / "fold_1").exists()

@@ -28,6 +28,7 @@ IMAGE_BYTES = 2
 LABEL_SHARE = 0.05  # of a byte per voxel
 CASE_BYTES = 1500  # placement and headers
 FLOAT_BYTES = 4
+AVERAGES = {"sgd": 1, "adamw": 2}  # that the optimiser keeps of every weight
 CONFIGURED = "default"  # the preset whose figures for start and export serve where the plan's own has none
 
 
@@ -137,7 +138,7 @@ def _bill(
             shapes, inputs, dataset, fingerprint, splits, 1 if configuration.previous_stage is None else 2
         ),
         weights_bytes=FLOAT_BYTES * n_parameters(network),
-        state_bytes=FLOAT_BYTES * n_parameters(network),
+        state_bytes=FLOAT_BYTES * n_parameters(network) * AVERAGES[training.optimizer],
     )
 
 

@@ -17,10 +17,11 @@ from statistics import fmean
 
 from autoseg.errors import PlanError
 from autoseg.records import Configuration, InferenceSpec, MachineProfile, NetworkSpec, Shape, Spacing
-from autoseg.records.plan import NetworkFamily
+from autoseg.records.plan import NetworkFamily, Optimizer
 from autoseg.stages.plan.inputs import PlanInputs
 from autoseg.stages.plan.patch import largest_patch, largest_patch_2015
 from autoseg.stages.plan.presets import BudgetRule, Losses, SizeRule
+from autoseg.stages.plan.recipe import optimizer_for, worth_of_step
 from autoseg.stages.plan.spacing import Extent, coarsened, extent_to_show, median_shape, structure_extent
 from autoseg.stages.plan.timing import Memory, Speed, memory_of, speed_of, training_step_seconds, validation_seconds
 from autoseg.stages.plan.topology import MOST_FEATURES_2015, WIDTH_2015, Topology, network_of
@@ -43,6 +44,7 @@ class Task:
     seconds: float
     memory_bytes: float
     family: NetworkFamily = "plain_unet"
+    optimizer: Optimizer | None = None  # that the user asked for
     source: Configuration | None = None  # whose network, patch and grid are taken over: only the batch is left to choose
     least_share: float = 0.0  # of the median image that a patch must show
     most_voxels: float = inf  # of the median image
@@ -138,7 +140,9 @@ def loss_terms(task: Task, candidate: Candidate) -> dict[str, float]:
     A patch larger than what it needs to show counts as a larger batch. Coarsening costs nothing where no thickness was measured.
     """
     losses, thickness = task.rule.losses, task.inputs.thickness
-    counted = candidate.steps * _worth(losses, candidate)
+    short = task.rule.short
+    optimizer = optimizer_for(short, candidate.steps, task.optimizer)
+    counted = candidate.steps * worth_of_step(short, optimizer) * _worth(losses, candidate)
     late = [(onset / candidate.steps) ** losses.onset_exponent for _, onset in onsets(task, candidate)]
     pixels = inf if thickness is None else thickness / min(candidate.spacing[-task.rank :])
     return {
@@ -154,7 +158,7 @@ def loss_terms(task: Task, candidate: Candidate) -> dict[str, float]:
 def onsets(task: Task, candidate: Candidate) -> list[tuple[str, float]]:
     """Targets, and the steps after which each is found: the more, the smaller its part of the images and the narrower the network.
 
-    Empty where sizes were not measured.
+    That of nnU-Net's optimiser, whichever trains: AdamW finds them sooner, but not with narrow networks. Empty where sizes were not measured.
     """
     at_once = task.rule.losses.onset / (candidate.network.features[0] * _worth(task.rule.losses, candidate))
     return [(name, at_once / sqrt(share)) for name, share in task.inputs.shares]

@@ -21,7 +21,7 @@ from autoseg.stages.plan.frame import (
 )
 from autoseg.stages.plan.nnunet import Sized, lowres_network, size_network, with_family
 from autoseg.stages.plan.presets import SizeRule
-from autoseg.stages.plan.recipe import RECIPES, optimizer_for
+from autoseg.stages.plan.recipe import RECIPES, asked_for, optimizer_for
 from autoseg.stages.plan.spacing import median_shape
 from autoseg.stages.plan.timing import memory_of, speed_of, training_step_seconds, value_bytes
 
@@ -58,7 +58,8 @@ def _configuration(
     rank, preset, options = frame.rank_of(name), frame.preset, frame.options
     length = preset.length
     epochs = options.epochs or length.epochs
-    optimizer = optimizer_for(preset.budget, epochs * length.steps_per_epoch, options.optimizer)
+    short, asked = preset.budget.short if preset.budget else None, asked_for(options.optimizers, name)
+    optimizer = optimizer_for(short, epochs * length.steps_per_epoch, asked)
     preparation = preparation_of(frame, name, (*frame.spacing[:-rank], *found.spacing))
     training = TrainingSpec(
         patch_size=found.patch_size,
@@ -100,7 +101,7 @@ def _configuration(
         decisions.length_by_rule(
             epochs, length.steps_per_epoch, options.epochs is not None, hours, by_time=preset.budget is not None
         ),
-        decisions.recipe(plain, preset.budget, options.optimizer),
+        decisions.recipe(plain, short, asked),
         decisions.inference(plain, decisions.mirroring_as_trained(mirrors(frame.options.augmentation))),
     ]
     if preset.fit_machine:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from math import prod
 
 from autoseg.records import Configuration, Decision, MachineProfile, Normalization, Preparation, Shape, Spacing
@@ -30,7 +31,7 @@ class PlanOptions:
     memory_bytes: float | None = None
     overrides: tuple[str, ...] = ()
     family: NetworkFamily | None = None  # instead of the preset's
-    optimizer: Optimizer | None = None  # instead of the one that the length calls for
+    optimizers: Mapping[str, Optimizer] = field(default_factory=dict)  # by configuration, or for all (""), instead of by length
     augmentation: str = DEFAULT_AUGMENTATION
     source: Configuration | None = None  # whose network, patch and grid are taken over
 

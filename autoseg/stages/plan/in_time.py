@@ -22,7 +22,7 @@ from autoseg.stages.plan.frame import (
 )
 from autoseg.stages.plan.nnunet import LOWRES_WORTHWHILE
 from autoseg.stages.plan.presets import BudgetRule
-from autoseg.stages.plan.recipe import RECIPES, optimizer_for
+from autoseg.stages.plan.recipe import RECIPES, asked_for, optimizer_for
 
 FEWEST_EPOCHS = 20  # points of the training curve
 MOST_EPOCHS = 1000
@@ -98,6 +98,7 @@ def _task(frame: Frame, name: str, rule: BudgetRule, seconds: float) -> Task:
         seconds=seconds,
         memory_bytes=frame.memory_bytes,
         family=frame.family,
+        optimizer=asked_for(frame.options.optimizers, name),
         source=frame.options.source,
         must_fit=frame.options.epochs is None,
         may_mirror=mirrors(frame.options.augmentation),
@@ -110,7 +111,7 @@ def _described(frame: Frame, name: str, task: Task, chosen: Candidate, compared:
     steps_per_epoch = _steps_per_epoch(rule, chosen, seconds)
     asked = frame.options.epochs
     epochs = asked or max(1, chosen.steps // steps_per_epoch)
-    optimizer = optimizer_for(rule, epochs * steps_per_epoch, frame.options.optimizer)
+    optimizer = optimizer_for(rule.short, epochs * steps_per_epoch, task.optimizer)
     median = chosen.median[-task.rank :]
     threshold = frame.preset.size.lowres_threshold
     dice = task.rank == 2 or prod(chosen.patch_size) / prod(median) < threshold
@@ -146,7 +147,7 @@ def _described(frame: Frame, name: str, task: Task, chosen: Candidate, compared:
         decisions.depth(plain),
         decisions.batch_dice(plain, threshold),
         length(task, chosen, epochs, steps_per_epoch),
-        decisions.recipe(plain, rule, frame.options.optimizer),
+        decisions.recipe(plain, rule.short, task.optimizer),
         decisions.memory(chosen.bytes, plain, frame.memory_bytes, decisions.COMPARED),
         decisions.inference(
             plain, decisions.mirroring_in_share(task, chosen) if task.may_mirror else decisions.mirroring_as_trained(False)

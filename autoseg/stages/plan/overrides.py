@@ -2,15 +2,14 @@
 
 `training.batch_size=4` changes every configuration, `2d.training.batch_size=4` one. Lists are written with commas
 (`network.features=16,32,64`), lists of lists as JSON (`network.strides=[[1,1],[2,2]]`), nothing as `none`.
-Nothing else is derived anew: what is set is what is trained, and the plan says that it was set. Two exceptions are
-`network.family` and `training.optimizer`, for which the plan is made from the start.
+Nothing else is derived anew: what is set is what is trained, and the plan says that it was set. Exceptions are `network.family`,
+for which the plan is made from the start, and `training.optimizer`, which brings its rate, momentum and weight decay along.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any, cast, get_args
 
 from pydantic.fields import FieldInfo
@@ -20,48 +19,51 @@ from autoseg.records import Decision, Part, Plan
 from autoseg.records.plan import NetworkFamily, Number, Optimizer
 from autoseg.records.plan_faults import SECTIONS
 from autoseg.stages.plan.decisions import set_by_user
+from autoseg.stages.plan.recipe import RECIPES
 from autoseg.stages.plan.saying import decide
 
 FAMILY, OPTIMIZER, TIME = "network.family", "training.optimizer", "training.time_budget_seconds"
 MIRRORED = ("inference", "mirror_axes")
-DECIDED_FIRST = {FAMILY: get_args(NetworkFamily), OPTIMIZER: get_args(Optimizer)}
 JsonObject = dict[str, Any]  # of a plan, before it is checked
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
-@dataclass(frozen=True)
-class Taken:
-    """What overrides ask for that is decided on before planning, since other values follow from it; None: not asked for."""
+def taken_family(overrides: tuple[str, ...]) -> tuple[NetworkFamily | None, tuple[str, ...]]:
+    """The kind of network that `network.family=NAME` asks for, and the other overrides.
 
-    family: NetworkFamily | None  # depth, patch, memory and time follow from it
-    optimizer: Optimizer | None  # rates and momentum do
-    rest: tuple[str, ...]  # the other overrides
-
-
-def taken(overrides: tuple[str, ...]) -> Taken:
-    """Separate `network.family=NAME` and `training.optimizer=NAME` from the other overrides.
+    It is decided on before planning, since depth, patch, memory and time follow from it.
 
     Raises:
-        PlanError: no such name, or it is asked for in one configuration only: a plan compares grids and patches of one kind of
-            network, and its configurations learn in one way.
+        PlanError: no such kind, or it is asked for in one configuration only: a plan compares grids and patches of one kind.
     """
-    chosen: dict[str, str] = {}
+    family: NetworkFamily | None = None
     rest, faults = [], []
     for text in overrides:
         key, _, value = (part.strip() for part in text.partition("="))
-        whole = next((name for name in DECIDED_FIRST if key == name or key.endswith(f".{name}")), None)
-        if whole is None:
+        if key.endswith(f".{FAMILY}"):
+            faults.append(f"--set {text}: all configurations have one kind of network; set {FAMILY}={value}")
+        elif key != FAMILY:
             rest.append(text)
-        elif key != whole:
-            faults.append(f"--set {text}: all configurations have the same one; set {whole}={value}")
-        elif value in DECIDED_FIRST[whole]:
-            chosen[whole] = value
+        elif value in get_args(NetworkFamily):
+            family = cast("NetworkFamily", value)
         else:
-            faults.append(f"--set {text}: there is no such {whole.partition('.')[2]}; choose {', '.join(DECIDED_FIRST[whole])}")
+            faults.append(f"--set {text}: there is no such network; choose {', '.join(get_args(NetworkFamily))}")
     if faults:
         raise PlanError("\n".join([*faults, *_unknown_keys(rest)]))
-    family, optimizer = cast("NetworkFamily | None", chosen.get(FAMILY)), cast("Optimizer | None", chosen.get(OPTIMIZER))
-    return Taken(family, optimizer, tuple(rest))
+    return family, tuple(rest)
+
+
+def asked_optimizers(overrides: tuple[str, ...]) -> dict[str, Optimizer]:
+    """The optimisers that `[configuration.]training.optimizer=NAME` asks for, by configuration; under an empty name for all.
+
+    Planning counts on them. Names that do not exist are left to `apply_overrides`, which tells of all faults at once.
+    """
+    found: dict[str, Optimizer] = {}
+    for text in overrides:
+        key, _, value = (part.strip() for part in text.partition("="))
+        if (key == OPTIMIZER or key.endswith(f".{OPTIMIZER}")) and value in RECIPES:
+            found[key.removesuffix(OPTIMIZER).removesuffix(".")] = value
+    return found
 
 
 def apply_overrides(plan: Plan, overrides: tuple[str, ...]) -> Plan:
@@ -74,7 +76,7 @@ def apply_overrides(plan: Plan, overrides: tuple[str, ...]) -> Plan:
     configurations: dict[str, JsonObject] = content["configurations"]
     faults: list[str] = []
     mirrors_set: set[str] = set()
-    for text in overrides:
+    for text in sorted(overrides, key=lambda text: OPTIMIZER not in text):  # its numbers first, what is set beside it on top
         try:
             name, path, value = _parsed(text, plan.configurations)
         except PlanError as error:
@@ -83,12 +85,15 @@ def apply_overrides(plan: Plan, overrides: tuple[str, ...]) -> Plan:
         for target in (name,) if name else tuple(configurations):
             held = configurations[target]
             decisions = [_set(held, path, value)]
+            if path == ("training", "optimizer") and value in RECIPES:
+                held["training"] |= RECIPES[value].settings(value)
             if path == ("training", "epochs") and not any("time_budget_seconds" in other for other in overrides):
                 decisions += _free_of_time(held["training"])
             held["decisions"] += [decision.model_dump(mode="json") for decision in decisions]
             mirrors_set |= {target} if path == MIRRORED else set()
-    for name in configurations.keys() - mirrors_set if overrides else ():
-        configurations[name]["decisions"] += [d.model_dump(mode="json") for d in _mirrored_as_trained(configurations[name])]
+    for name, held in configurations.items():
+        if name not in mirrors_set:
+            held["decisions"] += [decision.model_dump(mode="json") for decision in _mirrored_as_trained(held)]
     faults += [fault.removeprefix("configurations.") for fault in Plan.faults_in(content)]
     if faults:
         raise PlanError("\n".join(faults))

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from autoseg.errors import PlanError
 from autoseg.records import Configuration, Dataset, Fingerprint, MachineProfile, Plan, Splits
+from autoseg.records.plan import Optimizer
 from autoseg.stages.plan import decisions
 from autoseg.stages.plan.augmentation import refuse_unknown_augmentation
 from autoseg.stages.plan.by_rule import configurations_by_rule
@@ -13,8 +14,9 @@ from autoseg.stages.plan.frame import Frame, PlanOptions
 from autoseg.stages.plan.in_time import configurations_in_time
 from autoseg.stages.plan.inputs import PlanInputs, inputs_from
 from autoseg.stages.plan.normalization import normalization
-from autoseg.stages.plan.overrides import apply_overrides, taken
-from autoseg.stages.plan.presets import Preset, load_preset
+from autoseg.stages.plan.overrides import apply_overrides, asked_optimizers, taken_family
+from autoseg.stages.plan.presets import Preset, ShortTraining, load_preset
+from autoseg.stages.plan.recipe import RECIPES, asked_for, optimizer_for
 from autoseg.stages.plan.spacing import median_shape, target_spacing, transposition
 from autoseg.stages.plan.timing import speed_of
 from autoseg.stages.plan.transfer import Source, fitted_source, told_of_source, with_axes_of
@@ -67,7 +69,35 @@ def make_plan(
         decisions=(decisions.device(machine, preset), decisions.default(configurations)),
         transfer=None if source is None else source.transfer,
     )
-    return apply_overrides(plan, options.overrides)
+    return _with_recipes_by_length(apply_overrides(plan, options.overrides), options, preset)
+
+
+def _with_recipes_by_length(plan: Plan, options: PlanOptions, preset: Preset) -> Plan:
+    """A length that was set in overrides decides on the optimiser, as any other length does."""
+    if not any(field in text for text in options.overrides for field in ("training.epochs", "training.steps_per_epoch")):
+        return plan
+    short = preset.budget.short if preset.budget else None
+    followed = {
+        name: _following_length(configuration, short, asked_for(options.optimizers, name))
+        for name, configuration in plan.configurations.items()
+    }
+    return plan.model_copy(update={"configurations": followed})
+
+
+def _following_length(configuration: Configuration, short: ShortTraining | None, asked: Optimizer | None) -> Configuration:
+    """The configuration, whose length the user has set, with the optimiser that this length calls for.
+
+    A rate, momentum or weight decay that the user set keeps the optimiser that it was set for.
+    """
+    training = configuration.training
+    chosen = optimizer_for(short, training.epochs * training.steps_per_epoch, asked)
+    by_hand = {f"training.{field}" for field in RECIPES[chosen].settings(chosen)}
+    if chosen != training.optimizer and not by_hand & {decision.name for decision in configuration.decisions}:
+        training = training.model_copy(update=RECIPES[chosen].settings(chosen))
+        configuration = configuration.model_copy(update={"training": training})
+    told = decisions.recipe(configuration, short, asked)
+    reasons = tuple(told if decision.name == told.name else decision for decision in configuration.decisions)
+    return configuration.model_copy(update={"decisions": reasons})
 
 
 def plan_configurations(
@@ -96,17 +126,17 @@ def plan_configurations(
 
 
 def checked_options(options: PlanOptions) -> tuple[PlanOptions, Preset]:
-    """The options with the kind of network and the optimiser taken from the overrides, which are left without them; and the preset.
+    """The options with what the overrides ask for before planning (the kind of network, which they are left without, and optimisers); the preset.
 
     Raises:
         PlanError: options that contradict each other, or do not exist.
     """
     preset = load_preset(options.preset)
-    found = taken(options.overrides)
+    family, overrides = taken_family(options.overrides)
+    optimizers = {**options.optimizers, **asked_optimizers(overrides)}
     refuse_unknown_augmentation(options.augmentation)
     _refuse_contradictions(options, preset)
-    family, optimizer = found.family or options.family, found.optimizer or options.optimizer
-    return replace(options, family=family, optimizer=optimizer, overrides=found.rest), preset
+    return replace(options, family=family or options.family, optimizers=optimizers, overrides=overrides), preset
 
 
 def _refuse_contradictions(options: PlanOptions, preset: Preset) -> None:

@@ -10,7 +10,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from autoseg.errors import PlanError
 from autoseg.records import Part, Record
-from autoseg.records.plan import NetworkFamily, Optimizer
+from autoseg.records.plan import NetworkFamily
 
 Rank = Annotated[int, Field(ge=2, le=3)]
 PerRank = dict[Rank, int]
@@ -60,10 +60,10 @@ class Losses(Part):
 
 
 class ShortTraining(Part):
-    """What learns more than nnU-Net's optimiser in trainings of at most `steps_most` steps (`docs/training.md`)."""
+    """Where AdamW takes the place of nnU-Net's optimiser, and how much more it learns there; the study is in `docs/training.md`."""
 
-    optimizer: Optimizer
-    steps_most: NonNegativeInt
+    adamw_steps_most: NonNegativeInt  # longer trainings have nnU-Net's
+    adamw_step_worth: PositiveFloat  # steps of nnU-Net's that one of AdamW's counts for, in the loss for want of steps
 
 
 class BudgetRule(Part):
@@ -85,8 +85,8 @@ class BudgetRule(Part):
     mirroring_share: float  # mirror in inference when the fold's validation then takes at most this part of the budget
     export_seconds: float  # per validation case
     export_seconds_per_megavoxel: float  # and class
-    short: ShortTraining
     losses: Losses
+    short: ShortTraining | None = None  # None: nnU-Net's optimiser for all lengths
 
 
 class Preset(Record):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from autoseg.records import Part
 from autoseg.records.plan import Optimizer
-from autoseg.stages.plan.presets import BudgetRule
+from autoseg.stages.plan.presets import ShortTraining
 
 
 class Recipe(Part):
@@ -23,12 +24,22 @@ class Recipe(Part):
 
 RECIPES: dict[Optimizer, Recipe] = {
     "sgd": Recipe(initial_lr=1e-2, momentum=0.99, weight_decay=3e-5),  # nnU-Net's (Isensee et al. 2021)
-    "adamw": Recipe(initial_lr=1e-3, momentum=0.9, weight_decay=1e-2),  # torch's own defaults, which the study took as they are
+    "adamw": Recipe(initial_lr=1e-3, momentum=0.9, weight_decay=1e-2),  # torch's own defaults; docs/training.md has the study
 }
 
 
-def optimizer_for(rule: BudgetRule | None, steps: int, asked: Optimizer | None) -> Optimizer:
-    """The optimiser of a training of so many steps; `rule` is None where nothing is planned in time."""
+def optimizer_for(short: ShortTraining | None, steps: int, asked: Optimizer | None) -> Optimizer:
+    """The optimiser of a training of so many steps; `short` is None for presets that train as nnU-Net does."""
     if asked is not None:
         return asked
-    return rule.short.optimizer if rule is not None and steps <= rule.short.steps_most else "sgd"
+    return "adamw" if short is not None and steps <= short.adamw_steps_most else "sgd"
+
+
+def worth_of_step(short: ShortTraining | None, optimizer: Optimizer) -> float:
+    """Steps of nnU-Net's optimiser that one step counts for."""
+    return short.adamw_step_worth if short is not None and optimizer == "adamw" else 1.0
+
+
+def asked_for(optimizers: Mapping[str, Optimizer], configuration: str) -> Optimizer | None:
+    """What the user asked for by configuration; under an empty name for all others."""
+    return optimizers.get(configuration, optimizers.get(""))

@@ -74,14 +74,14 @@ def train_fold(
         begun = time.monotonic()
         laid_out = _lay_out(trainer)
         checkpoint = _resume(trainer)
-        if laid_out is not None:
-            trainer.amend(laid_out)
         trainer.journal.listener = setting.track(trainer.journal.lines) if setting.track else None
         samplers = _samplers(trainer, train, validation)
         if checkpoint is None and setting.extend_seconds is not None:
             raise RunFolderError(
                 f"{folder}: this fold was not begun, so there is nothing to extend; train it without --extend first"
             )
+        if laid_out is not None:
+            trainer.amend(laid_out)
         if checkpoint is None:
             _start(trainer)
         trainer.seconds += time.monotonic() - begun  # finding out what is quickest counts, too
@@ -144,7 +144,7 @@ def _start(trainer: FoldTrainer) -> None:
 def _resume(trainer: FoldTrainer) -> FoldCheckpoint | None:
     """Bring the trainer to the folder's checkpoint, if there is one."""
     checkpoint = load_checkpoint(trainer.folder, trainer.learner, trainer.configuration.digests())
-    trainer.journal.cut_back(checkpoint.epoch if checkpoint else 0)
+    trainer.journal.cut_back(checkpoint.epoch if checkpoint else None)
     if checkpoint is None:
         return None
     trainer.initial, trainer.skipped = checkpoint.initial, checkpoint.skipped

@@ -53,8 +53,14 @@ def test_steps_and_seconds_by_hand(records: Callable[..., Records], laptop: Mach
     assert bill.all_folds_seconds == pytest.approx(5 * bill.fold_seconds), "all five folds validate two cases"
     assert (bill.time_basis, bill.stage_before) == ("measured", None)
     network = plan.configurations["2d"].network
-    assert bill.weights_bytes == bill.state_bytes == 4 * n_parameters(network), "float32 weights, and one momentum each"
-    assert bill.disk_bytes == bill.prepared_bytes + 6 * bill.weights_bytes
+    assert bill.weights_bytes == 4 * n_parameters(network), "float32"
+    assert bill.state_bytes == 2 * bill.weights_bytes, "AdamW keeps two averages of each"
+    assert bill.disk_bytes == bill.prepared_bytes + 5 * bill.weights_bytes + bill.state_bytes
+    plain = make_plan(*facts, laptop, PlanOptions(epochs=7, overrides=("training.optimizer=sgd",)))
+    assert (
+        bills_of(plan=plain, dataset=facts[0], fingerprint=facts[1], splits=facts[2], machine=laptop)["2d"].state_bytes
+        == bill.weights_bytes
+    )
 
 
 def test_a_smaller_fold_validates_faster(records: Callable[..., Records], laptop: MachineProfile) -> None:

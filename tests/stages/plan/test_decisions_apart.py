@@ -45,12 +45,8 @@ def test_every_setting_that_is_offered_is_accepted_where_it_is_meant(machines: d
         before = "3d_fullres" if configuration.previous_stage else name  # of which the second stage of a cascade is a copy
         for decision in configuration.decisions:
             for setting in re.findall(r"--set (\S+)", decision.alternative):
-                assert len(plan.configurations) == 1 or setting.startswith(
-                    (f"{before}.", "network.family=", "training.optimizer=")
-                ), setting
+                assert len(plan.configurations) == 1 or setting.startswith((f"{before}.", "network.family=")), setting
             for setting in _typed(decision):
-                if setting.startswith("training.optimizer="):
-                    continue  # for all configurations, and taken before planning: see test_recipe
                 offered.add(setting.partition("=")[0].removeprefix(f"{before}."))
                 changed = apply_overrides(plan, (setting,)).configurations
                 others = [other for other in changed if other != before and changed[other] != plan.configurations[other]]

@@ -33,6 +33,7 @@ def planned(example: dict[str, Any]) -> dict[str, Any]:
             "patch_size": list(found.training.patch_size),
             "batch_size": found.training.batch_size,
             "features": list(found.network.features),
+            "optimizer": found.training.optimizer,
             "epochs": found.training.epochs,
             "steps_per_epoch": found.training.steps_per_epoch,
             "mirrored": bool(found.inference.mirror_axes),

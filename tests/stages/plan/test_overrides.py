@@ -152,10 +152,10 @@ def test_another_kind_of_network_is_planned_for_from_the_start(records: Callable
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("network.family=vnet", "there is no such family; choose plain_unet"),
-        ("2d.network.family=unet2015", "have the same one; set network.family=unet2015"),
-        ("training.optimizer=lion", "there is no such optimizer; choose sgd, adamw"),
-        ("2d.training.optimizer=sgd", "have the same one; set training.optimizer=sgd"),
+        ("network.family=vnet", "choose plain_unet"),
+        ("2d.network.family=unet2015", "one kind of network"),
+        ("training.optimizer=lion", "one of 'sgd' or 'adamw'"),
+        ("4d.training.optimizer=sgd", "this plan has 3d_fullres, 2d"),
     ],
 )
 def test_kinds_that_cannot_be_planned(plan_with: Callable[..., Plan], override: str, message: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from autoseg.records import Configuration, Decision
 from autoseg.records.plan import Number, Optimizer
-from autoseg.stages.plan.decisions.words import SOURCE
-from autoseg.stages.plan.presets import BudgetRule
+from autoseg.stages.plan.decisions.words import SOURCE, set_to
+from autoseg.stages.plan.presets import ShortTraining
 from autoseg.stages.plan.saying import decide
 
 NNUNET = "nnU-Net's: stochastic gradient descent with Nesterov's momentum" + SOURCE
@@ -13,34 +13,30 @@ QUICKER = "ours: AdamW (Loshchilov and Hutter 2019) for short trainings, nnU-Net
 ASKED = "the user's: --set training.optimizer=NAME brings the numbers that belong to it; others may be set beside it"
 
 
-def recipe(configuration: Configuration, rule: BudgetRule | None, asked: Optimizer | None) -> Decision:
-    """Why a configuration is trained with its optimiser."""
+def recipe(configuration: Configuration, short: ShortTraining | None, asked: Optimizer | None) -> Decision:
+    """The optimiser: asked for, nnU-Net's, or by the length of the training (`short`)."""
     training = configuration.training
-    other: Optimizer = "sgd" if training.optimizer == "adamw" else "adamw"
+    most = 0 if short is None else short.adamw_steps_most
+    quick = training.optimizer == "adamw"
     numbers: dict[str, Number] = {
-        "name": "AdamW" if training.optimizer == "adamw" else "SGD",
+        "name": "AdamW" if quick else "SGD",
         "rate": training.initial_lr,
         "total": training.epochs * training.steps_per_epoch,
-        "most": 0 if rule is None else rule.short.steps_most,
-        "other": other,
+        "most": most,
+        "other": "sgd" if quick else "adamw",
     }
     if asked is not None:
-        said, reason = ASKED, "You set training.optimizer."
-    elif rule is None:
-        said, reason = NNUNET, "A training as long as nnU-Net's is what its recipe was made for."
-    elif training.optimizer == rule.short.optimizer:
-        said = QUICKER
+        rule, reason = ASKED, "You set training.optimizer."
+    elif short is None:
+        rule, reason = NNUNET, "This preset trains as nnU-Net does, whatever the length."
+    elif quick == (training.epochs * training.steps_per_epoch <= most):
+        rule = QUICKER
         reason = (
-            "In a training of {total:#step} (at most {most:,}) it learns more than gradient descent, which needs long to begin."
+            "{total:#step} are a short training (at most {most:,}), in which AdamW was found to learn more than gradient descent."
         )
+        if not quick:
+            reason = "{total:#step} are more than the {most:,} of the short trainings in which AdamW was found to learn more."
     else:
-        said = QUICKER
-        reason = "A training of {total:#step} is longer than those ({most:,}) in which another optimiser was found to learn more."
-    return decide(
-        "recipe",
-        "{name}, learning rate {rate:g}",
-        rule=said,
-        reason=reason,
-        numbers=numbers,
-        alternative="{other}, with the numbers that belong to it: --set training.optimizer={other}.",
-    )
+        rule, reason = ASKED, "The numbers that you set belong to this optimiser."
+    alternative = f"{{other}}, with the numbers that belong to it: {set_to(configuration, 'training.optimizer', '{other}')}."
+    return decide("recipe", "{name}, learning rate {rate:g}", rule=rule, reason=reason, numbers=numbers, alternative=alternative)
