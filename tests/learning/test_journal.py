@@ -49,6 +49,9 @@ def test_going_back_drops_what_will_be_trained_again(tmp_path: Path) -> None:
     assert [kept.epoch for kept in again.lines] == [0, 1]
     assert [kept.epoch for kept in again.events] == [1, 2]
     assert read_journal(tmp_path / "j") == (again.lines, again.events)
+    again.note("amended", 0, "before the first epoch")
+    again.cut_back(None)
+    assert read_journal(tmp_path / "j") == (again.lines, again.events) == ([], []), "without a checkpoint all is done again"
 
 
 def test_an_event_that_repeats_itself_is_written_once_and_all_is_told(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def edited_since(configuration: Configuration) -> tuple[str, ...]:
         ("batch", "batch", "training.batch_size"): training.batch_size,
         ("width", "width", "network.features"): configuration.network.features[0],
         ("length", "epochs", "training.epochs"): training.epochs,
+        ("recipe", "rate", "training.initial_lr"): training.initial_lr,
     }
     decided = {decision.name: decision for decision in configuration.decisions}
     sentences = []
@@ -80,7 +81,7 @@ def edited_since(configuration: Configuration) -> tuple[str, ...]:
         planned = decided[name].numbers.get(number) if name in decided and field not in decided else None
         if planned is not None and planned != value:
             numbers: dict[str, Number] = {
-                "name": "number of epochs" if name == "length" else name,
+                "name": {"length": "number of epochs", "recipe": "learning rate"}.get(name, name),
                 "now": value,
                 "planned": planned,
             }

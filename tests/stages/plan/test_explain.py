@@ -111,9 +111,10 @@ def test_what_was_edited_by_hand_is_told(records: Callable[..., Records], laptop
     plan = make_plan(*records(**VOLUMES), laptop, PlanOptions(time_budget_seconds=1200))
     planned = plan.configurations[plan.default]
     assert not any("Edited by hand" in fact for topic in explained(plan) for fact in topic.facts)
-    training = planned.training.model_copy(update={"batch_size": 7, "epochs": planned.training.epochs + 1})
+    training = planned.training.model_copy(update={"batch_size": 7, "epochs": planned.training.epochs + 1, "initial_lr": 0.5})
     edited = planned.model_copy(update={"training": training})
     changed = plan.model_copy(update={"configurations": plan.configurations | {plan.default: edited}})
     facts = next(topic.facts for topic in explained(changed) if topic.heading == SET_BY_USER)
     assert facts[0] == f"Edited by hand: the batch is 7 in plan.json, where planning had chosen {planned.training.batch_size}."
-    assert len(facts) == 2 and "number of epochs" in facts[1]
+    assert len(facts) == 3 and "number of epochs" in facts[1]
+    assert "the learning rate is 0.5 in plan.json, where planning had chosen 0.001" in facts[2]

@@ -56,6 +56,9 @@ def test_the_third_one_stops_training_and_names_the_cases(tmp_path: Path) -> Non
     with pytest.raises(TrainingDiverged, match="3 steps had a loss that is no number") as caught:
         train_on([good, good, bad], configuration, tmp_path)
     assert "broken_scan" in str(caught.value)
+    assert f"--set training.initial_lr={configuration.training.initial_lr / 3:.1g}" in str(caught.value), (
+        "a gentler rate than its own"
+    )
     assert sum(event.event == "skipped" for event in read_journal(tmp_path / "journal.jsonl")[1]) == 3
 
 
@@ -202,6 +205,9 @@ def test_compiling_that_fails_is_said_once(tmp_path: Path, monkeypatch: pytest.M
 
 def test_the_quicker_memory_format_is_kept(tmp_path: Path) -> None:
     configuration = small_configuration(epochs=2, steps=2, memory_format="auto")
+    Journal(tmp_path / "journal.jsonl").note(
+        "amended", 0, "memory_format: auto -> of a training that was killed before its checkpoint"
+    )
     checkpoint = run(tmp_path, configuration, "cpu")
     (amendment,) = checkpoint.amendments
     assert amendment.name == "memory_format" and amendment.after in ("contiguous", "channels_last")
