@@ -21,7 +21,7 @@ from autoseg.stages.plan.frame import (
 )
 from autoseg.stages.plan.nnunet import Sized, lowres_network, size_network, with_family
 from autoseg.stages.plan.presets import SizeRule
-from autoseg.stages.plan.recipe import RECIPES, asked_for, optimizer_for
+from autoseg.stages.plan.recipe import asked_for, optimizer_for, with_optimizer
 from autoseg.stages.plan.spacing import median_shape
 from autoseg.stages.plan.timing import memory_of, speed_of, training_step_seconds, value_bytes
 
@@ -67,10 +67,10 @@ def _configuration(
         epochs=epochs,
         steps_per_epoch=length.steps_per_epoch,
         validation_steps=length.validation_steps,
-        **RECIPES[optimizer].settings(optimizer),
         batch_dice=over_batch,
         mirror_axes=tuple(range(rank)),
     )
+    training = with_optimizer(training, optimizer)
     step = _step_seconds(frame, found, training)
     plain = Configuration(
         name=name,

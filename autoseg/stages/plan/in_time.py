@@ -22,7 +22,7 @@ from autoseg.stages.plan.frame import (
 )
 from autoseg.stages.plan.nnunet import LOWRES_WORTHWHILE
 from autoseg.stages.plan.presets import BudgetRule
-from autoseg.stages.plan.recipe import RECIPES, asked_for, optimizer_for
+from autoseg.stages.plan.recipe import asked_for, optimizer_for, with_optimizer
 
 FEWEST_EPOCHS = 20  # points of the training curve
 MOST_EPOCHS = 1000
@@ -122,10 +122,10 @@ def _described(frame: Frame, name: str, task: Task, chosen: Candidate, compared:
         steps_per_epoch=steps_per_epoch,
         validation_steps=max(1, round(rule.validation_share * steps_per_epoch)),
         time_budget_seconds=None if asked else seconds,
-        **RECIPES[optimizer].settings(optimizer),
         batch_dice=dice,
         mirror_axes=tuple(range(task.rank)),
     )
+    training = with_optimizer(training, optimizer)
     preparation = preparation_of(frame, name, chosen.spacing)
     plain = Configuration(
         name=name,

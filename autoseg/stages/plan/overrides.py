@@ -86,7 +86,7 @@ def apply_overrides(plan: Plan, overrides: tuple[str, ...]) -> Plan:
             held = configurations[target]
             decisions = [_set(held, path, value)]
             if path == ("training", "optimizer") and value in RECIPES:
-                held["training"] |= RECIPES[value].settings(value)
+                held["training"] |= RECIPES[value].model_dump()
             if path == ("training", "epochs") and not any("time_budget_seconds" in other for other in overrides):
                 decisions += _free_of_time(held["training"])
             held["decisions"] += [decision.model_dump(mode="json") for decision in decisions]

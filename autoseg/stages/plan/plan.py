@@ -16,7 +16,7 @@ from autoseg.stages.plan.inputs import PlanInputs, inputs_from
 from autoseg.stages.plan.normalization import normalization
 from autoseg.stages.plan.overrides import apply_overrides, asked_optimizers, taken_family
 from autoseg.stages.plan.presets import Preset, ShortTraining, load_preset
-from autoseg.stages.plan.recipe import RECIPES, asked_for, optimizer_for
+from autoseg.stages.plan.recipe import Recipe, asked_for, optimizer_for, with_optimizer
 from autoseg.stages.plan.spacing import median_shape, target_spacing, transposition
 from autoseg.stages.plan.timing import speed_of
 from autoseg.stages.plan.transfer import Source, fitted_source, told_of_source, with_axes_of
@@ -91,10 +91,9 @@ def _following_length(configuration: Configuration, short: ShortTraining | None,
     """
     training = configuration.training
     chosen = optimizer_for(short, training.epochs * training.steps_per_epoch, asked)
-    by_hand = {f"training.{field}" for field in RECIPES[chosen].settings(chosen)}
+    by_hand = {f"training.{field}" for field in Recipe.model_fields}
     if chosen != training.optimizer and not by_hand & {decision.name for decision in configuration.decisions}:
-        training = training.model_copy(update=RECIPES[chosen].settings(chosen))
-        configuration = configuration.model_copy(update={"training": training})
+        configuration = configuration.model_copy(update={"training": with_optimizer(training, chosen)})
     told = decisions.recipe(configuration, short, asked)
     reasons = tuple(told if decision.name == told.name else decision for decision in configuration.decisions)
     return configuration.model_copy(update={"decisions": reasons})

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from autoseg.records import Part
+from autoseg.records import Part, TrainingSpec
 from autoseg.records.plan import Optimizer
 from autoseg.stages.plan.presets import ShortTraining
 
 
 class Recipe(Part):
-    """An optimiser's numbers, which belong together: fields of `TrainingSpec`."""
+    """An optimiser and the numbers that belong to it: fields of `TrainingSpec`."""
 
+    optimizer: Optimizer
     initial_lr: float
     momentum: float
     weight_decay: float
 
-    def settings(self, optimizer: Optimizer) -> dict[str, Any]:
-        """As fields of a `TrainingSpec`."""
-        return {"optimizer": optimizer, **self.model_dump()}
-
 
 RECIPES: dict[Optimizer, Recipe] = {
-    "sgd": Recipe(initial_lr=1e-2, momentum=0.99, weight_decay=3e-5),  # nnU-Net's (Isensee et al. 2021)
-    "adamw": Recipe(initial_lr=1e-3, momentum=0.9, weight_decay=1e-2),  # torch's own defaults; docs/training.md has the study
+    "sgd": Recipe(optimizer="sgd", initial_lr=1e-2, momentum=0.99, weight_decay=3e-5),  # nnU-Net's (Isensee et al. 2021)
+    "adamw": Recipe(
+        optimizer="adamw", initial_lr=1e-3, momentum=0.9, weight_decay=1e-2
+    ),  # torch's own defaults; docs/training.md has the study
 }
+
+
+def with_optimizer(training: TrainingSpec, optimizer: Optimizer) -> TrainingSpec:
+    """The training with an optimiser and all its numbers."""
+    return training.model_copy(update=RECIPES[optimizer].model_dump())
 
 
 def optimizer_for(short: ShortTraining | None, steps: int, asked: Optimizer | None) -> Optimizer:

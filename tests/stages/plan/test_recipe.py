@@ -41,7 +41,7 @@ def reason_of(configuration: Configuration) -> str:
 
 
 def test_the_numbers_of_nnunet_are_the_record_s_defaults() -> None:
-    assert RECIPES["sgd"].settings("sgd") == NNUNET
+    assert RECIPES["sgd"].model_dump() == NNUNET
     assert {field: TrainingSpec.model_fields[field].default for field in NNUNET} == NNUNET
 
 
