@@ -36,12 +36,8 @@ B = TypeVar("B")
 log = logging.getLogger(__name__)
 
 SECONDS_TO_END = 10.0  # for a program that was told to
-IDLE = (
-    "idle",
-    "iowait",
-    "guest",
-    "guest_nice",
-)  # guests' time is contained in `user`; what the host takes (`steal`) counts as others'
+# guests' time is contained in `user`; what the host takes (`steal`) counts as others'
+IDLE = ("idle", "iowait", "guest", "guest_nice")
 SMALLEST_POOL_WORK = 8  # starting a worker costs about a second; fewer cases than this run faster in-process
 
 

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 # Bytes held per convolution output element and byte of precision while training: the output itself, its normalised copy,
 # the gradient passing through, and workspaces. nnU-Net's reference (two samples of 560e6 elements in 16 bit) uses 7.7 GB.
 TRAINING_COPIES = 7.7e9 / (2 * 560e6 * 2)
-PARAMETER_BYTES = (
-    20  # float32 weight, gradient, two averages (AdamW; SGD has one), and one copy in the autocast type and for saving
-)
+# float32 weight, gradient, two averages (AdamW; SGD has one), and one copy in the autocast type and for saving
+PARAMETER_BYTES = 20
 
 
 def stage_shapes(network: NetworkSpec, patch_size: Shape) -> tuple[Shape, ...]:

@@ -15,17 +15,9 @@ from autoseg.progress import SilentProgress
 from autoseg.records import MachineProfile, NetworkSpec, Plan, Shape, Throughput
 from autoseg.stages.plan import PlanOptions, make_plan
 from autoseg.stages.plan.timing import speed_of
-from tests.stages.plan.conftest import cpu_probe, make_records
+from tests.stages.plan.conftest import LAPTOP, make_records
 
 SLOWER = 3.0  # the planned network, against what the small probes promise
-LAPTOP = MachineProfile(
-    device="cpu",
-    name="laptop",
-    cores=2,
-    memory_bytes=8 * 10**9,
-    precision="bfloat16",
-    throughput=(cpu_probe(2, 16, 25e9), cpu_probe(2, 32, 40e9)),
-)
 
 
 def planned(machine: MachineProfile) -> Plan:

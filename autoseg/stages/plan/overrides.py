@@ -84,6 +84,8 @@ def apply_overrides(plan: Plan, overrides: tuple[str, ...]) -> Plan:
             continue
         for target in (name,) if name else tuple(configurations):
             held = configurations[target]
+            if path == ("training", "optimizer") and held["training"]["optimizer"] == value:
+                continue  # planned so, as `asked_optimizers` had told
             decisions = [_set(held, path, value)]
             if path == ("training", "optimizer") and value in RECIPES:
                 held["training"] |= RECIPES[value].model_dump()

@@ -50,6 +50,16 @@ def cpu_probe(rank: int, width: int, rate: float, patch: int = 64) -> Throughput
     )
 
 
+LAPTOP = MachineProfile(
+    device="cpu",
+    name="laptop",
+    cores=2,
+    memory_bytes=8 * 10**9,
+    precision="bfloat16",
+    throughput=(cpu_probe(2, 16, 25e9), cpu_probe(2, 32, 40e9)),
+)
+
+
 @pytest.fixture
 def laptop() -> MachineProfile:
     """Two cores: 25e9 multiply-adds a second at width 16, 40e9 at width 32, in training."""

@@ -6,25 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from autoseg.records import Configuration, MachineProfile, TrainingSpec
+from autoseg.records import Configuration, TrainingSpec
 from autoseg.stages.plan import PlanOptions, make_plan
 from autoseg.stages.plan.length_effect import _steps_loss
 from autoseg.stages.plan.overrides import apply_overrides
 from autoseg.stages.plan.presets import ShortTraining, load_preset
 from autoseg.stages.plan.recipe import RECIPES, optimizer_for, worth_of_step
-from tests.stages.plan.conftest import cpu_probe, make_records
+from tests.stages.plan.conftest import LAPTOP, make_records
 
 NNUNET = {"optimizer": "sgd", "initial_lr": 0.01, "momentum": 0.99, "weight_decay": 3e-5}
 ADAMW = {"optimizer": "adamw", "initial_lr": 0.001, "momentum": 0.9, "weight_decay": 0.01}
 VOLUMES = {"rank": 3, "shape": (36, 50, 35), "spacings": ((1.0, 1.0, 1.0),) * 10, "thickness": 9.5}
-LAPTOP = MachineProfile(
-    device="cpu",
-    name="laptop",
-    cores=2,
-    memory_bytes=8 * 10**9,
-    precision="bfloat16",
-    throughput=(cpu_probe(2, 16, 25e9), cpu_probe(2, 32, 40e9)),
-)
 
 
 def planned(**options: object) -> Configuration:
@@ -75,6 +67,7 @@ def test_asked_for_by_name_with_other_numbers_on_top() -> None:
     configuration = planned(time_budget_seconds=1200, overrides=("training.momentum=0.95", "training.optimizer=sgd"))
     assert numbers_of(configuration.training) == NNUNET | {"momentum": 0.95}
     assert "You set training.optimizer." in reason_of(configuration)
+    assert "training.optimizer" not in {decision.name for decision in configuration.decisions}, "the recipe tells it"
     assert numbers_of(planned(preset="nnunet", overrides=("training.optimizer=adamw",)).training) == ADAMW
 
 
