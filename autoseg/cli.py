@@ -13,7 +13,7 @@ import tempfile
 from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -23,8 +23,11 @@ from autoseg.cli_console import reported, show
 from autoseg.cli_options import DeviceOption, LayoutOption, RunArgument, SpacingOption, SubjectsOption, WorkersOption
 from autoseg.cli_plan import plan
 from autoseg.cli_status import status
-from autoseg.cli_values import parse_number_or_file, parse_seconds, parse_subjects
+from autoseg.cli_values import parse_choices, parse_number_or_file, parse_seconds, parse_subjects
 from autoseg.errors import EXIT_SOME_FAILED
+
+if TYPE_CHECKING:
+    from autoseg.records import Extra
 
 app = typer.Typer(
     add_completion=False,
@@ -35,11 +38,7 @@ app = typer.Typer(
 )
 
 
-class Extra(StrEnum):
-    """What `predict` writes beside the masks."""
-
-    overlay = "overlay"
-    probabilities = "probabilities"
+EXTRAS: tuple[Extra, ...] = ("overlay", "probabilities", "uncertainty")
 
 
 class Tracking(StrEnum):
@@ -178,7 +177,10 @@ def predict(
     assume_spacing: Annotated[
         float | None, typer.Option(metavar="MM", min=1e-6, help="Pixel size to assume where it is not known.")
     ] = None,
-    save: Annotated[list[Extra] | None, typer.Option(help="Repeatable: pictures, or class probabilities.")] = None,
+    save: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WHAT", help="Also overlay, probabilities, uncertainty (one, or several with commas)."),
+    ] = None,
     mirroring: Annotated[bool, typer.Option("--mirroring/--no-mirroring", help="Average over flipped images.")] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict again what is there already.")] = False,
 ) -> None:
@@ -195,8 +197,7 @@ def predict(
             device=device,
             spacing=None if spacing is None else parse_number_or_file(spacing, "--spacing"),
             assume_spacing=assume_spacing,
-            overlay=Extra.overlay in (save or ()),
-            probabilities=Extra.probabilities in (save or ()),
+            save=parse_choices(save or (), EXTRAS, "--save"),
             overwrite=overwrite,
             mirroring=mirroring,
             progress=progress,

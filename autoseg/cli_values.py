@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import typer
+
+C = TypeVar("C", bound=str)
 
 
 def parse_memory(text: str) -> int:
@@ -43,6 +47,15 @@ def parse_number_or_file(text: str, flag: str) -> float | Path:
     if not 0 < number < float("inf"):
         raise typer.BadParameter(f"{flag} must be positive, not {text}")
     return number
+
+
+def parse_choices(texts: Sequence[str], choices: Sequence[C], flag: str) -> tuple[C, ...]:
+    """Some of the choices, from an option that may be repeated and may hold several with commas between them."""
+    by_name = {str(choice): choice for choice in choices}
+    words = [word.strip() for text in texts for word in text.split(",")]
+    if unknown := [word for word in words if word not in by_name]:
+        raise typer.BadParameter(f"{flag}: {unknown[0]!r} is none of {', '.join(by_name)}")
+    return tuple(dict.fromkeys(by_name[word] for word in words))
 
 
 def parse_subjects(text: str | None) -> str | Path | None:

@@ -94,7 +94,9 @@ def test_augment_passes_everything_on(replaced: Any, capsys: pytest.CaptureFixtu
 
 def test_predict_passes_everything_on(replaced: Any, capsys: pytest.CaptureFixture[str]) -> None:
     predict = replaced("predict", _predictions("done", "done"))
-    words = "predict run held-out out --fold 0 --fold 2 --spacing 0.5 --save overlay --save probabilities --no-mirroring"
+    words = (
+        "predict run held-out out --fold 0 --fold 2 --spacing 0.5 --save overlay,uncertainty --save probabilities --no-mirroring"
+    )
     assert exit_code(*words.split()) == 0
     arguments, options = predict.call_args
     assert arguments == (Path("run"), "held-out", Path("out"))
@@ -105,8 +107,7 @@ def test_predict_passes_everything_on(replaced: Any, capsys: pytest.CaptureFixtu
         "device": "auto",
         "spacing": 0.5,
         "assume_spacing": None,
-        "overlay": True,
-        "probabilities": True,
+        "save": ("overlay", "uncertainty", "probabilities"),
         "overwrite": False,
         "mirroring": False,
     }
@@ -117,7 +118,7 @@ def test_predict_without_options_takes_all_folds_and_no_extras(replaced: Any) ->
     predict = replaced("predict", _predictions("done"))
     assert exit_code("predict", "run", "images", "out") == 0
     options = predict.call_args.kwargs
-    assert (options["folds"], options["overlay"], options["probabilities"], options["mirroring"]) == (None, False, False, True)
+    assert (options["folds"], options["save"], options["mirroring"]) == (None, (), True)
 
 
 def test_a_failed_file_is_named_and_exit_code_is_1(replaced: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,14 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from autoseg.processing.prepare import Placement
-from autoseg.processing.resample import resample
 from autoseg.records import Structure
 
 
 def mask_from_winners(winners: np.ndarray, targets: Sequence[Structure], regions: bool) -> np.ndarray:
-    """The mask as it is written, each pixel with the `output_value` of its target, 0 for background. uint16, same shape."""
-    table = np.zeros(_n_winners(targets, regions), np.uint16)
+    """The mask as it is written, each pixel with the `output_value` of its target, 0 for background.
+
+    uint8, or uint16 where a value needs it; same shape.
+    """
+    values = [target.output_value for target in targets]
+    table = np.zeros(_n_winners(targets, regions), np.uint8 if max(values) <= np.iinfo(np.uint8).max else np.uint16)
     for winner, target in _painted(targets, regions):
         table[winner] = target.output_value
     return table[winners]
@@ -45,24 +47,16 @@ def count_pixels(
     }
 
 
-def save_probabilities(path: Path, scores: np.ndarray, placement: Placement, regions: bool) -> None:
-    """Write probabilities on the original grid: float16 (K, *original) named `probabilities` in a compressed NPZ, atomically.
-
-    `scores` is (K, *prepared). Outside the crop the background is certain. Classes are restored one at a time, so memory is
-    that of the float16 block.
-    """
-    restored = np.empty((len(scores), *placement.shape), np.float16)
-    for index, channel in enumerate(scores):
-        cropped = resample(channel[None], placement.cropped_shape, 1, separate_axis=placement.axis_back())[0]
-        outside = 1.0 if index == 0 and not regions else 0.0
-        full = np.full(placement.turned_shape, outside, np.float16)
-        full[placement.box] = cropped
-        restored[index] = placement.turn_back(full)
+def save_probabilities(path: Path, probabilities: np.ndarray) -> None:
+    """Write (K, *original) as `probabilities` in a compressed NPZ, atomically and piece by piece."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with temporary.open("wb") as file:
-        np.savez_compressed(file, probabilities=restored)
-    os.replace(temporary, path)
+    try:
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, probabilities=probabilities)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _painted(targets: Sequence[Structure], regions: bool) -> list[tuple[int, Structure]]:

@@ -60,6 +60,11 @@ def find_inputs(path: Path, channels: Sequence[str]) -> tuple[PredictionInput, .
     return tuple(inputs)
 
 
+def image_names(item: PredictionInput) -> tuple[str, ...]:
+    """The input's files as they are recorded: absolute, so that the record can be read from anywhere."""
+    return tuple(str(file.absolute()) for file in item.files)
+
+
 def check_distinct(inputs: Sequence[PredictionInput]) -> None:
     """Refuse inputs whose results would bear one name (mask, overlay and record are found by it).
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from autoseg.errors import RunFolderError
-from autoseg.inference.inputs import PredictionInput
-from autoseg.records import PredictedCase, Predictions, Spacing
+from autoseg.inference.inputs import PredictionInput, image_names
+from autoseg.records import Extra, PredictedCase, Predictions, Spacing
 
 PREDICTIONS_FILE = "predictions.json"
-OVERLAY_FOLDER = "overlays"
-PROBABILITIES_SUFFIX = ".npz"
 SECONDS_BETWEEN_SAVES = 2.0  # a folder of thousands of small images is not slowed by its own record
 
 log = logging.getLogger(__name__)
@@ -82,9 +80,7 @@ class Ledger:
         ledger.save()  # from here on the folder is known as ours, also if the run is killed before its first case is done
         return ledger
 
-    def finished(
-        self, item: PredictionInput, spacing_mm: Spacing | None, *, overlay: bool, probabilities: bool
-    ) -> PredictedCase | None:
+    def finished(self, item: PredictionInput, spacing_mm: Spacing | None, save: Collection[Extra] = ()) -> PredictedCase | None:
         """The record of a case that need not be predicted again.
 
         Its images are the same and not changed since, its spacing is `spacing_mm` (None: whatever it was), and all that is
@@ -95,10 +91,11 @@ class Ledger:
             return None
         if spacing_mm is not None and case.spacing_mm != spacing_mm:
             return None
-        if overlay and (case.overlay is None or not (self.out / case.overlay).exists()):
-            return None
-        if probabilities and not (self.out / (item.id + PROBABILITIES_SUFFIX)).exists():
-            return None
+        companions = {"overlay": case.overlay, "uncertainty": case.uncertainty, "probabilities": case.probabilities}
+        for wanted in save:
+            name = companions[wanted]
+            if name is None or not (self.out / name).exists():
+                return None
         mask = self.out / item.mask
         if not mask.exists() or any(file.exists() and file.stat().st_mtime > mask.stat().st_mtime for file in item.files):
             return None
@@ -109,7 +106,7 @@ class Ledger:
         with self._lock:
             before = self._cases.get(case.id)
             if case.status == "failed" and before is not None:
-                for name in (before.mask, before.overlay, case.id + PROBABILITIES_SUFFIX):
+                for name in (before.mask, before.overlay, before.uncertainty, before.probabilities):
                     if name is not None:
                         (self.out / name).unlink(missing_ok=True)
             self._cases[case.id] = case
@@ -131,11 +128,6 @@ class Ledger:
     def _save(self) -> None:
         self.predictions().save(self.out / PREDICTIONS_FILE)
         self._saved_at = time.monotonic()
-
-
-def image_names(item: PredictionInput) -> tuple[str, ...]:
-    """The input's files as they are recorded: absolute, so that the record can be read from anywhere."""
-    return tuple(str(file.absolute()) for file in item.files)
 
 
 def _refuse_replacing_images(out: Path, inputs: Sequence[PredictionInput]) -> None:

@@ -1,151 +1,194 @@
-"""A network slides over an image; overlapping tiles, mirrors and folds are averaged into one map of probabilities.
+"""A network slides over an image; overlapping tiles, mirrors and folds are averaged into logits, which are handed on in blocks of planes.
 
-Logits are summed with Gaussian weights and turned into probabilities once, at the end. Memory beside the image is one
-float32 buffer (K, *padded image); the sum of the weights is an outer product of axes and is never stored.
+Memory beside the image is that of a band of planes (see `sweep`) and of one batch of tiles, however large the image is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import islice
+from math import prod
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from autoseg.engines import Engine
-from autoseg.inference.mirroring import mean_logits
-from autoseg.inference.tiling import centred_padding, gaussian_window, summed_window, tile_starts
+from autoseg.inference.disagreement import mean_and_disagreement
+from autoseg.inference.mirroring import mean_logits, mirror_subsets
+from autoseg.inference.sweep import Band, band_dtype, band_shape
+from autoseg.inference.tiling import Grid, centred_padding
 from autoseg.records import InferenceSpec
 
-SOFTMAX_CHUNK = 2**20  # pixels turned into probabilities at a time, so that the temporary stays small
+KEPT_BYTES = 64 * 2**20  # logits of a constant tile are kept for the next one up to this size
+FLAT = 8 * float(np.finfo(np.float32).eps)  # resampling returns a constant with rounding errors of this share of it
 
 
 @dataclass(frozen=True)
-class Grid:
-    """The tiles of an image, regular along each axis of the network."""
-
-    patch: tuple[int, ...]
-    starts: tuple[tuple[int, ...], ...]  # per axis
-
-    @property
-    def is_single(self) -> bool:
-        """Whether one tile covers everything."""
-        return all(len(starts) == 1 for starts in self.starts)
-
-    def tiles(self) -> Iterator[tuple[slice, ...]]:
-        """Where each tile lies."""
-        for corner in product(*self.starts):
-            yield tuple(slice(start, start + size) for start, size in zip(corner, self.patch, strict=True))
-
-
-@torch.inference_mode()
-def predict_scores(
-    array: np.ndarray,
-    engine: Engine,
-    *,
-    patch_size: Sequence[int],
-    inference: InferenceSpec,
-    n_outputs: int,
-    regions: bool,
-    slice_axis: int | None = None,
-    on_tile: Callable[[int, int], None] | None = None,
-) -> np.ndarray:
-    """Probabilities of every output at every pixel.
+class Sliding:
+    """How networks slide over images of one kind.
 
     Args:
-        array: prepared image (C, *spatial); what is smaller than the patch is zero-padded about its centre.
-        engine: the folds' networks.
-        patch_size: tile size, at the network's rank.
+        patch_size: of a tile, at the networks' rank.
         inference: step, mirror axes (of the patch) and tiles per forward pass.
-        n_outputs: K, the network's output channels.
-        regions: True gives a sigmoid per output, False a softmax over them.
-        slice_axis: spatial axis of a 3D array over which a 2D network runs slice by slice; None otherwise.
-        on_tile: called with the number of tiles done and their total.
-
-    Returns:
-        (K, *spatial) float32.
-
-    Raises:
-        ValueError: the ranks of image and patch do not fit together.
-        OutOfMemory: a single tile does not fit.
-        FloatingPointError: the network returned NaN or infinity.
+        n_outputs: K, the networks' output channels.
+        regions: whether outputs overlap (sigmoid), for the disagreement.
+        slice_axis: spatial axis of a 3D image over which 2D networks run slice by slice; None otherwise.
+        disagreement: whether one more channel tells how far folds and mirrors disagree, see `disagreement`.
     """
-    patch = tuple(patch_size)
-    image = _as_slices(array, patch, slice_axis)
-    padding = centred_padding(image.shape[2:], patch)
-    padded = F.pad(torch.from_numpy(image), [pixels for pair in reversed(padding) for pixels in pair])
-    starts = [tile_starts(length, size, inference.step_fraction) for length, size in zip(padded.shape[2:], patch, strict=True)]
-    grid = Grid(patch, tuple(starts))
 
-    shape = (n_outputs, *padded.shape[1:])
-    scores = torch.zeros(shape, device=engine.buffer_device(4 * int(np.prod(shape))))
-    _accumulate(scores, padded, engine, grid, inference, on_tile)
-    _to_probabilities(scores, regions)
+    patch_size: tuple[int, ...]
+    inference: InferenceSpec
+    n_outputs: int
+    regions: bool = False
+    slice_axis: int | None = None
+    disagreement: bool = False
 
-    inside = tuple(slice(before, length - after) for (before, after), length in zip(padding, scores.shape[2:], strict=True))
-    result = scores.cpu().numpy()[(slice(None), slice(None), *inside)]
-    return result[:, 0] if slice_axis is None else np.moveaxis(result, 1, slice_axis + 1)
+    @property
+    def n_channels(self) -> int:
+        """Of a block: the outputs, and the disagreement where it is wanted."""
+        return self.n_outputs + self.disagreement
 
+    def grid(self, shape: Sequence[int]) -> Grid:
+        """The tiles of an image `(*spatial)`, padded where it is smaller than a patch.
 
-def _as_slices(array: np.ndarray, patch: tuple[int, ...], slice_axis: int | None) -> np.ndarray:
-    """(C, S, *network axes): S slices for a 2D network on a volume, one otherwise."""
-    rank = array.ndim - 1 if slice_axis is None else array.ndim - 2
-    if rank != len(patch):
-        along = "" if slice_axis is None else f" sliced along axis {slice_axis}"
-        raise ValueError(f"an image of shape {array.shape} (channel first){along} does not fit a patch of {patch}")
-    image = array[:, None] if slice_axis is None else np.moveaxis(array, slice_axis + 1, 1)
-    return np.ascontiguousarray(image, np.float32)
+        Raises:
+            ValueError: the ranks of image and patch do not fit together.
+        """
+        patch = list(self.patch_size)
+        if self.slice_axis is not None:
+            patch.insert(self.slice_axis, 1)
+        if len(patch) != len(shape):
+            along = "" if self.slice_axis is None else f" sliced along axis {self.slice_axis}"
+            raise ValueError(f"an image of shape {tuple(shape)}{along} does not fit a patch of {self.patch_size}")
+        padded = [max(size, length) for size, length in zip(patch, shape, strict=True)]
+        return Grid.over(padded, patch, self.inference.step_fraction)
 
+    def band_bytes(self, shape: Sequence[int]) -> int:
+        """Memory of the sums for an image `(*spatial)`; 0 where tiles do not overlap."""
+        grid = self.grid(shape)
+        return band_dtype(self.n_channels, grid).itemsize * prod(band_shape(self.n_channels, grid)) if grid.overlaps else 0
 
-def _accumulate(
-    scores: torch.Tensor,
-    image: torch.Tensor,
-    engine: Engine,
-    grid: Grid,
-    inference: InferenceSpec,
-    on_tile: Callable[[int, int], None] | None,
-) -> None:
-    """Fill `scores` (K, S, *padded) with the weighted mean of the logits."""
-    windows = [gaussian_window(size) for size in grid.patch]
-    weight = _outer(windows).to(engine.device)
-    places = product(range(image.shape[1]), grid.tiles())
-    total = image.shape[1] * int(np.prod([len(starts) for starts in grid.starts]))
-    done = 0
-    while batch := list(islice(places, max(1, inference.tile_batch_size))):
-        tiles = torch.stack([image[(slice(None), index, *where)] for index, where in batch])
-        logits = mean_logits(engine, tiles.to(engine.device), inference.mirror_axes)
-        if logits.shape[:2] != (len(batch), len(scores)):
-            raise ValueError(f"the network has {logits.shape[1]} outputs, {len(scores)} were expected")
-        if not torch.isfinite(logits).all():
+    @torch.inference_mode()
+    def blocks(
+        self, array: np.ndarray, engine: Engine, on_tile: Callable[[int, int], None] | None = None
+    ) -> Iterator[torch.Tensor]:
+        """Logits of every output at every pixel of a prepared image, swept along `grid(...).axis`.
+
+        What is smaller than the patch is padded with zeros about its centre. A tile that is constant in every channel (air, the
+        black around a picture) gets the logits of an equal one before: the same input has the same output, so this costs nothing.
+
+        Args:
+            array: (C, *spatial).
+            engine: the folds' networks.
+            on_tile: called with the number of tiles done and their total.
+
+        Yields:
+            (K, *spatial) on the CPU, float32 or float16, all but the swept axis complete; one after another they make up the
+            image. A block is valid until the next is asked for.
+
+        Raises:
+            ValueError: the ranks of image and patch do not fit together, or the network has another number of outputs.
+            OutOfMemory: a single tile does not fit.
+            FloatingPointError: the network returned NaN or infinity.
+        """
+        grid = self.grid(array.shape[1:])
+        padding = centred_padding(array.shape[1:], grid.patch)
+        image = torch.from_numpy(np.ascontiguousarray(array, np.float32))
+        if any(map(any, padding)):
+            image = F.pad(image, [pixels for pair in reversed(padding) for pixels in pair])
+        inside = tuple(slice(before, before + length) for (before, _), length in zip(padding, array.shape[1:], strict=True))
+        first = 0
+        for planes in self._planes(image, engine, grid, on_tile):
+            n = planes.shape[1 + grid.axis]
+            keep = slice(max(0, inside[grid.axis].start - first), min(n, inside[grid.axis].stop - first))
+            first += n
+            if keep.start < keep.stop:
+                part = [keep if axis == grid.axis else where for axis, where in enumerate(inside)]
+                yield planes[(slice(None), *part)].cpu()
+
+    def _planes(
+        self, image: torch.Tensor, engine: Engine, grid: Grid, on_tile: Callable[[int, int], None] | None
+    ) -> Iterator[torch.Tensor]:
+        """Finished planes of the padded image."""
+        shape = band_shape(self.n_channels, grid)
+        band = None
+        if grid.overlaps:
+            band = Band(self.n_channels, grid, engine.buffer_device(band_dtype(self.n_channels, grid).itemsize * prod(shape)))
+        for corner, logits in self._tiles(image, engine, grid, on_tile):
+            if band is None:
+                yield logits if logits.dtype in (torch.float32, torch.float16) else logits.float()
+                continue
+            yield from band.finish(corner[grid.axis])
+            band.add(corner, logits)
+        if band is not None:
+            yield from band.finish(grid.shape[grid.axis])
+
+    def _tiles(
+        self, image: torch.Tensor, engine: Engine, grid: Grid, on_tile: Callable[[int, int], None] | None
+    ) -> Iterator[tuple[tuple[int, ...], torch.Tensor]]:
+        """Every tile's first indices and its logits (K, *patch of the image's rank), in the order of the sweep."""
+        size, done = max(1, self.inference.tile_batch_size), 0
+        n_mirrors = len(mirror_subsets(self.inference.mirror_axes))
+        constants = _Constants()
+        places = iter(grid)
+        while corners := tuple(islice(places, max(1, size // n_mirrors))):
+            tiles = [image[(slice(None), *grid.tile(corner))] for corner in corners]
+            if self.slice_axis is not None:
+                tiles = [tile.squeeze(1 + self.slice_axis) for tile in tiles]
+            values = [_constant(tile) for tile in tiles]
+            known = {index: logits for index, value in enumerate(values) if (logits := constants.get(value)) is not None}
+            new = [index for index in range(len(tiles)) if index not in known]
+            computed = {}
+            if new:
+                computed = dict(zip(new, self._logits(torch.stack([tiles[index] for index in new]), engine, size), strict=True))
+            for index, corner in enumerate(corners):
+                if index in computed:
+                    constants.keep(values[index], computed[index])
+                logits = computed[index] if index in computed else known[index]
+                yield corner, logits if self.slice_axis is None else logits.unsqueeze(1 + self.slice_axis)
+            done += len(corners)
+            if on_tile:
+                on_tile(done, len(grid))
+
+    def _logits(self, tiles: torch.Tensor, engine: Engine, size: int) -> torch.Tensor:
+        """Logits (B, K, *patch) of tiles (B, C, *patch), and the disagreement behind them where it is wanted."""
+        tiles, mirrors = tiles.to(engine.device), self.inference.mirror_axes
+        if self.disagreement:
+            logits = mean_and_disagreement(engine, tiles, mirrors, size, regions=self.regions)
+        else:
+            logits = mean_logits(engine, tiles, mirrors, size)
+        if logits.shape[1] != self.n_channels:
+            extra = int(self.disagreement)
+            raise ValueError(f"the network has {logits.shape[1] - extra} outputs, {self.n_outputs} were expected")
+        if not torch.isfinite(
+            logits.sum(dtype=torch.float32)
+        ):  # one number: a mask of all would be as large as a quarter of them
             raise FloatingPointError("the network returned NaN or infinity for this image")
-        if not grid.is_single:
-            logits *= weight
-        for (index, where), tile in zip(batch, logits.to(scores.device), strict=True):
-            scores[(slice(None), index, *where)] += tile
-        done += len(batch)
-        if on_tile:
-            on_tile(done, total)
-    if grid.is_single:
-        return
-    for axis, (starts, window) in enumerate(zip(grid.starts, windows, strict=True)):
-        summed = torch.from_numpy(summed_window(scores.shape[axis + 2], starts, window)).to(scores.device)
-        scores /= summed.reshape([-1 if other == axis else 1 for other in range(len(windows))])
+        return logits
 
 
-def _outer(windows: Sequence[np.ndarray]) -> torch.Tensor:
-    """Product of one window per axis."""
-    weight = np.ones((), np.float32)
-    for window in windows:
-        weight = np.multiply.outer(weight, window)
-    return torch.from_numpy(weight)
+class _Constants:
+    """The logits of the constant tile that came last."""
+
+    def __init__(self) -> None:
+        self._value: torch.Tensor | None = None
+        self._logits: torch.Tensor | None = None
+
+    def get(self, value: torch.Tensor | None) -> torch.Tensor | None:
+        """The logits of a tile of this value, None where they are not known."""
+        if value is None or self._value is None or not torch.allclose(value, self._value, rtol=FLAT, atol=0):
+            return None
+        return self._logits
+
+    def keep(self, value: torch.Tensor | None, logits: torch.Tensor) -> None:
+        """Note the logits of a constant tile, unless they are large."""
+        if value is not None and logits.nbytes <= KEPT_BYTES:
+            self._value, self._logits = value, logits.clone()
 
 
-def _to_probabilities(scores: torch.Tensor, regions: bool) -> None:
-    """Turn logits (K, ...) into probabilities, in place."""
-    if regions:
-        scores.sigmoid_()
-        return
-    for chunk in scores.flatten(1).split(SOFTMAX_CHUNK, dim=1):
-        chunk.copy_(torch.softmax(chunk, dim=0))
+def _constant(tile: torch.Tensor) -> torch.Tensor | None:
+    """The value of every channel (C,) of a tile (C, *patch), None where one is not constant to rounding."""
+    low, high = torch.aminmax(tile.flatten(1), dim=1)
+    return low if bool((high - low <= FLAT * torch.maximum(low.abs(), high.abs())).all()) else None

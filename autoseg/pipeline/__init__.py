@@ -5,7 +5,7 @@ All paths may be `str` or `Path`. Nothing is printed; hand in a `Progress` to wa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from autoseg.pipeline.preparing import prepare_cases, prepare_masks, worker_coun
 from autoseg.pipeline.status import status
 from autoseg.pipeline.trained import refuse_foreign_plan
 from autoseg.progress import Progress, SilentProgress
-from autoseg.records import FULL, Configuration, Plan, Predictions, Scores
+from autoseg.records import FULL, Configuration, Extra, Plan, Predictions, Scores
 from autoseg.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -198,8 +198,7 @@ def predict(
     device: str = "auto",
     spacing: str | Path | float | None = None,
     assume_spacing: float | None = None,
-    overlay: bool = False,
-    probabilities: bool = False,
+    save: Collection[Extra] = (),
     overwrite: bool = False,
     mirroring: bool = True,
     progress: Progress | None = None,
@@ -216,8 +215,8 @@ def predict(
         device: `auto` takes the best one here.
         spacing: CSV of pixel sizes, or one number, in mm.
         assume_spacing: pixel size in mm for images whose own is unknown.
-        overlay: also save a picture of each result.
-        probabilities: also save class probabilities.
+        save: what to write beside the masks: `overlay` (pictures), `probabilities` (of every class), `uncertainty` (how far folds
+            and mirrors disagree).
         overwrite: predict again what is there already.
         mirroring: average over flipped images, where the plan wants it.
         progress: listener.
@@ -236,8 +235,7 @@ def predict(
         device=device,
         spacing=spacing,
         assume_spacing=assume_spacing,
-        overlay=overlay,
-        probabilities=probabilities,
+        save=save,
         overwrite=overwrite,
         mirroring=mirroring,
         progress=progress or SilentProgress(),
@@ -329,7 +327,7 @@ def demo(
     write(data)
     plan(data, run, hold_out=0.25, time_budget_seconds=time_budget_seconds, progress=progress)
     train(run, fold="0", progress=progress)
-    predict(run, HELD_OUT, out, overlay=True, progress=progress)
+    predict(run, HELD_OUT, out, save=("overlay",), progress=progress)
     return evaluate(data, out, progress=progress)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from autoseg.layouts.mm_table import read_spacings
 from autoseg.pipeline.trained import refuse_foreign_plan, trained_configuration, trained_default
 from autoseg.pipeline.validation import prediction_inputs
 from autoseg.progress import Progress
-from autoseg.records import FULL, Configuration, Model, Plan, PredictedCase, Predictions, Spacing, TrainedFold
+from autoseg.records import FULL, Configuration, Extra, Model, Plan, PredictedCase, Predictions, Spacing, TrainedFold
 from autoseg.run_folder import RunFolder
 from autoseg.stages.predict import FirstStage, PredictionInput, find_inputs, predict_cases
 from autoseg.stages.split import refuse_unsound
@@ -38,8 +38,7 @@ def predict_images(
     device: str,
     spacing: str | Path | float | None,
     assume_spacing: float | None,
-    overlay: bool,
-    probabilities: bool,
+    save: Collection[Extra],
     overwrite: bool,
     mirroring: bool,
     progress: Progress,
@@ -85,8 +84,7 @@ def predict_images(
         configuration=ensemble.configuration,
         engine=ensemble.engine(where),
         folds=ensemble.names,
-        overlay=overlay,
-        probabilities=probabilities,
+        save=save,
         first_stage=stage,
         on_case=count,
     )

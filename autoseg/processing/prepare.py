@@ -1,7 +1,7 @@
 """From a case as it lies on disk to the network's grid, and the exact way back.
 
 Order: orient, transpose, crop to non-zero, normalise, resample. A `Placement` holds all that is needed to return; labels and
-scores go back through it onto the original grid, voxel for voxel.
+scores go back through it onto the original grid, voxel for voxel (logits in `inference.decision`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,11 @@ from autoseg.errors import DataError, RecordError
 from autoseg.processing.crop import Box, full_box, nonzero_box, nonzero_mask, paste
 from autoseg.processing.normalise import normalise
 from autoseg.processing.orient import Reorientation, to_canonical
-from autoseg.processing.resample import Window, box_where, resample, resample_labels, separate_axis, window
+from autoseg.processing.resample import resample, resample_labels, separate_axis
 from autoseg.records import Part, Preparation, Shape
 from autoseg.records.base import Spacing
 from autoseg.volume.geometry import Geometry
 from autoseg.volume.volume import Volume
-
-_ROUNDING = 1e-5  # sums of float32 scores may differ by this from exact arithmetic
 
 
 class Placement(Part):
@@ -159,77 +157,6 @@ def restore_labels(labels: np.ndarray, placement: Placement) -> np.ndarray:
     _check_grid(labels.shape, placement)
     cropped = resample_labels(labels, placement.cropped_shape, separate_axis=placement.axis_back())
     return _to_original(cropped, placement)
-
-
-def restore_scores(scores: np.ndarray, placement: Placement, *, regions: bool) -> np.ndarray:
-    """Decide for a label per voxel on the original grid.
-
-    Equal to resampling all scores linearly (the coarse axis of an anisotropic grid by nearest neighbour) and deciding then,
-    but one class is resampled at a time, and only where it can win, so memory does not grow with the number of classes.
-
-    Args:
-        scores: float32 `(K, *prepared)`, probabilities.
-        placement: from `prepare_image`.
-        regions: False: the winner is the index of the largest score, the smallest index where several tie.
-            True: classes overlap; i + 1 is painted where score i exceeds one half, later ones over earlier ones.
-
-    Returns:
-        int16 `(*spatial)`; 0 outside the crop.
-    """
-    _check_grid(scores.shape[1:], placement)
-    decided = _paint_regions(scores, placement) if regions else _winners(scores, placement)
-    return _to_original(decided, placement)
-
-
-def _winners(scores: np.ndarray, placement: Placement) -> np.ndarray:
-    if placement.prepared_shape == placement.cropped_shape:
-        return _argmax(scores)
-    # Interpolation averages with weights >= 0, and at every point some class reaches the mean over the classes. So a class can
-    # win only next to voxels where it reaches the smallest such mean (1 / K for probabilities).
-    reachable = float(_mean_over_classes(scores).min()) - _ROUNDING
-    best = np.full(placement.cropped_shape, -np.inf, dtype=np.float32)
-    winner = np.zeros(placement.cropped_shape, dtype=np.int16)
-    for index, channel in enumerate(scores):
-        box = box_where(channel >= reachable)
-        if box is None:
-            continue
-        view = _view(box, placement)
-        values, so_far = view.resample(channel[view.source]), best[view.target]
-        np.copyto(winner[view.target], index, where=values > so_far)
-        np.maximum(so_far, values, out=so_far)
-    return winner
-
-
-def _paint_regions(scores: np.ndarray, placement: Placement) -> np.ndarray:
-    painted = np.zeros(placement.cropped_shape, dtype=np.int16)
-    for index, channel in enumerate(scores):
-        box = box_where(channel > 0.5)  # an average exceeds one half only beside a value that does
-        if box is None:
-            continue
-        view = _view(box, placement)
-        np.copyto(painted[view.target], index + 1, where=view.resample(channel[view.source]) > 0.5)
-    return painted
-
-
-def _view(box: Box, placement: Placement) -> Window:
-    shape, apart = placement.prepared_shape, placement.axis_back()
-    return window(box, shape, placement.cropped_shape, [0 if axis == apart else 1 for axis in range(len(shape))])
-
-
-def _argmax(scores: np.ndarray) -> np.ndarray:
-    best = scores[0].astype(np.float32)
-    winner = np.zeros(scores.shape[1:], dtype=np.int16)
-    for index, channel in enumerate(scores[1:], start=1):
-        np.copyto(winner, index, where=channel > best)
-        np.maximum(best, channel, out=best)
-    return winner
-
-
-def _mean_over_classes(scores: np.ndarray) -> np.ndarray:
-    total = np.zeros(scores.shape[1:], dtype=np.float32)
-    for channel in scores:
-        total += channel
-    return total / len(scores)
 
 
 def _to_original(cropped: np.ndarray, placement: Placement) -> np.ndarray:

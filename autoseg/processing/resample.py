@@ -109,7 +109,7 @@ class Window:
         return result[0]
 
 
-def window(box: Box, old_shape: Sequence[int], shape: Sequence[int], orders: Sequence[int]) -> Window:
+def window(box: Box, old_shape: Sequence[int], shape: Sequence[int], orders: Sequence[int], within: Box | None = None) -> Window:
     """Find what a box of the old grid reaches.
 
     Args:
@@ -117,14 +117,17 @@ def window(box: Box, old_shape: Sequence[int], shape: Sequence[int], orders: Seq
         old_shape: the old grid.
         shape: the new grid.
         orders: 0 or 1, per axis.
+        within: the part of the new grid that is looked at; None: all of it.
 
     Returns:
-        The window; its target is empty if the box falls between the samples of a coarser grid.
+        The window; its target is empty if the box falls between the samples of a coarser grid, or reaches nothing `within`.
     """
     source, target, operators = [], [], []
     for axis, (part, order) in enumerate(zip(box, orders, strict=True)):
         operator = _axis_operator(old_shape[axis], shape[axis], order, False)
         rows = np.flatnonzero(np.diff(operator[:, part.start : part.stop].indptr))
+        if within is not None:
+            rows = rows[(rows >= within[axis].start) & (rows < within[axis].stop)]
         if len(rows) == 0:
             target.append(slice(0, 0))
             source.append(slice(0, 0))
@@ -135,6 +138,17 @@ def window(box: Box, old_shape: Sequence[int], shape: Sequence[int], orders: Seq
         source.append(slice(int(columns.min()), int(columns.max()) + 1))
         operators.append(sparse.csr_array(operator[target[-1], source[-1]]))
     return Window(tuple(source), tuple(target), tuple(operators))
+
+
+def source_span(size: int, new_size: int, order: int) -> tuple[np.ndarray, np.ndarray]:
+    """What the samples of a resampled axis are computed from, order 0 or 1.
+
+    Returns:
+        For each of `new_size` samples the first of the `size` old ones that it needs, and the first behind those; both ascend.
+    """
+    operator = _axis_operator(size, new_size, order, False)
+    rows = operator.indptr[:-1]
+    return np.minimum.reduceat(operator.indices, rows), np.maximum.reduceat(operator.indices, rows) + 1
 
 
 def resample_labels(

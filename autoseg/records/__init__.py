@@ -17,7 +17,7 @@ from autoseg.records.plan import (
     Preparation,
     TrainingSpec,
 )
-from autoseg.records.predictions import PredictedCase, Predictions
+from autoseg.records.predictions import Extra, PredictedCase, Predictions
 from autoseg.records.scores import CaseScores, Scores, StructureScores, Summary
 from autoseg.records.splits import FULL, Fold, Splits
 from autoseg.records.transfer import InitialWeights, StartingWeights, Transfer
@@ -33,6 +33,7 @@ __all__ = [
     "Configuration",
     "Dataset",
     "Decision",
+    "Extra",
     "Fingerprint",
     "Fold",
     "FoldCheckpoint",

@@ -9,17 +9,26 @@ from pydantic import Field
 from autoseg.records.base import Part, Record, Spacing
 from autoseg.records.dataset import Structure
 
+Extra = Literal["overlay", "probabilities", "uncertainty"]  # what a prediction writes beside the masks where it is wanted
+
 
 class PredictedCase(Part):
-    """One case: its inputs, what became of it, and (when done) the mask, relative to the output folder."""
+    """One case: its inputs, what became of it, and (when done) the mask and its companions, relative to the output folder.
+
+    `seconds` are those of the case from reading to writing, `network_seconds` those in the network.
+    """
 
     id: str
     images: tuple[str, ...]
     status: Literal["done", "failed"]
     mask: str | None = None
     overlay: str | None = None
+    probabilities: str | None = None
+    uncertainty: str | None = None
     spacing_mm: Spacing | None = None
     seconds: float | None = None
+    network_seconds: float | None = None
+    warnings: tuple[str, ...] = ()
     error: str | None = None
     pixels: dict[str, int] = Field(default_factory=dict)
 

@@ -1,16 +1,15 @@
-"""Winners become mask values and counts; probabilities return to the original grid."""
+"""Winners become mask values and counts."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import IO
 
 import numpy as np
+import pytest
 
 from autoseg.inference.export import count_pixels, mask_from_winners, save_probabilities
-from autoseg.processing.prepare import prepare_image
-from autoseg.records import Normalization, Preparation, Structure
-from autoseg.volume.geometry import Geometry
-from autoseg.volume.volume import Volume
+from autoseg.records import Structure
 
 BRAIN = Structure(name="Brain", values=(1,), output_value=10)
 CSP = Structure(name="CSP", values=(2,), output_value=20)
@@ -45,24 +44,22 @@ def test_nothing_found_counts_zero() -> None:
     assert count_pixels(np.zeros((4, 4), int), (BRAIN, CSP), (HEAD,), regions=False) == {"Brain": 0, "CSP": 0, "Head": 0}
 
 
-def test_probabilities_return_to_the_original_grid(tmp_path: Path) -> None:
-    """Two pixel rows are cropped away; there the background is certain. Halving the resolution and back keeps a constant."""
-    array = np.zeros((1, 10, 8), np.float32)
-    array[:, 2:] = 1
-    preparation = Preparation(
-        canonical_orientation=False,
-        transpose=(0, 1),
-        crop_to_nonzero=True,
-        spacing_mm=(2.0, 2.0),
-        normalization=(Normalization(scheme="none"),),
-    )
-    prepared, placement = prepare_image(Volume(array, Geometry.plain(2, (1.0, 1.0))), preparation)
-    assert prepared.shape == (1, 4, 4)
-    scores = np.stack([np.full((4, 4), 0.25), np.full((4, 4), 0.75)]).astype(np.float32)
-    save_probabilities(tmp_path / "case.npz", scores, placement, regions=False)
-    with np.load(tmp_path / "case.npz") as file:
-        restored = file["probabilities"]
-    assert restored.dtype == np.float16 and restored.shape == (2, 10, 8)
-    assert restored[:, 0, 0].tolist() == [1, 0]
-    np.testing.assert_allclose(restored[:, 2:].astype(float).reshape(2, -1).T, [[0.25, 0.75]] * 64, atol=1e-3)
-    assert [file.name for file in tmp_path.iterdir()] == ["case.npz"]
+def test_values_above_255_need_16_bits() -> None:
+    far = Structure(name="far", values=(1,), output_value=500)
+    assert mask_from_winners(np.array([0, 1]), (far,), regions=False).tolist() == [0, 500]
+    assert mask_from_winners(np.array([0, 1]), (BRAIN,), regions=False).dtype == np.uint8
+
+
+def test_probabilities_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(file: IO[bytes], **arrays: np.ndarray) -> None:
+        file.write(b"begun")
+        raise OSError("the disk is full")
+
+    probabilities = np.linspace(0, 1, 24).astype(np.float16).reshape(2, 3, 4)
+    save_probabilities(tmp_path / "sub" / "case.npz", probabilities)
+    with np.load(tmp_path / "sub" / "case.npz") as file:
+        assert np.array_equal(file["probabilities"], probabilities)
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="full"):
+        patched.setattr(np, "savez_compressed", no_room)
+        save_probabilities(tmp_path / "sub" / "other.npz", probabilities)
+    assert [file.name for file in (tmp_path / "sub").iterdir()] == ["case.npz"]

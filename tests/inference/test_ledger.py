@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from autoseg.errors import RecordError
-from autoseg.inference.inputs import PredictionInput
-from autoseg.inference.ledger import PREDICTIONS_FILE, Ledger, image_names
-from autoseg.records import PredictedCase, Predictions, Structure
+from autoseg.inference.inputs import PredictionInput, image_names
+from autoseg.inference.ledger import PREDICTIONS_FILE, Ledger
+from autoseg.records import Extra, PredictedCase, Predictions, Structure
 
 HEADER = Predictions(
     run="r",
@@ -52,17 +52,17 @@ def test_the_record_is_there_from_the_beginning_and_saved_now_and_then(tmp_path:
 def test_what_counts_as_finished(tmp_path: Path, item: PredictionInput) -> None:
     out = tmp_path / "out"
     ledger = Ledger.open(out, HEADER, [item], overwrite=False)
-    ledger.add(done(item, (0.1, 0.1)))
+    ledger.add(done(item, (0.1, 0.1)).model_copy(update={"probabilities": "a.npz"}))
 
-    def finished(spacing: tuple[float, ...] | None = None, overlay: bool = False, probabilities: bool = False) -> bool:
-        return ledger.finished(item, spacing, overlay=overlay, probabilities=probabilities) is not None
+    def finished(spacing: tuple[float, ...] | None = None, *save: Extra) -> bool:
+        return ledger.finished(item, spacing, save) is not None
 
     assert not finished()  # no mask
     (out / "a.png").touch()
     assert finished() and finished((0.1, 0.1))
-    assert not finished((0.2, 0.2)) and not finished(overlay=True) and not finished(probabilities=True)
+    assert not finished((0.2, 0.2)) and not finished(None, "overlay") and not finished(None, "probabilities")
     (out / "a.npz").touch()
-    assert finished(probabilities=True)
+    assert finished(None, "probabilities") and not finished(None, "probabilities", "uncertainty")
     os.utime(out / "a.png", (1, 1))  # older than its image
     assert not finished()
 
@@ -101,6 +101,6 @@ def test_another_way_of_applying_the_model_begins_anew(tmp_path: Path, item: Pre
     ledger.add(done(item))
     ledger.save()
     again = Ledger.open(out, HEADER.model_copy(update={"run": "moved"}), [item], overwrite=False)
-    assert again.finished(item, None, overlay=False, probabilities=False) is not None
+    assert again.finished(item, None) is not None
     changed = Ledger.open(out, HEADER.model_copy(update={"inference": "unmirrored"}), [item], overwrite=False)
-    assert changed.finished(item, None, overlay=False, probabilities=False) is None
+    assert changed.finished(item, None) is None

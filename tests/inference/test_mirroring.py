@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 from autoseg.engines import Engine
-from autoseg.inference.mirroring import mean_logits, mirror_subsets
+from autoseg.inference.mirroring import mean_logits, member_logits, mirror_subsets
 
 EngineOf = Callable[..., Engine]
 
@@ -35,3 +35,26 @@ def test_folds_are_averaged_and_left_as_they_are(engine_of: EngineOf) -> None:
     engine = engine_of(lambda x: answer, lambda x: x)
     assert mean_logits(engine, torch.zeros(1, 1, 2, 2), ()).unique().tolist() == [3.0]
     assert answer.unique().tolist() == [6.0]
+
+
+def test_copies_go_together_as_far_as_the_batch_allows(engine_of: EngineOf) -> None:
+    engine, tiles = engine_of(lambda x: x + torch.arange(4.0)), torch.randn(2, 1, 3, 4)
+    expected = mean_logits(engine, tiles, (0, 1))
+    assert engine.batches == [2, 2, 2, 2]
+    for batch_size, batches in ((1, [2, 2, 2, 2]), (6, [6, 2]), (8, [8])):
+        engine.batches.clear()
+        torch.testing.assert_close(mean_logits(engine, tiles, (0, 1), batch_size), expected)
+        assert engine.batches == batches
+
+
+def test_members_come_fold_by_fold_and_turned_back(engine_of: EngineOf) -> None:
+    engine, tiles = engine_of(lambda x: x + torch.arange(2.0), lambda x: x - 1), torch.zeros(1, 1, 1, 2)
+    members = [logits.flatten().tolist() for logits in member_logits(engine, tiles, (1,))]
+    assert members == [[0, 1], [-1, -1], [1, 0], [-1, -1]]
+
+
+def test_the_only_member_is_handed_on_as_it_is(engine_of: EngineOf) -> None:
+    answer = torch.ones(1, 1, 2, 2, dtype=torch.bfloat16)
+    found = mean_logits(engine_of(lambda x: answer), answer, ())
+    assert found.dtype == torch.bfloat16 and found.data_ptr() == answer.data_ptr()
+    assert mean_logits(engine_of(lambda x: answer, lambda x: answer), answer, ()).dtype == torch.float32

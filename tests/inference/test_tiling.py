@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from autoseg.inference.tiling import centred_padding, gaussian_window, summed_window, tile_starts
+from autoseg.inference.tiling import Grid, centred_padding, gaussian_window, shares, tile_starts
 
 
 def test_positions_of_nnunet() -> None:
@@ -36,8 +36,30 @@ def test_window_has_no_zero_and_peaks_at_one() -> None:
     assert window.min() > 0 and window.max() == 1 and window.argmax() == 24
 
 
-def test_summed_window_counts_overlaps() -> None:
-    assert summed_window(5, (0, 2), np.ones(3, np.float32)).tolist() == [1, 1, 2, 1, 1]
+def test_shares_of_all_tiles_sum_to_one() -> None:
+    found = shares(4, (0, 2, 3))
+    total = np.zeros(7)
+    for start, share in found.items():
+        total[start : start + 4] += share
+    np.testing.assert_allclose(total, 1, rtol=1e-6)
+    window = gaussian_window(4)
+    assert found[0][0] == 1  # seen by the first tile alone
+    np.testing.assert_allclose(found[0][2], window[2] / (window[2] + window[0]), rtol=1e-6)
+
+
+def test_a_sweep_never_goes_back() -> None:
+    grid = Grid.over((8, 20, 12), (8, 8, 8), 0.5)
+    assert grid.axis == 1 and grid.starts == ((0,), (0, 4, 8, 12), (0, 4)) and grid.shape == (8, 20, 12)
+    corners = list(grid)
+    assert len(grid) == len(corners) == 8
+    assert corners[:3] == [(0, 0, 0), (0, 0, 4), (0, 4, 0)]
+    assert grid.tile((0, 4, 0)) == (slice(0, 8), slice(4, 12), slice(0, 8))
+    assert grid.overlaps
+
+
+def test_slices_are_tiles_one_after_another() -> None:
+    grid = Grid.over((8, 5, 8), (8, 1, 8), 0.5)
+    assert grid.axis == 1 and list(grid) == [(0, y, 0) for y in range(5)] and not grid.overlaps
 
 
 def test_padding_is_centred_with_the_odd_pixel_behind() -> None:

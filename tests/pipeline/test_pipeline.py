@@ -77,7 +77,7 @@ def test_learns_heads_in_mm(trained: Path) -> None:
 
 def test_held_out_cases_are_predicted_and_scored(trained: Path, heads: Path, tmp_path: Path, device: str) -> None:
     out = tmp_path / "out"
-    predictions = pipeline.predict(trained, "held-out", out, overlay=True, device=device)
+    predictions = pipeline.predict(trained, "held-out", out, save=["overlay"], device=device)
     held_out = set(RunFolder.open(trained).splits().held_out)
     assert {case.id for case in predictions.cases} == held_out
     assert all(case.status == "done" for case in predictions.cases)
@@ -87,7 +87,7 @@ def test_held_out_cases_are_predicted_and_scored(trained: Path, heads: Path, tmp
     assert scores.summary["head"].dice > 0.8
     assert (out / "scores.csv").read_text().count("\n") == 1 + 4 * len(held_out)
     before = (out / predictions.cases[0].mask).stat().st_mtime_ns
-    pipeline.predict(trained, "held-out", out, overlay=True, device=device)
+    pipeline.predict(trained, "held-out", out, save=["overlay"], device=device)
     assert (out / predictions.cases[0].mask).stat().st_mtime_ns == before, "what was done is kept"
 
 
@@ -123,7 +123,7 @@ def test_ensemble_of_folds(trained: Path, tmp_path: Path, device: str) -> None:
     record.model_copy(update={"weights_sha256": file_sha256(one / "weights.safetensors")}).save(one / "checkpoint.json")
     record_model(folder, folder.plan())
     found = {
-        name: pipeline.predict(run, "held-out", tmp_path / name, folds=folds, probabilities=True, device=device)
+        name: pipeline.predict(run, "held-out", tmp_path / name, folds=folds, save=["probabilities"], device=device)
         for name, folds in (("alone", ["0"]), ("both", None))
     }
     assert found["both"].folds == ("0", "1")

@@ -1,14 +1,10 @@
 from __future__ import annotations
 
-import tracemalloc
-
 import numpy as np
 import pytest
-from scipy import ndimage
 
 from autoseg.errors import DataError, RecordError
-from autoseg.processing.prepare import Placement, prepare_image, prepare_labels, restore_labels, restore_scores
-from autoseg.processing.resample import resample
+from autoseg.processing.prepare import Placement, prepare_image, prepare_labels, restore_labels
 from autoseg.records import Normalization, Preparation
 from autoseg.volume.geometry import Geometry
 from autoseg.volume.volume import Volume
@@ -64,8 +60,6 @@ def test_without_resampling_labels_come_back_exactly() -> None:
     assert sorted(placement.prepared_shape) == [4, 5, 7]
     assert np.array_equal(np.sort(image.ravel()), np.sort(array[:, :, 2:].ravel()))
     assert np.array_equal(restore_labels(prepared, placement), labels)
-    one_hot = (prepared == np.arange(4).reshape(4, 1, 1, 1)).astype(np.float32)
-    assert np.array_equal(restore_scores(one_hot, placement, regions=False), labels)
 
 
 def test_image_and_labels_move_together() -> None:
@@ -140,74 +134,3 @@ def test_refusals() -> None:
         restore_labels(np.zeros((9, 9), dtype=np.int16), placement)
     with pytest.raises(ValueError, match="3 axes, the image has 2"):
         prepare_image(_volume(image, (1.0, 1.0)), _preparation(3))
-
-
-def _placed(shape: tuple[int, ...], spacing: tuple[float, ...], new: tuple[float, ...]) -> Placement:
-    array = np.zeros((1, *shape), dtype=np.float32)
-    array[(0, *(slice(1, size - 1) for size in shape))] = 1
-    return prepare_image(_volume(array, spacing), _preparation(len(shape), spacing_mm=new))[1]
-
-
-def _all_at_once(scores: np.ndarray, placement: Placement, regions: bool) -> np.ndarray:
-    every = resample(scores, placement.cropped_shape, 1, separate_axis=placement.axis_back())
-    if regions:
-        decided = np.zeros(every.shape[1:], dtype=np.int16)
-        for index, channel in enumerate(every):
-            decided[channel > 0.5] = index + 1
-    else:
-        decided = every.argmax(axis=0)
-    return np.pad(decided, 1)
-
-
-GRIDS = [
-    ((20, 25, 30), (1.0, 1.0, 1.0), (1.7, 1.4, 1.3)),
-    ((20, 25, 30), (1.0, 1.0, 1.0), (0.8, 0.9, 0.7)),
-    ((12, 30, 30), (5.0, 1.0, 1.0), (2.0, 1.5, 1.5)),  # the coarse axis apart
-    ((40, 50), (1.0, 1.0), (2.6, 2.2)),
-    ((40, 50), (1.0, 1.0), (1.0, 1.0)),
-]
-
-
-@pytest.mark.parametrize(("shape", "spacing", "new"), GRIDS)
-@pytest.mark.parametrize("regions", [False, True])
-def test_class_by_class_equals_all_at_once(
-    shape: tuple[int, ...], spacing: tuple[float, ...], new: tuple[float, ...], regions: bool
-) -> None:
-    placement = _placed(shape, spacing, new)
-    noise = _random((12, *placement.prepared_shape), seed=3)
-    logits = 12 * ndimage.gaussian_filter(noise, (0, *[2] * len(shape))) * len(shape)
-    if regions:
-        scores = 1 / (1 + np.exp(-logits))
-    else:
-        scores = np.exp(3 * logits) / np.exp(3 * logits).sum(axis=0)
-    expected = _all_at_once(scores, placement, regions)
-    found = restore_scores(scores, placement, regions=regions)
-    assert found.dtype == np.int16 and found.shape == shape
-    assert len(np.unique(expected)) > 5
-    assert (found != expected).mean() < 1e-4  # voxels where two classes tie to the last bit
-    assert not found[0].any() and not found[-1].any()
-
-
-def test_ties_go_to_the_smallest_index_and_regions_paint_over() -> None:
-    placement = prepare_image(_volume(np.ones((1, 1, 3)), None), _preparation(2))[1]
-    scores = np.array([[[0.2, 0.4, 0.6]], [[0.4, 0.4, 0.7]], [[0.4, 0.2, 0.5]]], dtype=np.float32)
-    assert restore_scores(scores, placement, regions=False).tolist() == [[1, 0, 1]]
-    assert restore_scores(scores, placement, regions=True).tolist() == [[0, 0, 2]]
-
-
-def test_scores_need_not_be_probabilities_for_the_winner() -> None:
-    placement = _placed((20, 25, 30), (1.0, 1.0, 1.0), (1.7, 1.4, 1.3))
-    scores = _random((5, *placement.prepared_shape), seed=4) - 2  # negative throughout, nearly
-    assert np.array_equal(restore_scores(scores, placement, regions=False), _all_at_once(scores, placement, False))
-
-
-def test_memory_does_not_grow_with_the_classes() -> None:
-    placement = _placed((62, 82, 82), (1.0, 1.0, 1.0), (2.0, 2.0, 2.0))
-    logits = _random((50, *placement.prepared_shape), seed=5) * 3
-    scores = np.exp(logits) / np.exp(logits).sum(axis=0)  # noise: every class wins everywhere, the worst case
-    voxels = 62 * 82 * 82
-    tracemalloc.start()
-    restore_scores(scores, placement, regions=False)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 24 * voxels  # all classes at once would take 200 bytes per voxel

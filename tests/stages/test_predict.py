@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from autoseg.errors import DataError, OutOfMemory, RunFolderError
+from autoseg.inference import sliding
 from autoseg.inference.ledger import PREDICTIONS_FILE
 from autoseg.records import (
     Configuration,
@@ -116,6 +117,12 @@ def save_picture(path: Path, top: int, shape: tuple[int, int] = (40, 30)) -> np.
 def pixels_of(path: Path) -> np.ndarray:
     with Image.open(path) as picture:
         return np.asarray(picture)
+
+
+@pytest.fixture(autouse=True)
+def every_tile_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those that are constant, so that tiles can be counted."""
+    monkeypatch.setattr(sliding, "KEPT_BYTES", 0)
 
 
 @pytest.fixture
@@ -263,11 +270,13 @@ def test_a_changed_image_or_a_new_wish_is_done_again(images: Path, tmp_path: Pat
     engine = Threshold()
     predict(images, out, plan_of(2), engine)
     assert engine.tiles == 12
-    predictions = predict(images, out, plan_of(2), overlay=True, probabilities=True)
+    predictions = predict(images, out, plan_of(2), save=("overlay", "probabilities", "uncertainty"))
     assert [case.overlay for case in predictions.cases] == ["overlays/a.png", "overlays/b.png", "overlays/c.png"]
     assert pixels_of(out / "overlays" / "c.png").shape[2] == 3
     with np.load(out / "b.npz") as file:
         assert np.array_equal(file["probabilities"].argmax(0), pixels_of(images / "b.png"))
+    assert [case.uncertainty for case in predictions.cases] == ["uncertainty/a.png", "uncertainty/b.png", "uncertainty/c.bmp"]
+    assert pixels_of(out / "uncertainty" / "b.png").max() == 0  # one network whose mirrors all say the same
 
 
 def test_what_was_done_before_a_kill_is_kept(images: Path, tmp_path: Path) -> None:
