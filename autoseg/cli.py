@@ -41,6 +41,14 @@ app = typer.Typer(
 EXTRAS: tuple[Extra, ...] = ("overlay", "probabilities", "uncertainty")
 
 
+class Profile(StrEnum):
+    """What a prediction may cost."""
+
+    best = "best"
+    balanced = "balanced"
+    fast = "fast"
+
+
 class Tracking(StrEnum):
     """Where `train` also shows its curves."""
 
@@ -181,7 +189,9 @@ def predict(
         list[str] | None,
         typer.Option(metavar="WHAT", help="Also overlay, probabilities, uncertainty (one, or several with commas)."),
     ] = None,
-    mirroring: Annotated[bool, typer.Option("--mirroring/--no-mirroring", help="Average over flipped images.")] = True,
+    profile: Annotated[
+        Profile, typer.Option(help="best: all folds, mirrored copies, too (as nnU-Net); balanced: all folds; fast: one fold.")
+    ] = Profile.balanced,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict again what is there already.")] = False,
 ) -> None:
     """Write a mask for every image, with all folds that are trained."""
@@ -199,7 +209,7 @@ def predict(
             assume_spacing=assume_spacing,
             save=parse_choices(save or (), EXTRAS, "--save"),
             overwrite=overwrite,
-            mirroring=mirroring,
+            profile=profile.value,
             progress=progress,
         )
         show(console, cli_tables.predict_report(predictions, out))

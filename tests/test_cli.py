@@ -28,7 +28,7 @@ FLAGS = {
     "augment": "out configuration fold cases variants seed workers",
     "status": "configuration watch every json",
     "benchmark": "configuration seconds device workers json",
-    "predict": "fold configuration device spacing assume-spacing save mirroring no-mirroring overwrite",
+    "predict": "fold configuration device spacing assume-spacing save profile overwrite",
     "evaluate": "layout spacing subjects workers",
     "demo": "rank time-budget",
     "preprocess": "configuration workers",
@@ -95,7 +95,7 @@ def test_augment_passes_everything_on(replaced: Any, capsys: pytest.CaptureFixtu
 def test_predict_passes_everything_on(replaced: Any, capsys: pytest.CaptureFixture[str]) -> None:
     predict = replaced("predict", _predictions("done", "done"))
     words = (
-        "predict run held-out out --fold 0 --fold 2 --spacing 0.5 --save overlay,uncertainty --save probabilities --no-mirroring"
+        "predict run held-out out --fold 0 --fold 2 --spacing 0.5 --save overlay,uncertainty --save probabilities --profile best"
     )
     assert exit_code(*words.split()) == 0
     arguments, options = predict.call_args
@@ -109,7 +109,7 @@ def test_predict_passes_everything_on(replaced: Any, capsys: pytest.CaptureFixtu
         "assume_spacing": None,
         "save": ("overlay", "uncertainty", "probabilities"),
         "overwrite": False,
-        "mirroring": False,
+        "profile": "best",
     }
     assert "2 done" in capsys.readouterr().out
 
@@ -118,7 +118,7 @@ def test_predict_without_options_takes_all_folds_and_no_extras(replaced: Any) ->
     predict = replaced("predict", _predictions("done"))
     assert exit_code("predict", "run", "images", "out") == 0
     options = predict.call_args.kwargs
-    assert (options["folds"], options["save"], options["mirroring"]) == (None, (), True)
+    assert (options["folds"], options["save"], options["profile"]) == (None, (), "balanced")
 
 
 def test_a_failed_file_is_named_and_exit_code_is_1(replaced: Any, capsys: pytest.CaptureFixture[str]) -> None:

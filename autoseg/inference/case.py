@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from autoseg.engines import Engine
+from autoseg.engines.weights import file_sha256
 from autoseg.errors import DataError, Fault
 from autoseg.inference.decision import Decision
 from autoseg.inference.export import count_pixels, mask_from_winners, save_probabilities
@@ -186,6 +187,7 @@ def write_case(item: PredictionInput, found: Segmentation, job: Job, out: Path) 
         images=image_names(item),
         status="done",
         mask=item.mask,
+        mask_sha256=file_sha256(out / item.mask),
         overlay=overlay,
         probabilities=probabilities,
         uncertainty=uncertainty,

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import csv
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
+from autoseg.engines.weights import file_sha256
 from autoseg.errors import RunFolderError
 from autoseg.inference.inputs import PredictionInput, image_names
 from autoseg.records import Extra, PredictedCase, Predictions, Spacing
 
 PREDICTIONS_FILE = "predictions.json"
+TABLE_FILE = "predictions.csv"
+TABLE_COLUMNS = ("id", "status", "mask", "seconds", "network_seconds", "warnings", "error")
+CHANGED_FOLDER = "changed"
 SECONDS_BETWEEN_SAVES = 2.0  # a folder of thousands of small images is not slowed by its own record
 
 log = logging.getLogger(__name__)
@@ -84,7 +90,7 @@ class Ledger:
         """The record of a case that need not be predicted again.
 
         Its images are the same and not changed since, its spacing is `spacing_mm` (None: whatever it was), and all that is
-        wanted was written.
+        wanted was written. A mask that is not the one that was written (damaged, or corrected by hand) is put aside.
         """
         case = self._cases.get(item.id)
         if case is None or case.status != "done" or case.mask != item.mask or case.images != image_names(item):
@@ -98,6 +104,9 @@ class Ledger:
                 return None
         mask = self.out / item.mask
         if not mask.exists() or any(file.exists() and file.stat().st_mtime > mask.stat().st_mtime for file in item.files):
+            return None
+        if case.mask_sha256 not in (None, file_sha256(mask)):
+            self._put_aside(mask)
             return None
         return case
 
@@ -116,14 +125,32 @@ class Ledger:
                 self._on_case(case)
 
     def save(self) -> None:
-        """Write `predictions.json`."""
+        """Write `predictions.json`, and the same as a table."""
         with self._lock:
             self._save()
+            self._save_table()
 
     def predictions(self) -> Predictions:
         """All that is known now, in the order of the inputs; cases of earlier sittings that are not among them come first."""
         cases = sorted(self._cases.values(), key=lambda case: self._order.get(case.id, -1))
         return self._header.model_copy(update={"cases": tuple(cases)})
+
+    def _put_aside(self, mask: Path) -> None:
+        aside = self.out / CHANGED_FOLDER / mask.name
+        aside.parent.mkdir(exist_ok=True)
+        os.replace(mask, aside)
+        log.warning("%s was changed since it was predicted; it is kept as %s, and predicted again", mask.name, aside)
+
+    def _save_table(self) -> None:
+        path = self.out / TABLE_FILE
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            table = csv.writer(file)
+            table.writerow(TABLE_COLUMNS)
+            for case in self.predictions().cases:
+                row = case.model_dump() | {"warnings": "; ".join(case.warnings)}
+                table.writerow(["" if row[column] is None else row[column] for column in TABLE_COLUMNS])
+        os.replace(temporary, path)
 
     def _save(self) -> None:
         self.predictions().save(self.out / PREDICTIONS_FILE)

@@ -17,7 +17,7 @@ from autoseg.pipeline.preparing import prepare_cases, prepare_masks, worker_coun
 from autoseg.pipeline.status import status
 from autoseg.pipeline.trained import refuse_foreign_plan
 from autoseg.progress import Progress, SilentProgress
-from autoseg.records import FULL, Configuration, Extra, Plan, Predictions, Scores
+from autoseg.records import FULL, Configuration, Extra, InferenceProfile, Plan, Predictions, Scores
 from autoseg.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -199,8 +199,8 @@ def predict(
     spacing: str | Path | float | None = None,
     assume_spacing: float | None = None,
     save: Collection[Extra] = (),
+    profile: InferenceProfile = "balanced",
     overwrite: bool = False,
-    mirroring: bool = True,
     progress: Progress | None = None,
 ) -> Predictions:
     """Predict a folder of images, or one file; `images="held-out"` takes the cases that the run kept out of every fold.
@@ -217,8 +217,9 @@ def predict(
         assume_spacing: pixel size in mm for images whose own is unknown.
         save: what to write beside the masks: `overlay` (pictures), `probabilities` (of every class), `uncertainty` (how far folds
             and mirrors disagree).
+        profile: `best` averages over mirrored copies, too, as nnU-Net does; `balanced` does not; `fast` takes one fold and larger
+            steps.
         overwrite: predict again what is there already.
-        mirroring: average over flipped images, where the plan wants it.
         progress: listener.
 
     Returns:
@@ -237,7 +238,7 @@ def predict(
         assume_spacing=assume_spacing,
         save=save,
         overwrite=overwrite,
-        mirroring=mirroring,
+        profile=profile,
         progress=progress or SilentProgress(),
     )
 
@@ -327,7 +328,7 @@ def demo(
     write(data)
     plan(data, run, hold_out=0.25, time_budget_seconds=time_budget_seconds, progress=progress)
     train(run, fold="0", progress=progress)
-    predict(run, HELD_OUT, out, save=("overlay",), progress=progress)
+    predict(run, HELD_OUT, out, save=["overlay"], progress=progress)
     return evaluate(data, out, progress=progress)
 
 

@@ -14,11 +14,12 @@ import torch
 from autoseg.engines.device import pick_device, pick_precision
 from autoseg.engines.torch_engine import TorchEngine, load_engine
 from autoseg.errors import DataError, RunFolderError
+from autoseg.inference.profiles import folds_for, with_profile
 from autoseg.layouts.mm_table import read_spacings
 from autoseg.pipeline.trained import refuse_foreign_plan, trained_configuration, trained_default
 from autoseg.pipeline.validation import prediction_inputs
 from autoseg.progress import Progress
-from autoseg.records import FULL, Configuration, Extra, Model, Plan, PredictedCase, Predictions, Spacing, TrainedFold
+from autoseg.records import Configuration, Extra, InferenceProfile, Model, Plan, PredictedCase, Predictions, Spacing, TrainedFold
 from autoseg.run_folder import RunFolder
 from autoseg.stages.predict import FirstStage, PredictionInput, find_inputs, predict_cases
 from autoseg.stages.split import refuse_unsound
@@ -40,13 +41,13 @@ def predict_images(
     assume_spacing: float | None,
     save: Collection[Extra],
     overwrite: bool,
-    mirroring: bool,
+    profile: InferenceProfile,
     progress: Progress,
 ) -> Predictions:
     """See `autoseg.predict`."""
     plan, model, dataset = folder.plan(), folder.model(), folder.dataset()
     refuse_foreign_plan(folder, plan, dataset)
-    ensemble = _ensemble(folder, plan, model, configuration or trained_default(model), folds, mirroring=mirroring)
+    ensemble = _ensemble(folder, plan, model, configuration or trained_default(model), folds, profile)
     where = pick_device(device)
     if images == HELD_OUT:
         if spacing is not None:
@@ -60,6 +61,7 @@ def predict_images(
         predict_cases,
         plan=plan,
         run=str(folder.root),
+        profile=profile,
         spacings=spacings,
         assume_spacing=assume_spacing,
         trust_file_spacing=dataset.trust_file_spacing,
@@ -67,9 +69,9 @@ def predict_images(
         overwrite=overwrite,
     )
     before = ensemble.configuration.previous_stage
-    first = None if before is None else _ensemble(folder, plan, model, before, None, mirroring=mirroring)
+    first = None if before is None else _ensemble(folder, plan, model, before, None, profile)
     stage = None if first is None else _first_stage(first, out / FIRST_STAGE_FOLDER, apply, where, progress, len(inputs))
-    progress.message(f"{ensemble.told}{f', after {first.told}' if first else ''}, on {where.type}")
+    progress.message(f"{ensemble.told}{f', after {first.told}' if first else ''}, on {where.type}, profile {profile}")
     progress.stage("predicting", len(inputs))
     done = 0
 
@@ -125,13 +127,10 @@ class _Ensemble:
 
 
 def _ensemble(
-    folder: RunFolder, plan: Plan, model: Model, name: str, wanted: Sequence[str] | None, *, mirroring: bool
+    folder: RunFolder, plan: Plan, model: Model, name: str, wanted: Sequence[str] | None, profile: InferenceProfile
 ) -> _Ensemble:
-    folds = choose_folds(model, name, wanted)
-    chosen = trained_configuration(folder, plan, model, name)
-    if not mirroring:
-        chosen = chosen.model_copy(update={"inference": chosen.inference.model_copy(update={"mirror_axes": ()})})
-    return _Ensemble(chosen, folder.root, folds)
+    folds = choose_folds(model, name, wanted, profile)
+    return _Ensemble(with_profile(trained_configuration(folder, plan, model, name), profile), folder.root, folds)
 
 
 def _first_stage(
@@ -159,8 +158,10 @@ def _first_stage(
     return FirstStage(name, ensemble.identity, masks)
 
 
-def choose_folds(model: Model, configuration: str, wanted: Sequence[str] | None) -> tuple[TrainedFold, ...]:
-    """The folds to ensemble: those asked for, else all numbered ones, else `full`.
+def choose_folds(
+    model: Model, configuration: str, wanted: Sequence[str] | None, profile: InferenceProfile = "best"
+) -> tuple[TrainedFold, ...]:
+    """The folds to ensemble: those asked for, else what the profile takes.
 
     Raises:
         RunFolderError: one that is asked for is not trained.
@@ -171,7 +172,7 @@ def choose_folds(model: Model, configuration: str, wanted: Sequence[str] | None)
         there = ", ".join(c.name for c in model.configurations) or "none"
         raise RunFolderError(f"no fold of configuration {configuration} is trained to its end; trained configurations: {there}")
     if wanted is None:
-        wanted = [name for name in by_name if name != FULL] or list(by_name)
+        wanted = folds_for(list(by_name), profile)
     if missing := [name for name in wanted if name not in by_name]:
         raise RunFolderError(f"fold {', '.join(missing)} is not trained to its end; trained: {', '.join(by_name)}")
     return tuple(by_name[name] for name in wanted)

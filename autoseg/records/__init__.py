@@ -17,7 +17,7 @@ from autoseg.records.plan import (
     Preparation,
     TrainingSpec,
 )
-from autoseg.records.predictions import Extra, PredictedCase, Predictions
+from autoseg.records.predictions import Extra, InferenceProfile, PredictedCase, Predictions
 from autoseg.records.scores import CaseScores, Scores, StructureScores, Summary
 from autoseg.records.splits import FULL, Fold, Splits
 from autoseg.records.transfer import InitialWeights, StartingWeights, Transfer
@@ -37,6 +37,7 @@ __all__ = [
     "Fingerprint",
     "Fold",
     "FoldCheckpoint",
+    "InferenceProfile",
     "InferenceSpec",
     "InitialWeights",
     "Intensities",

@@ -9,6 +9,7 @@ from pydantic import Field
 from autoseg.records.base import Part, Record, Spacing
 from autoseg.records.dataset import Structure
 
+InferenceProfile = Literal["best", "balanced", "fast"]  # see inference.profiles
 Extra = Literal["overlay", "probabilities", "uncertainty"]  # what a prediction writes beside the masks where it is wanted
 
 
@@ -22,6 +23,7 @@ class PredictedCase(Part):
     images: tuple[str, ...]
     status: Literal["done", "failed"]
     mask: str | None = None
+    mask_sha256: str | None = None
     overlay: str | None = None
     probabilities: str | None = None
     uncertainty: str | None = None
@@ -42,6 +44,7 @@ class Predictions(Record):
     weights: tuple[str, ...] = ()  # SHA-256 of each fold's weights, so that a prediction is only continued by the same model
     inference: str = ""  # how the model was applied: digest of its settings, and the size of the windows
     device: str
+    profile: InferenceProfile | None = None  # None: as the plan says, which is how a fold is validated
     targets: tuple[Structure, ...]
     derived: tuple[Structure, ...]
     regions: bool

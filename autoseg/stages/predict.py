@@ -18,7 +18,7 @@ from autoseg.inference.case import Job, assumed_spacing, listed_spacing, prepare
 from autoseg.inference.inputs import PredictionInput, check_distinct, find_inputs, image_names
 from autoseg.inference.ledger import Ledger
 from autoseg.parallel import overlap
-from autoseg.records import Configuration, Extra, Plan, PredictedCase, Predictions, Spacing
+from autoseg.records import Configuration, Extra, InferenceProfile, Plan, PredictedCase, Predictions, Spacing
 
 __all__ = ["FirstStage", "PredictionInput", "find_inputs", "predict_cases"]
 
@@ -55,6 +55,7 @@ def predict_cases(  # noqa: PLR0913  what a caller may wish of a prediction, eac
     trust_file_spacing: bool = False,
     unknown_spacing: Literal["fail", "keep"] = "fail",
     save: Collection[Extra] = (),
+    profile: InferenceProfile | None = None,
     overwrite: bool = False,
     first_stage: FirstStage | None = None,
     on_case: Callable[[PredictedCase], None] | None = None,
@@ -78,6 +79,7 @@ def predict_cases(  # noqa: PLR0913  what a caller may wish of a prediction, eac
             size (as such images did in training).
         save: what else to write: `overlay` (`overlays/<id>.png`), `probabilities` (`<id>.npz`, float16 (K, *original)),
             `uncertainty` (`uncertainty/<id><suffix>`: how far folds and mirrors disagree, 0 to 255).
+        profile: noted in the record; it is in the configuration already.
         overwrite: begin anew in a folder that holds something else.
         first_stage: gives the masks that the second stage of a cascade sees; None for other networks.
         on_case: called with every case done or failed, those kept from before included, one at a time, possibly from another thread.
@@ -98,6 +100,7 @@ def predict_cases(  # noqa: PLR0913  what a caller may wish of a prediction, eac
         weights=engine.weights,
         inference=_inference_identity(configuration, first_stage),
         device=str(engine.device),
+        profile=profile,
         targets=plan.targets,
         derived=plan.derived,
         regions=plan.regions,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from pathlib import Path
 
 import pytest
 
+from autoseg.engines.weights import file_sha256
 from autoseg.errors import RecordError
 from autoseg.inference.inputs import PredictionInput, image_names
 from autoseg.inference.ledger import PREDICTIONS_FILE, Ledger
@@ -104,3 +106,29 @@ def test_another_way_of_applying_the_model_begins_anew(tmp_path: Path, item: Pre
     assert again.finished(item, None) is not None
     changed = Ledger.open(out, HEADER.model_copy(update={"inference": "unmirrored"}), [item], overwrite=False)
     assert changed.finished(item, None) is None
+
+
+def test_a_mask_that_was_changed_since_is_put_aside_and_made_anew(tmp_path: Path, item: PredictionInput) -> None:
+    out = tmp_path / "out"
+    ledger = Ledger.open(out, HEADER, [item], overwrite=False)
+    (out / item.mask).write_bytes(b"mask")
+    ledger.add(done(item).model_copy(update={"mask_sha256": file_sha256(out / item.mask)}))
+    assert ledger.finished(item, None) is not None
+    (out / item.mask).write_bytes(b"corrected by hand")
+    assert ledger.finished(item, None) is None
+    assert not (out / item.mask).exists()
+    assert (out / "changed" / item.mask).read_bytes() == b"corrected by hand"
+
+
+def test_the_table_tells_every_files_fate(tmp_path: Path, item: PredictionInput) -> None:
+    out = tmp_path / "out"
+    ledger = Ledger.open(out, HEADER, [item], overwrite=False)
+    ledger.add(done(item).model_copy(update={"seconds": 1.5, "warnings": ("far", "odd")}))
+    ledger.add(PredictedCase(id="b", images=("b.png",), status="failed", error="damaged"))
+    ledger.save()
+    with (out / "predictions.csv").open(newline="") as file:
+        rows = {row["id"]: row for row in csv.DictReader(file)}
+    assert rows["a"]["status"] == "done" and rows["a"]["seconds"] == "1.5" and rows["a"]["warnings"] == "far; odd"
+    assert rows["b"] == {"id": "b", "status": "failed", "error": "damaged"} | dict.fromkeys(
+        ("mask", "seconds", "network_seconds", "warnings"), ""
+    )

@@ -16,7 +16,7 @@ from PIL import Image
 
 from autoseg.errors import DataError, OutOfMemory, RunFolderError
 from autoseg.inference import sliding
-from autoseg.inference.ledger import PREDICTIONS_FILE
+from autoseg.inference.ledger import PREDICTIONS_FILE, TABLE_FILE
 from autoseg.records import (
     Configuration,
     InferenceSpec,
@@ -141,7 +141,7 @@ def by_id(predictions: Predictions) -> dict[str, str]:
 def test_masks_have_the_images_name_and_format_and_the_targets_value(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     predictions = predict(images, out, plan_of(2))
-    assert sorted(file.name for file in out.iterdir()) == ["a.png", "b.png", "c.bmp", PREDICTIONS_FILE]
+    assert sorted(file.name for file in out.iterdir()) == ["a.png", "b.png", "c.bmp", TABLE_FILE, PREDICTIONS_FILE]
     for name in ("a.png", "b.png", "c.bmp"):
         assert np.array_equal(pixels_of(out / name), 7 * pixels_of(images / name))
     assert Predictions.load(out / PREDICTIONS_FILE) == predictions

@@ -1,0 +1,52 @@
+"""How much a prediction may cost: fixed rules for folds, mirrored copies and the step of the sliding window.
+
+| profile | folds | mirrored copies | step |
+|---|---|---|---|
+| `best` | all | in every axis that training mirrored | the plan's, 0.5 |
+| `balanced` | all | none | the plan's, 0.5 |
+| `fast` | one | none | 0.75 |
+
+`best` is how nnU-Net predicts. What each costs and brings is measured in docs/prediction.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autoseg.records import FULL, Configuration, InferenceProfile
+
+
+@dataclass(frozen=True)
+class _Rule:
+    mirrored: bool
+    step_fraction: float | None = None  # None: the plan's
+    one_fold: bool = False
+
+
+RULES: dict[InferenceProfile, _Rule] = {
+    "best": _Rule(mirrored=True),
+    "balanced": _Rule(mirrored=False),
+    "fast": _Rule(mirrored=False, step_fraction=0.75, one_fold=True),
+}
+
+
+def with_profile(configuration: Configuration, profile: InferenceProfile) -> Configuration:
+    """The configuration with the profile's mirrored copies and step."""
+    rule, inference = RULES[profile], configuration.inference
+    trained = configuration.training.mirror_axes if configuration.augmentation.mirroring.probability > 0 else ()
+    applied = inference.model_copy(
+        update={
+            "mirror_axes": trained if rule.mirrored else (),
+            "step_fraction": inference.step_fraction if rule.step_fraction is None else rule.step_fraction,
+        }
+    )
+    return configuration.model_copy(update={"inference": applied})
+
+
+def folds_for(names: Sequence[str], profile: InferenceProfile) -> tuple[str, ...]:
+    """Which of the trained folds vote when none is asked for: all numbered ones, else `full`; `fast` prefers `full`, else takes the first."""
+    numbered = tuple(name for name in names if name != FULL)
+    if not RULES[profile].one_fold:
+        return numbered or tuple(names)
+    return (FULL,) if FULL in names else numbered[:1]
