@@ -35,7 +35,9 @@ def count_pixels(
     A painted region stands for its internal values that no later region covers (whole tumour = 1, 2, 3 and core = 2, 3:
     what stays painted as whole tumour is value 1); a structure counts the pixels whose values all belong to it.
     """
-    counts = np.bincount(winners.ravel(), minlength=_n_winners(targets, regions))
+    counts = np.zeros(_n_winners(targets, regions), np.int64)
+    for plane in winners:  # one at a time: counting takes 8 bytes a pixel
+        counts += np.bincount(plane.ravel(), minlength=len(counts))
     painted = _painted(targets, regions)
     meaning: dict[int, set[int]] = {}
     for position, (winner, target) in enumerate(painted):

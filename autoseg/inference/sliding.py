@@ -122,6 +122,7 @@ class Sliding:
                 continue
             yield from band.finish(corner[grid.axis])
             band.add(corner, logits)
+            del logits  # it would outlive the network's next pass
         if band is not None:
             yield from band.finish(grid.shape[grid.axis])
 
@@ -148,6 +149,8 @@ class Sliding:
                     constants.keep(values[index], computed[index])
                 logits = computed[index] if index in computed else known[index]
                 yield corner, logits if self.slice_axis is None else logits.unsqueeze(1 + self.slice_axis)
+            del logits
+            computed.clear()  # before the next batch, which may be as large
             done += len(corners)
             if on_tile:
                 on_tile(done, len(grid))
@@ -162,9 +165,7 @@ class Sliding:
         if logits.shape[1] != self.n_channels:
             extra = int(self.disagreement)
             raise ValueError(f"the network has {logits.shape[1] - extra} outputs, {self.n_outputs} were expected")
-        if not torch.isfinite(
-            logits.sum(dtype=torch.float32)
-        ):  # one number: a mask of all would be as large as a quarter of them
+        if not torch.isfinite(torch.stack(torch.aminmax(logits))).all():  # the extremes tell, and cost less than all
             raise FloatingPointError("the network returned NaN or infinity for this image")
         return logits
 

@@ -40,8 +40,8 @@ class Band:
             where[1 + self.axis] = ring
             band, tile = self.sums[tuple(where)], logits.narrow(1 + self.axis, part.start, part.stop - part.start)
             portion = weight.narrow(self.axis, part.start, part.stop - part.start)
-            for sums, values in zip(band, tile, strict=True):  # one output at a time, so that the product stays small
-                sums.add_(values.to(sums.device, torch.float32) * portion)
+            for sums, values in zip(band, tile, strict=True):  # one output at a time, in case its type has to change
+                sums.addcmul_(values.to(sums.device, sums.dtype), portion)
 
     def finish(self, stop: int) -> Iterator[torch.Tensor]:
         """Hand on the planes before `stop` that are not finished yet, (K, ...) each valid until the next is asked for."""
@@ -52,11 +52,11 @@ class Band:
         self.finished = max(self.finished, stop)
 
     def _weight(self, corner: Sequence[int]) -> torch.Tensor:
-        """The tile's share of every pixel, (*patch)."""
+        """The tile's share of every pixel, (*patch). In float16 it is rounded, but alike for all outputs, so none gains by that."""
         weight = torch.ones((), device=self.sums.device)
         for start, by_start in zip(corner, self._shares, strict=True):
             weight = weight[..., None] * by_start[start]
-        return weight
+        return weight.to(self.sums.dtype)
 
     def _segments(self, start: int, stop: int) -> Iterator[tuple[slice, slice]]:
         """Planes `start` to `stop` in the ring, and where they lie between the two; two parts where the ring begins anew."""
