@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 
-from autoseg.engines.device import is_out_of_memory, release_memory
+from autoseg.engines.device import is_out_of_memory
 from autoseg.errors import OutOfMemory
 
 log = logging.getLogger(__name__)
@@ -41,5 +41,6 @@ class FittingBatch:
                         "predict on another device, or plan with less --memory"
                     ) from error
             self.largest = size // 2  # outside the handler: the error holds the failed attempt's tensors
-            release_memory(self.device)
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
             log.warning("a batch of %d tiles did not fit into the memory of %s; going on with %d", size, self.device, size // 2)

@@ -6,6 +6,7 @@ A network is converted straight from torch by tracing, which keeps instance norm
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -100,9 +101,11 @@ class OpenVinoEngine:
 
     def _converted(self, network: nn.Module, shape: Shape) -> Any:
         """OpenVINO's model of a network for tiles (any number, *shape)."""
-        any_batch = self._openvino.PartialShape([-1, *shape])
-        with torch.no_grad():
-            return self._openvino.convert_model(plain(network), example_input=torch.zeros(1, *shape), input=[any_batch])
+        example, any_batch = torch.zeros(1, *shape), self._openvino.PartialShape([-1, *shape])
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that tracing is an old way, and fixes what depends on the example; nothing does
+            traced = torch.jit.trace(plain(network), example, check_trace=False)  # OpenVINO would trace twice
+            return self._openvino.convert_model(traced, example_input=example, input=[any_batch])
 
     def _logits(self, fold: int, tiles: torch.Tensor) -> torch.Tensor:
         """OpenVINO reads the tiles where they lie, and writes into a tensor made for this call."""
@@ -121,7 +124,7 @@ class OpenVinoEngine:
         return logits
 
 
-def _settings(precision: str, threads: int) -> dict[str, Any]:
+def _settings(precision: str, threads: int) -> dict[str, str | int]:
     return {
         "PERFORMANCE_HINT": "LATENCY",  # all threads at one batch
         "INFERENCE_PRECISION_HINT": ELEMENT_TYPES[precision],
