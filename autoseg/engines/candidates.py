@@ -69,7 +69,7 @@ def open_engine(
     Args:
         name: one of `CANDIDATES`.
         spec: the network of the plan.
-        folds: networks of the spec, or for each fold its safetensors file and the SHA-256 that the model's record states.
+        folds: networks of the spec (an engine of torch lays their weights as it needs them), or for each fold its safetensors file and the SHA-256 that the model's record states.
         patch_size: spatial shape of the tiles.
         device: where to run.
         threads: of a forward pass, for the engines other than torch, which has its own number; None takes all cores.
@@ -97,7 +97,7 @@ def open_engine(
         )
     if name.startswith("onnxruntime-"):
         return OnnxEngine(networks, patch_size, in_channels=spec.in_channels, threads=threads, weights=weights)
-    # channels-last takes 0.5 to 0.9 of the time on a CPU, see autoseg.networks.normalise
+    # channels-last took 0.5 to 1.05 of the time on a CPU, see autoseg.networks.normalise
     layout = "channels_last" if device.type == "cpu" else None
     return TorchEngine(networks, device, precision, weights, layout)  # type: ignore[arg-type]
 
