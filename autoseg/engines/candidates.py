@@ -69,7 +69,8 @@ def open_engine(
     Args:
         name: one of `CANDIDATES`.
         spec: the network of the plan.
-        folds: networks of the spec (an engine of torch lays their weights as it needs them), or for each fold its safetensors file and the SHA-256 that the model's record states.
+        folds: networks of the spec (an engine of torch lays their weights as it needs them), or for each fold its
+            safetensors file and the SHA-256 that the model's record states.
         patch_size: spatial shape of the tiles.
         device: where to run.
         threads: of a forward pass, for the engines other than torch, which has its own number; None takes all cores.
