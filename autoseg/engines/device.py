@@ -26,7 +26,13 @@ MemoryFormat = Literal["contiguous", "channels_last"]
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of glibc's malloc.h
 
-MEMORY_MESSAGES = ("out of memory", "can't allocate memory", "not enough memory", "could not create a primitive")
+MEMORY_MESSAGES = (
+    "out of memory",
+    "can't alloc",
+    "not enough memory",
+    "could not create a primitive",
+    "failed to allocate",  # OpenVINO and ONNX Runtime
+)
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -184,7 +190,7 @@ def release_memory(device: torch.device) -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether PyTorch ran out of memory; CPU and MPS say so only in the words of a RuntimeError."""
+    """Whether the device ran out of memory; the CPU (OpenVINO, too) and MPS say so only in the words of a RuntimeError."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in MEMORY_MESSAGES)

@@ -5,22 +5,21 @@ How a network lies on a device, and which arithmetic it uses there, is decided i
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from autoseg.engines.device import Precision, autocast, is_out_of_memory, place
+from autoseg.engines.device import MemoryFormat, Precision, autocast, place
+from autoseg.engines.fitting_batch import FittingBatch
 from autoseg.engines.weights import read_tensors
-from autoseg.errors import OutOfMemory, RecordError
+from autoseg.errors import RecordError
 from autoseg.networks.unet import build_network
 from autoseg.records import NetworkSpec
 
 BUFFER_SHARE = 0.4  # of the free device memory a score buffer may take; the rest is the network's
-
-log = logging.getLogger(__name__)
 
 
 class TorchEngine:
@@ -32,14 +31,15 @@ class TorchEngine:
         device: torch.device | str = "cpu",
         precision: Precision = "float32",
         weights: tuple[str, ...] = (),
+        memory_format: MemoryFormat | None = None,
     ):
         if not networks:
             raise ValueError("an engine needs at least one network")
         self.device = torch.device(device)
         self.precision = precision
         self.weights = weights
-        self.networks = [place(network, self.device).eval() for network in networks]
-        self.largest_batch: int | None = None  # learnt when a batch did not fit
+        self.networks = [place(network, self.device, memory_format).eval() for network in networks]
+        self.fitting = FittingBatch(self.device)
 
     @property
     def n_folds(self) -> int:
@@ -56,33 +56,13 @@ class TorchEngine:
         """
         tiles = tiles.to(self.device)
         for network in self.networks:
-            yield self._forward(network, tiles)
+            yield self.fitting(partial(self._logits, network), tiles)
 
     def buffer_device(self, n_bytes: int) -> torch.device:
         """CUDA when `n_bytes` take a modest share of its free memory (saves moving every tile's logits), else CPU."""
         if self.device.type == "cuda" and n_bytes < BUFFER_SHARE * torch.cuda.mem_get_info(self.device)[0]:
             return self.device
         return torch.device("cpu")
-
-    def _forward(self, network: nn.Module, tiles: torch.Tensor) -> torch.Tensor:
-        while True:
-            size = min(len(tiles), self.largest_batch or len(tiles))
-            try:
-                parts = [self._logits(network, part) for part in tiles.split(size)]
-                return parts[0] if len(parts) == 1 else torch.cat(parts)
-            except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
-                if size == 1:
-                    shape = "x".join(map(str, tiles.shape[2:]))
-                    raise OutOfMemory(
-                        f"one tile of {shape} does not fit into the memory of {self.device}; "
-                        "predict on another device, or plan with less --memory"
-                    ) from error
-            self.largest_batch = size // 2  # outside the handler: the error holds the failed attempt's tensors
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
-            log.warning("a batch of %d tiles did not fit into the memory of %s; going on with %d", size, self.device, size // 2)
 
     @torch.inference_mode()
     def _logits(self, network: nn.Module, tiles: torch.Tensor) -> torch.Tensor:
@@ -115,12 +95,20 @@ def load_engine(
         RunFolderError: a weights file is missing.
         RecordError: a file is not what the record says, or does not fit the network.
     """
+    networks = load_networks(spec, weights, build)
+    return TorchEngine(networks, device, precision, tuple(sha256 for _, sha256 in weights))
+
+
+def load_networks(
+    spec: NetworkSpec, weights: Sequence[tuple[Path, str]], build: Callable[[NetworkSpec], nn.Module] = build_network
+) -> list[nn.Module]:
+    """One network per fold, in main memory; arguments and errors are those of `load_engine`."""
     networks = []
     for path, sha256 in weights:
         network = build(spec)
         _load_weights(network, path, sha256)
         networks.append(network)
-    return TorchEngine(networks, device, precision, tuple(sha256 for _, sha256 in weights))
+    return networks
 
 
 def _load_weights(network: nn.Module, path: Path, sha256: str) -> None:

@@ -4,6 +4,7 @@ from autoseg.records.augmentation import AugmentationSpec
 from autoseg.records.base import Part, Record, Shape, Spacing, write_text
 from autoseg.records.checkpoint import Amendment, FoldCheckpoint
 from autoseg.records.dataset import Case, ColourEncoding, Dataset, LabelEncoding, OutlineEncoding, Structure, ValueEncoding
+from autoseg.records.engine_times import EngineMemory, EngineSetting, EngineTimes
 from autoseg.records.fingerprint import CaseFacts, Fingerprint, Intensities, StructureSize
 from autoseg.records.machine import MachineProfile, Throughput
 from autoseg.records.model import Model, TrainedConfiguration, TrainedFold
@@ -33,6 +34,9 @@ __all__ = [
     "Configuration",
     "Dataset",
     "Decision",
+    "EngineMemory",
+    "EngineSetting",
+    "EngineTimes",
     "Extra",
     "Fingerprint",
     "Fold",
