@@ -99,8 +99,9 @@ def opened_folders(source: Path, facts_of: Callable[[Path], CheckpointFacts], ch
 
 def _refuse_strangers(source: Path, paths: list[Path]) -> None:
     """Configurations of one model have trainer and plans in common, by the names of their folders."""
-    models = sorted({str(path.relative_to(source).with_name(path.name.rpartition("__")[0] or path.name)) for path in paths})
-    if len(paths) > 1 and len(models) > 1:
+    names = {path: path.name.rpartition("__")[0] or path.name for path in paths}
+    models = sorted({str(path.with_name(name).relative_to(source)) for path, name in names.items() if path != source})
+    if len(models) > 1:
         raise DataError(f"{source} holds several models ({', '.join(models)}); give the folder of one of them")
 
 
