@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -56,7 +57,7 @@ def unpack_archives(root: Path, *, wanted: Callable[[str], bool]) -> tuple[list[
                 extract(archive, target, wanted)
             unpacked.append(archive)
             waiting += find_archives(target, wanted)
-        except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
             faults.append(Fault(archive.name, f"cannot be unpacked ({error}); download it again, or unpack it beside itself"))
         except DataError as error:
             faults += error.faults
@@ -114,7 +115,7 @@ def extract(archive: Path, target: Path, wanted: Callable[[str], bool], *, most_
 
     Raises:
         DataError: a member's path leads out of the folder, or the members are larger than `most_bytes` or than the disk has room for.
-        zipfile.BadZipFile: it is damaged.
+        zipfile.BadZipFile, zlib.error: it is damaged.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))

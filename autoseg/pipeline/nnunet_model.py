@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -91,7 +92,7 @@ def _unpacked(source: Path, beside: Path) -> Iterator[Path]:
         most = max(GROWS_FREELY, MOST_GROWTH * source.stat().st_size)
         try:
             extract(source, target, _is_of_use, most_bytes=most)
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             raise DataError([Fault(source.name, f"cannot be unpacked ({error}); copy it again")]) from error
         yield target
 
