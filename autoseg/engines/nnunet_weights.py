@@ -1,6 +1,6 @@
 """Weights of nnU-Net's checkpoints for our networks. A checkpoint is a pickle, but none of its code is ever run.
 
-`torch.load(weights_only=True)` rebuilds tensors, containers and numbers, and refuses everything else before it is called. Beyond what
+Torch's own restricted reader (`weights_only`) rebuilds tensors, containers and numbers, and refuses everything else before it is called. Beyond what
 torch allows by itself, nnU-Net's records of a training need numpy's scalars and number types, under the names of numpy 1 and 2.
 
 Our networks have no bias in front of an instance normalisation, which takes it out again; these biases are left away, and no others.
@@ -39,17 +39,19 @@ def read_checkpoint_facts(path: Path) -> CheckpointFacts:
     content = _load(path)
     arguments = content.get("init_args")
     configuration = arguments.get("configuration") if isinstance(arguments, dict) else None
-    mirror_axes = content.get("inference_allowed_mirroring_axes") or ()
+    trainer = content.get("trainer_name")
+    found = content.get("inference_allowed_mirroring_axes") or ()
+    axes = [axis for axis in found if isinstance(axis, int)] if isinstance(found, tuple | list) else None
     faults = []
     if not isinstance(configuration, str):
         faults.append("init_args.configuration is no text")
-    if not isinstance(content.get("trainer_name"), str):
+    if not isinstance(trainer, str):
         faults.append("trainer_name is no text")
-    if not isinstance(mirror_axes, tuple | list) or not all(isinstance(axis, int) for axis in mirror_axes):
+    if axes is None or not isinstance(found, tuple | list) or len(axes) < len(found):
         faults.append("inference_allowed_mirroring_axes are no axes")
-    if faults or not isinstance(configuration, str):
+    if faults:
         raise RecordError(f"{path} is no checkpoint of nnU-Net v2: {'; '.join(faults)}")
-    return CheckpointFacts(configuration, str(content["trainer_name"]), tuple(mirror_axes))
+    return CheckpointFacts(str(configuration), str(trainer), tuple(axes or ()))
 
 
 def read_nnunet_weights(path: Path, spec: NetworkSpec, *, conv_bias: bool) -> dict[str, Tensor]:
@@ -173,7 +175,7 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path) -> dict[str, object]:
     """The content of a checkpoint; tensors are mapped from the file, so that facts can be read without all of them."""
     try:
         with torch.serialization.safe_globals(_safe_globals()):

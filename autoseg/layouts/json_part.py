@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from autoseg.errors import Fault
 
+JsonObject = dict[str, Any]  # of a file, before it is checked
 LONGEST_VALUE = 60  # characters of a value that a sentence repeats
 REQUIRED = object()
 
@@ -67,7 +68,7 @@ class JsonPart:
 
     def part(self, key: str, what: str) -> JsonPart:
         """The object under a key; an empty one, and a fault, where there is none."""
-        found: dict[str, Any] | None = self.take(key, dict[str, Any], what)
+        found: JsonObject | None = self.take(key, JsonObject, what)
         return JsonPart(found or {}, self.file, f"{self.place}{self.names.get(key, key)}.", self.faults)
 
 

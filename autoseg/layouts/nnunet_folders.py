@@ -10,10 +10,11 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from autoseg.errors import DataError, Fault
 from autoseg.layouts.archives import files_below
+from autoseg.layouts.json_part import JsonObject
 from autoseg.records import FULL
 
 PLANS, DATASET = "plans.json", "dataset.json"
@@ -172,11 +173,11 @@ def refuse_differing(folders: list[ModelFolder]) -> None:
         raise DataError(faults)
 
 
-def _differing(first: dict[str, Any], other: dict[str, Any], keys: Iterable[str] | None) -> list[str]:
+def _differing(first: JsonObject, other: JsonObject, keys: Iterable[str] | None) -> list[str]:
     return [key for key in (keys or sorted(first.keys() | other.keys())) if first.get(key) != other.get(key)]
 
 
-def read_object(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> JsonObject:
     """A JSON object.
 
     Raises:

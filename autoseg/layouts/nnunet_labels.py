@@ -7,11 +7,10 @@ nothing but nnU-Net's own rules decide, so these stand here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import NonNegativeInt
 
-from autoseg.layouts.json_part import JsonPart, shown
+from autoseg.layouts.json_part import JsonObject, JsonPart, shown
 from autoseg.layouts.label_scheme import mapping_notes
 from autoseg.records import Structure, ValueEncoding
 
@@ -50,7 +49,7 @@ def read_labels(dataset: JsonPart) -> ModelLabels | None:
     consecutive, as nnU-Net wants them). Regions, which any list of several values makes, are outputs in the order of declaration,
     and a mask holds the entries of `regions_class_order`.
     """
-    declared = dataset.take("labels", dict[str, Any], "values by name")
+    declared = dataset.take("labels", JsonObject, "values by name")
     if declared is None:
         return None
     before = len(dataset.faults)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from autoseg.layouts.json_part import JsonPart, shown
+from autoseg.layouts.json_part import JsonObject, JsonPart, shown
 from autoseg.records import NetworkSpec, Shape
 from autoseg.records.plan import NetworkFamily
 
@@ -166,8 +166,8 @@ def _check_operations(part: JsonPart, name: str, rank: int) -> bool:
     return bool(part.take("conv_bias", bool, "true or false", False))
 
 
-def _arguments(part: JsonPart, key: str) -> dict[str, Any]:
-    return part.take(key, dict[str, Any] | None, "an object", None) or {}
+def _arguments(part: JsonPart, key: str) -> JsonObject:
+    return part.take(key, JsonObject | None, "an object", None) or {}
 
 
 def _per_stage(part: JsonPart, key: str, n_stages: int) -> tuple[int, ...]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import FiniteFloat
 
-from autoseg.layouts.json_part import JsonPart, shown
+from autoseg.layouts.json_part import JsonObject, JsonPart, shown
 from autoseg.layouts.nnunet_network import read_network
 from autoseg.records import (
     AugmentationSpec,
@@ -24,16 +24,8 @@ from autoseg.records import (
     Spacing,
     TrainingSpec,
 )
-from autoseg.records.plan import NormalizationScheme
+from autoseg.records.nnunet_names import DUMMY, SCHEME_NAMES
 
-SCHEME_NAMES: dict[NormalizationScheme, str] = {
-    "ct": "CTNormalization",
-    "zscore": "ZScoreNormalization",
-    "none": "NoNormalization",
-    "rescale_to_0_1": "RescaleTo01Normalization",
-    "rgb_to_0_1": "RGBTo01Normalization",
-}
-DUMMY = 999.0  # nnU-Net's spacing of the axis that 2D images lack, in multiples of their pixel size
 PICTURES = "NaturalImage2DIO"  # reads PNG, TIFF and BMP, with pixels of size 1
 READERS = ("SimpleITKIO", "NibabelIO", "Tiff3DIO", PICTURES)  # those that leave the axes of an image as they are
 REORIENTING = ("NibabelIOWithReorient", "SimpleITKIOWithReorient")
@@ -127,7 +119,7 @@ def read_transpose(plans: JsonPart, rank: int) -> tuple[int, ...] | None:
 
 def resolved(configurations: JsonPart, name: str) -> JsonPart:
     """A configuration with what it inherits (`inherits_from`, over any number of generations); its own values go first."""
-    content: dict[str, Any] = {}
+    content: JsonObject = {}
     seen: list[str] = []
     heir = name
     while True:

@@ -20,12 +20,12 @@ from autoseg.errors import DataError, Fault, RunFolderError
 from autoseg.layouts.archives import extract
 from autoseg.layouts.nnunet_folders import DATASET, PLANS, CheckpointKind
 from autoseg.layouts.nnunet_model import NnunetModel, TrainedFolder, read_nnunet_model
+from autoseg.learning.checkpoint import FINAL_WEIGHTS
 from autoseg.progress import Progress, SilentProgress
 from autoseg.records import AugmentationSpec, Configuration, Model, Shape, TrainedConfiguration, TrainedFold
 from autoseg.run_folder import RunFolder
 from autoseg.stages.plan.augmentation import DEFAULT_AUGMENTATION, augmentation_for
 
-WEIGHTS = "weights.safetensors"
 MOST_GROWTH, GROWS_FREELY = 20, 2**30  # weights hardly shrink in a zip; a small one may hold so many bytes whatever its size
 
 log = logging.getLogger(__name__)
@@ -140,7 +140,7 @@ def _write(model: NnunetModel, folder: RunFolder, progress: Progress) -> None:
 
 def _convert(folder: RunFolder, configuration: Configuration, trained: TrainedFolder, fold: str) -> TrainedFold:
     tensors = read_nnunet_weights(trained.folds[fold], configuration.network, conv_bias=trained.conv_bias)
-    path = folder.fold(configuration.name, fold) / WEIGHTS
+    path = folder.fold(configuration.name, fold) / FINAL_WEIGHTS
     path.parent.mkdir(parents=True)
     save_file(tensors, path)
     return TrainedFold(fold=fold, weights=path.relative_to(folder.root).as_posix(), sha256=file_sha256(path))

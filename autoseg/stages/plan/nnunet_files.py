@@ -14,7 +14,6 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from autoseg.errors import PlanError
-from autoseg.layouts.nnunet_plans import DUMMY, SCHEME_NAMES
 from autoseg.records import (
     Configuration,
     Dataset,
@@ -24,6 +23,7 @@ from autoseg.records import (
     MachineProfile,
     Splits,
 )
+from autoseg.records.nnunet_names import DUMMY, SCHEME_NAMES
 from autoseg.stages.plan.frame import PlanOptions
 from autoseg.stages.plan.inputs import PlanInputs, inputs_from
 from autoseg.stages.plan.normalization import scheme_of
