@@ -1,16 +1,15 @@
 """Predict with trained nnU-Net models through autoseg, and compare the masks with nnU-Net's own.
 
-    python tools/compare_nnunet_models.py MODELS [--kinds pictures,cascade] [--logits] [--precision float32]
+    python tools/compare_nnunet_models.py MODELS [--kinds pictures,cascade] [--outputs outputs_float32] [--logits]
 
-`MODELS` holds folders `KIND/{images,outputs,model}` (or `model.zip`), as `tools/make_nnunet_models.py` makes them. Prints the Dice of
-every label and the voxels that differ, per case, and ends with exit code 1 where a Dice is below 0.999. `--logits` resamples logits
+`MODELS` holds folders `KIND/{images,outputs,outputs_float32,model}` (or `model.zip`), as `tools/make_nnunet_models.py` makes them. Prints
+the Dice of every label and the voxels that differ, per case, and ends with exit code 1 where a Dice is below 0.999. `--logits` resamples logits
 instead of probabilities on the way back to the image's grid, as nnU-Net does.
 """
 
 from __future__ import annotations
 
 import argparse
-import shutil
 import tempfile
 from pathlib import Path
 from unittest.mock import patch
@@ -32,6 +31,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", type=Path)
     parser.add_argument("--kinds", default="")
+    parser.add_argument("--outputs", nargs="+", default=["outputs", "outputs_float32"])
     parser.add_argument("--logits", action="store_true")
     parser.add_argument("--precision", default="float32")
     options = parser.parse_args()
@@ -40,12 +40,12 @@ def main() -> int:
     lowest = 1.0
     for place in places:
         if place.name in wanted:
-            lowest = min(lowest, compare(place, options.logits, options.precision))
+            lowest = min(lowest, compare(place, options.outputs, options.logits, options.precision))
     print(f"lowest Dice {lowest:.5f}")
     return 0 if lowest >= DICE_WANTED else 1
 
 
-def compare(place: Path, logits: bool, precision: str) -> float:
+def compare(place: Path, outputs: list[str], logits: bool, precision: str) -> float:
     """The lowest Dice over cases and labels; a label that neither mask holds does not count."""
     model = next(path for path in (place / "model", place / "model.zip") if path.exists())
     lowest = 1.0
@@ -57,12 +57,16 @@ def compare(place: Path, logits: bool, precision: str) -> float:
         for case in predictions.cases:
             if case.mask is None:
                 raise RuntimeError(f"{case.id}: {case.error}")
-            ours, theirs = (read(folder / case.mask).array[0] for folder in (masks, place / "outputs"))
-            scores = {value: dice(ours == value, theirs == value) for value in np.union1d(ours, theirs) if value}
-            told = ", ".join(f"{value}: {score:.5f}" for value, score in scores.items()) or "no label in either"
-            print(f"{place.name} {case.id}: {told}; {np.count_nonzero(ours != theirs)} of {ours.size} differ", flush=True)
-            lowest = min(lowest, *scores.values()) if scores else lowest
-        shutil.rmtree(masks)
+            ours = read(masks / case.mask).array[0]
+            for folder in outputs:
+                theirs = read(place / folder / case.mask).array[0]
+                scores = {value: dice(ours == value, theirs == value) for value in np.union1d(ours, theirs) if value}
+                told = ", ".join(f"{value}: {score:.5f}" for value, score in scores.items()) or "no label in either"
+                print(
+                    f"{place.name} {case.id} {folder}: {told}; {np.count_nonzero(ours != theirs)} of {ours.size} differ",
+                    flush=True,
+                )
+                lowest = min(lowest, *scores.values()) if scores else lowest
     return lowest
 
 

@@ -4,9 +4,12 @@ Run by the interpreter of an environment with nnunetv2 2.8.1, which need not hol
 
     python tools/make_nnunet_models.py OUT [--kinds pictures,cascade]
 
-Every kind becomes `OUT/KIND/{images,outputs,model}` (`model.zip` for the cascade, made by nnU-Net's export), which
+Every kind becomes `OUT/KIND/{images,outputs,outputs_float32,model}` (`model.zip` for the cascade, made by nnU-Net's export), which
 `tools/compare_nnunet_models.py OUT` reads. The networks see a few dozen batches of drawn ellipsoids: enough that masks have
 structures, which is all that the comparison needs.
+
+nnU-Net sums the logits of tiles as float16, in which those at the corners of an image, with weights of 1e-7, become whole numbers.
+`outputs_float32` are its masks with weights and sums of float32.
 """
 
 from __future__ import annotations
@@ -15,9 +18,13 @@ import argparse
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -60,7 +67,7 @@ KINDS = {
         ("MRI", "rescale_to_0_1"),
         {"background": 0, "whole": [1, 2], "core": 2, "ignore": 3},
         (7, 4),
-        margin=14,
+        margin=4,
         no_mirroring=True,
         unmarked=True,
     ),
@@ -74,6 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--kinds", default=",".join(KINDS))
+    parser.add_argument("--trained", action="store_true", help="predict only, with the models trained in OUT before")
     options = parser.parse_args()
     work = (options.out / "work").resolve()
     places = {"nnUNet_raw": "raw", "nnUNet_preprocessed": "preprocessed", "nnUNet_results": "results"}
@@ -83,27 +91,34 @@ def main() -> None:
         (work / folder).mkdir(parents=True, exist_ok=True)
     for name in options.kinds.split(","):
         print(f"== {name}")
-        make(name, KINDS[name], work, options.out)
+        make(name, KINDS[name], work, options.out, trained=options.trained)
 
 
-def make(name: str, kind: Kind, work: Path, out: Path) -> None:
+def make(name: str, kind: Kind, work: Path, out: Path, *, trained: bool) -> None:
     dataset = f"Dataset{kind.number}_{name}"
     raw = work / "raw" / dataset
-    draw_dataset(raw, name, kind)
-    plans_name = plan(kind, dataset, work)
-    folders = {configuration: train(kind, configuration, dataset, plans_name) for configuration in kind.configurations}
-    previous: Path | None = None
+    if trained:
+        results = work / "results" / dataset
+        folders = {configuration: next(results.glob(f"*__{configuration}")) for configuration in kind.configurations}
+    else:
+        draw_dataset(raw, name, kind)
+        plans_name = plan(kind, dataset, work)
+        folders = {configuration: train(kind, configuration, dataset, plans_name) for configuration in kind.configurations}
+    first_stage: Path | None = None
     for configuration, folder in folders.items():
-        place = out / (name if len(kind.configurations) == 1 or previous else f"{name}_{configuration}")
+        alone = len(kind.configurations) == 1 or "cascade" in configuration
+        place = out / (name if alone else f"{name}_{configuration}")
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(raw / "imagesTs", place / "images")
-        first_stage = previous if "cascade" in configuration else None
-        predict(kind, folder, place / "images", place / "outputs", first_stage)
+        for outputs in ("outputs", "outputs_float32"):
+            masks = first_stage / outputs if first_stage and "cascade" in configuration else None
+            with sums_of_float32() if outputs == "outputs_float32" else nullcontext():
+                predict(kind, folder, place / "images", place / outputs, masks)
         if "cascade" in configuration:
             export(kind, dataset, place / "model.zip")
         else:
-            shutil.copytree(folder, place / "model")
-        previous = place / "outputs" if configuration == "3d_lowres" else None
+            shutil.copytree(folder, place / "model", ignore=shutil.ignore_patterns("validation", "predicted_next_stage"))
+        first_stage = place if configuration == "3d_lowres" else first_stage
 
 
 def draw_dataset(raw: Path, name: str, kind: Kind) -> None:
@@ -114,7 +129,7 @@ def draw_dataset(raw: Path, name: str, kind: Kind) -> None:
         case, part = f"{name}_{index:03d}", "Tr" if index < TRAINING else "Ts"
         image, labels, spacing = draw_case(random, kind)
         if kind.unmarked:
-            labels[..., : labels.shape[-1] // 3] = 3
+            labels[..., : labels.shape[-1] // 8] = 3
         if len(kind.shape) == 2:
             save(raw / f"images{part}" / f"{case}_0000.png", np.moveaxis(image, 0, -1), spacing)
         else:
@@ -281,6 +296,18 @@ def predict(kind: Kind, model: Path, images: Path, out: Path, first_stage: Path 
         num_processes_segmentation_export=1,
         folder_with_segs_from_prev_stage=None if first_stage is None else str(first_stage),
     )
+
+
+@contextmanager
+def sums_of_float32() -> Iterator[None]:
+    """nnU-Net's sliding window with weights and sums of float32, as it would be without its saving of memory."""
+    import torch
+    from nnunetv2.inference import predict_from_raw_data as module
+
+    weights = partial(module.compute_gaussian, dtype=torch.float32)
+    weights.cache_clear = module.compute_gaussian.cache_clear  # which prediction calls
+    with patch.object(torch, "half", torch.float32), patch.object(module, "compute_gaussian", weights):
+        yield
 
 
 def export(kind: Kind, dataset: str, path: Path) -> None:

@@ -28,6 +28,7 @@ NUMBER_TYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "u
 WRAPPERS = ("module.", "_orig_mod.")  # of networks that were distributed or compiled
 TWINS = re.compile(r"\.all_modules\.(\d+)\.")  # every layer stands in a checkpoint a second time, as part of a sequence
 SHOWN = 4  # names in a message
+LONGEST = 150  # characters of a reason that a message repeats
 
 
 def read_checkpoint_facts(path: Path) -> CheckpointFacts:
@@ -205,4 +206,7 @@ def _refusal(path: Path, error: Exception) -> str:
             f"{path} is refused: to open it, {named[1]} would have to be called, which is not needed for weights and could do anything; "
             "get the model from its authors again, or save it with nnU-Net's own trainer"
         )
-    return f"{path} is damaged, or no checkpoint ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}); copy it again"
+    # torch's own sentence recommends to open the file without care, so no more than its last line is told
+    told = re.sub(r"\x1b\[[\d;]*m", "", str(error)).strip().partition("WeightsUnpickler error:")
+    detail = (told[2] or told[0]).strip().partition("\n")[0]
+    return f"{path} is damaged, or no checkpoint ({type(error).__name__}{f': {detail}' if told[2] or len(detail) < LONGEST else ''}); copy it again"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import tempfile
@@ -27,8 +26,6 @@ from autoseg.run_folder import RunFolder
 from autoseg.stages.plan.augmentation import DEFAULT_AUGMENTATION, augmentation_for
 
 MOST_GROWTH, GROWS_FREELY = 20, 2**30  # weights hardly shrink in a zip; a small one may hold so many bytes whatever its size
-
-log = logging.getLogger(__name__)
 
 
 def import_nnunet_model(
@@ -125,8 +122,8 @@ def _write(model: NnunetModel, folder: RunFolder, progress: Progress) -> None:
             TrainedConfiguration(name=name, preparation=digests["preparation"], network=digests["network"], folds=tuple(folds))
         )
     plan = model.plan
-    for note in model.dataset.notes:
-        log.info("%s", note)
+    for note in model.dataset.notes[1:]:  # the first holds for every such model
+        progress.message(note)
     record = Model(
         targets=plan.targets,
         derived=plan.derived,
