@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -53,10 +54,10 @@ def unpack_archives(root: Path, *, wanted: Callable[[str], bool]) -> tuple[list[
         target = _target(archive, root, store)
         try:
             if not target.is_dir():
-                _extract(archive, target, wanted)
+                extract(archive, target, wanted)
             unpacked.append(archive)
             waiting += find_archives(target, wanted)
-        except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
             faults.append(Fault(archive.name, f"cannot be unpacked ({error}); download it again, or unpack it beside itself"))
         except DataError as error:
             faults += error.faults
@@ -103,24 +104,54 @@ def _target(archive: Path, root: Path, store: Path) -> Path:
     return store / archive.relative_to(root).with_name(archive.stem.strip())
 
 
-def _extract(archive: Path, target: Path, wanted: Callable[[str], bool]) -> None:
+def extract(archive: Path, target: Path, wanted: Callable[[str], bool], *, most_bytes: int | None = None) -> None:
+    """Unpack the wanted members of a zip into a new folder, which is there as a whole or not at all.
+
+    Args:
+        archive: the zip.
+        target: a folder that does not exist, or is empty.
+        wanted: whether a member's path is of use.
+        most_bytes: that the members may have together; None leaves it to the room on the disk.
+
+    Raises:
+        DataError: a member's path leads out of the folder, or the members are larger than `most_bytes` or than the disk has room for.
+        zipfile.BadZipFile, zlib.error: it is damaged.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
     try:
         with zipfile.ZipFile(archive) as opened:
-            for member in opened.infolist():
-                inside = PurePosixPath(member.filename.replace("\\", "/"))
-                if inside.is_absolute() or ".." in inside.parts or ":" in inside.parts[0]:
-                    message = f"holds the path {member.filename}, which leads out of the folder; not unpacked"
-                    raise DataError([Fault(archive.name, message)])
-                hidden = JUNK in inside.parts or inside.name.startswith(".")
-                if member.is_dir() or hidden or not wanted(inside.as_posix()):
-                    continue
-                destination = temporary.joinpath(*inside.parts)
+            members = [member for member in opened.infolist() if _is_wanted(member, archive, wanted)]
+            _refuse_oversize(archive, sum(member.file_size for member in members), temporary, most_bytes)
+            for member in members:
+                destination = temporary.joinpath(*_inside(member).parts)
                 destination.parent.mkdir(parents=True, exist_ok=True)
                 with opened.open(member) as source, destination.open("wb") as sink:
-                    shutil.copyfileobj(source, sink)
+                    shutil.copyfileobj(source, sink)  # no more than the size that the member declares
         temporary.chmod(0o755)  # mkdtemp makes folders that only their owner may enter
         os.replace(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _is_wanted(member: zipfile.ZipInfo, archive: Path, wanted: Callable[[str], bool]) -> bool:
+    inside = _inside(member)
+    if inside.is_absolute() or ".." in inside.parts or ":" in (inside.parts or ("",))[0]:
+        message = f"holds the path {member.filename}, which leads out of the folder; not unpacked"
+        raise DataError([Fault(archive.name, message)])
+    hidden = JUNK in inside.parts or inside.name.startswith(".")
+    return not member.is_dir() and not hidden and wanted(inside.as_posix())
+
+
+def _inside(member: zipfile.ZipInfo) -> PurePosixPath:
+    return PurePosixPath(member.filename.replace("\\", "/"))
+
+
+def _refuse_oversize(archive: Path, n_bytes: int, place: Path, most_bytes: int | None) -> None:
+    room = shutil.disk_usage(place).free
+    allowed = room if most_bytes is None else min(room, most_bytes)
+    if n_bytes > allowed:
+        why = "the disk has room for" if allowed == room else "such an archive can sensibly hold"
+        raise DataError(
+            [Fault(archive.name, f"holds {n_bytes / 1e9:.1f} GB, more than the {allowed / 1e9:.1f} GB that {why}; not unpacked")]
+        )

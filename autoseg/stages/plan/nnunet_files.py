@@ -23,6 +23,7 @@ from autoseg.records import (
     MachineProfile,
     Splits,
 )
+from autoseg.records.nnunet_names import DUMMY, SCHEME_NAMES
 from autoseg.stages.plan.frame import PlanOptions
 from autoseg.stages.plan.inputs import PlanInputs, inputs_from
 from autoseg.stages.plan.normalization import scheme_of
@@ -34,19 +35,11 @@ JsonObject = dict[str, Any]  # of a file, before it is checked
 OURS, THEIRS = "autoseg", "nnU-Net"
 FOLDS = 5
 MOST_FAULTS = 20  # of a file that are listed
-SCHEME_NAMES = {
-    "ct": "CTNormalization",
-    "zscore": "ZScoreNormalization",
-    "none": "NoNormalization",
-    "rescale_to_0_1": "RescaleTo01Normalization",
-    "rgb_to_0_1": "RGBTo01Normalization",
-}
 NO_INTENSITIES = Intensities(mean=0, median=0, std=1, min=0, max=0, percentile_00_5=0, percentile_99_5=0)
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Length = Annotated[int, Field(ge=1)]
 IGNORE = "ignore"
-DUMMY = 999.0  # nnU-Net's spacing of the axis that 2D images lack, in multiples of their pixel size
 PIXELS = (DUMMY, 1.0, 1.0)  # what it notes for a PNG, TIFF or BMP, whose pixel size it does not know
 OUR_FINGERPRINT, OUR_DATASET = {"cases"}, {"targets", "cases"}
 THEIR_FINGERPRINT, THEIR_DATASET = {"spacings", "shapes_after_crop"}, {"labels", "channel_names", "modality"}
