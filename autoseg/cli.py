@@ -172,7 +172,10 @@ def augment(
 @app.command()
 def predict(
     context: typer.Context,
-    run: RunArgument,
+    run: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="A run folder, or a trained nnU-Net v2 model (folder or zip).", show_default=False),
+    ],
     images: Annotated[
         str,
         typer.Argument(metavar="IMAGES", help="A folder, one file, or `held-out`: what the plan kept aside.", show_default=False),
@@ -216,6 +219,29 @@ def predict(
         failed = any(case.status == "failed" for case in predictions.cases)
     if failed:
         raise typer.Exit(EXIT_SOME_FAILED)
+
+
+@app.command("import-model")
+def import_model(
+    context: typer.Context,
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="MODEL", help="A trained nnU-Net v2 model: folder, or zip of an export.", show_default=False),
+    ],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A new folder.", show_default=False)],
+) -> None:
+    """Convert a trained nnU-Net v2 model into a run that predicts the same masks."""
+    with reported(context) as (console, progress):
+        from autoseg import pipeline
+
+        folder = pipeline.import_model(source, run, progress=progress)
+        show(
+            console,
+            [
+                f"The model is in {folder}",
+                f"Next: autoseg predict {folder} IMAGES OUT        (--profile best predicts as nnU-Net does)",
+            ],
+        )
 
 
 @app.command()

@@ -29,6 +29,7 @@ FLAGS = {
     "status": "configuration watch every json",
     "benchmark": "configuration seconds device workers json",
     "predict": "fold configuration device spacing assume-spacing save profile overwrite",
+    "import-model": "",
     "evaluate": "layout spacing subjects workers",
     "demo": "rank time-budget",
     "preprocess": "configuration workers",
@@ -112,6 +113,13 @@ def test_predict_passes_everything_on(replaced: Any, capsys: pytest.CaptureFixtu
         "profile": "best",
     }
     assert "2 done" in capsys.readouterr().out
+
+
+def test_import_model_says_what_comes_next(replaced: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    imported = replaced("import_model", Path("run"))
+    assert exit_code("import-model", "model.zip", "run") == 0
+    assert imported.call_args.args == (Path("model.zip"), Path("run"))
+    assert "autoseg predict run IMAGES OUT" in capsys.readouterr().out
 
 
 def test_predict_without_options_takes_all_folds_and_no_extras(replaced: Any) -> None:

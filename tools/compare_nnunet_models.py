@@ -1,10 +1,9 @@
 """Predict with trained nnU-Net models through autoseg, and compare the masks with nnU-Net's own.
 
-    python tools/compare_nnunet_models.py MODELS [--kinds pictures,cascade] [--outputs outputs_float32] [--logits]
+    python tools/compare_nnunet_models.py MODELS [--kinds pictures,cascade] [--outputs outputs_float32]
 
 `MODELS` holds folders `KIND/{images,outputs,outputs_float32,model}` (or `model.zip`), as `tools/make_nnunet_models.py` makes them. Prints
-the Dice of every label and the voxels that differ, per case, and ends with exit code 1 where a Dice is below 0.999. `--logits` resamples logits
-instead of probabilities on the way back to the image's grid, as nnU-Net does.
+the Dice of every label and the voxels that differ, per case, and ends with exit code 1 where a Dice is below 0.999.
 """
 
 from __future__ import annotations
@@ -17,11 +16,8 @@ from unittest.mock import patch
 import numpy as np
 
 import autoseg
-from autoseg.inference import sliding
 from autoseg.pipeline import ensemble
 from autoseg.pipeline.nnunet_model import import_nnunet_model
-from autoseg.processing import prepare
-from autoseg.records import Predictions
 from autoseg.volume.files import read
 
 DICE_WANTED = 0.999
@@ -32,7 +28,6 @@ def main() -> int:
     parser.add_argument("models", type=Path)
     parser.add_argument("--kinds", default="")
     parser.add_argument("--outputs", nargs="+", default=["outputs", "outputs_float32"])
-    parser.add_argument("--logits", action="store_true")
     parser.add_argument("--precision", default="float32")
     options = parser.parse_args()
     places = sorted(place for place in options.models.iterdir() if (place / "outputs").is_dir())
@@ -40,12 +35,12 @@ def main() -> int:
     lowest = 1.0
     for place in places:
         if place.name in wanted:
-            lowest = min(lowest, compare(place, options.outputs, options.logits, options.precision))
+            lowest = min(lowest, compare(place, options.outputs, options.precision))
     print(f"lowest Dice {lowest:.5f}")
     return 0 if lowest >= DICE_WANTED else 1
 
 
-def compare(place: Path, outputs: list[str], logits: bool, precision: str) -> float:
+def compare(place: Path, outputs: list[str], precision: str) -> float:
     """The lowest Dice over cases and labels; a label that neither mask holds does not count."""
     model = next(path for path in (place / "model", place / "model.zip") if path.exists())
     lowest = 1.0
@@ -53,7 +48,7 @@ def compare(place: Path, outputs: list[str], logits: bool, precision: str) -> fl
         run = import_nnunet_model(model, Path(temporary) / "run")
         masks = Path(temporary) / "masks"
         with patch.object(ensemble, "pick_precision", lambda device: precision):
-            predictions = predict(run.root, place / "images", masks, logits)
+            predictions = autoseg.predict(run.root, place / "images", masks, device="cpu", profile="best")
         for case in predictions.cases:
             if case.mask is None:
                 raise RuntimeError(f"{case.id}: {case.error}")
@@ -68,37 +63,6 @@ def compare(place: Path, outputs: list[str], logits: bool, precision: str) -> fl
                 )
                 lowest = min(lowest, *scores.values()) if scores else lowest
     return lowest
-
-
-def predict(run: Path, images: Path, masks: Path, logits: bool) -> Predictions:
-    if not logits:
-        return autoseg.predict(run, images, masks, device="cpu")
-    return predict_with_logits(run, images, masks)
-
-
-def predict_with_logits(run: Path, images: Path, masks: Path) -> Predictions:
-    """As `autoseg.predict`, but logits are resampled, and only then decided between.
-
-    Scores below 1 / K can win where logits are resampled, so the shortcut that passes them over is left out.
-    """
-    from autoseg.stages import predict as stage
-
-    def keep(scores: object, regions: bool) -> None:
-        pass
-
-    def restore(scores: np.ndarray, placement: prepare.Placement, *, regions: bool) -> np.ndarray:
-        shape, axis = placement.cropped_shape, placement.axis_back()
-        resampled = prepare.resample(scores, shape, 1, separate_axis=axis)
-        if regions:
-            decided = np.zeros(shape, np.int16)
-            for index, channel in enumerate(resampled):
-                decided[channel > 0] = index + 1
-        else:
-            decided = resampled.argmax(0).astype(np.int16)
-        return prepare._to_original(decided, placement)
-
-    with patch.object(sliding, "_to_probabilities", keep), patch.object(stage, "restore_scores", restore):
-        return autoseg.predict(run, images, masks, device="cpu")
 
 
 def dice(one: np.ndarray, other: np.ndarray) -> float:

@@ -206,7 +206,7 @@ def predict(
     """Predict a folder of images, or one file; `images="held-out"` takes the cases that the run kept out of every fold.
 
     Args:
-        run: folder with trained folds.
+        run: folder with trained folds, or a trained nnU-Net v2 model (folder or zip).
         images: folder or file.
         out: folder for masks and `predictions.json`; a prediction that was interrupted goes on.
         folds: to ensemble; None takes all numbered ones that are trained (else `full`).
@@ -226,21 +226,35 @@ def predict(
         What became of every file; failures are in it and do not stop the others.
     """
     from autoseg.pipeline.ensemble import predict_images
+    from autoseg.pipeline.nnunet_model import opened_model
 
-    return predict_images(
-        RunFolder.open(Path(run)),
-        HELD_OUT if str(images) == HELD_OUT else Path(images),
-        Path(out),
-        folds=folds,
-        configuration=configuration,
-        device=device,
-        spacing=spacing,
-        assume_spacing=assume_spacing,
-        save=save,
-        overwrite=overwrite,
-        profile=profile,
-        progress=progress or SilentProgress(),
-    )
+    with opened_model(Path(run)) as folder:
+        return predict_images(
+            folder,
+            HELD_OUT if str(images) == HELD_OUT else Path(images),
+            Path(out),
+            origin=str(run),
+            folds=folds,
+            configuration=configuration,
+            device=device,
+            spacing=spacing,
+            assume_spacing=assume_spacing,
+            save=save,
+            overwrite=overwrite,
+            profile=profile,
+            progress=progress or SilentProgress(),
+        )
+
+
+def import_model(source: str | Path, destination: str | Path, *, progress: Progress | None = None) -> Path:
+    """Convert a trained nnU-Net v2 model (folder or zip) into a run that predicts the same masks; it cannot be trained further.
+
+    Returns:
+        The run's folder.
+    """
+    from autoseg.pipeline.nnunet_model import import_nnunet_model
+
+    return import_nnunet_model(Path(source), Path(destination), progress=progress).root
 
 
 def evaluate(

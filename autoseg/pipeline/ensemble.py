@@ -34,6 +34,7 @@ def predict_images(
     images: Path | str,
     out: Path,
     *,
+    origin: str,
     folds: Sequence[str] | None,
     configuration: str | None,
     device: str,
@@ -44,7 +45,7 @@ def predict_images(
     profile: InferenceProfile,
     progress: Progress,
 ) -> Predictions:
-    """See `autoseg.predict`."""
+    """See `autoseg.predict`; `origin` is what the record names as the model."""
     plan, model, dataset = folder.plan(), folder.model(), folder.dataset()
     refuse_foreign_plan(folder, plan, dataset)
     ensemble = _ensemble(folder, plan, model, configuration or trained_default(model), folds, profile)
@@ -60,7 +61,7 @@ def predict_images(
     apply: _Apply = partial(
         predict_cases,
         plan=plan,
-        run=str(folder.root),
+        run=origin,
         profile=profile,
         spacings=spacings,
         assume_spacing=assume_spacing,

@@ -190,10 +190,30 @@ def test_the_real_model(shared_data: Path, tmp_path: Path, exactly: None) -> Non
         pytest.skip("the trained model is not at hand")
     import_nnunet_model(place / "model", tmp_path / "run")
     case = "hippocampus_001"
-    autoseg.predict(tmp_path / "run", place / "images" / f"{case}_0000.nii.gz", tmp_path, device="cpu", probabilities=True)
+    autoseg.predict(
+        tmp_path / "run", place / "images" / f"{case}_0000.nii.gz", tmp_path, device="cpu", save=["probabilities"], profile="best"
+    )
     ours, theirs = (read(folder / f"{case}.nii.gz").array for folder in (tmp_path, place / "outputs"))
     for value in np.union1d(ours, theirs)[1:]:
         both = np.count_nonzero((ours == value) & (theirs == value))
         assert 2 * both / (np.count_nonzero(ours == value) + np.count_nonzero(theirs == value)) >= 0.999
     ours, theirs = (np.load(folder / f"{case}.npz")["probabilities"] for folder in (tmp_path, place / "outputs"))
     assert np.abs(ours.astype(np.float32) - theirs).max() < 1e-3
+
+
+def test_a_model_predicts_where_it_lies(model: Path, tmp_path: Path) -> None:
+    """A folder, a zip, and the run that becomes of it give the same masks; what is neither is refused as no run."""
+    images = tmp_path / "images"
+    images.mkdir()
+    sitk.WriteImage(sitk.GetImageFromArray(IMAGE), str(images / "a_0000.nii.gz"))
+    run = import_nnunet_model(model, tmp_path / "run").root
+    sources = {"folder": model, "zip": zipped(model, tmp_path / "export.zip"), "run": run}
+    masks = {}
+    for name, source in sources.items():
+        predictions = autoseg.predict(source, images, tmp_path / name, device="cpu")
+        assert predictions.run == str(source)
+        masks[name] = read(tmp_path / name / "a.nii.gz").array
+    assert np.array_equal(masks["folder"], masks["run"]) and np.array_equal(masks["zip"], masks["run"])
+    assert len(np.unique(masks["run"])) > 1
+    with pytest.raises(RunFolderError):
+        autoseg.predict(images, images, tmp_path / "out")
