@@ -240,15 +240,15 @@ def test_a_prediction_that_was_interrupted_keeps_the_masks(
     both: Path, tmp_path: Path, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second stage dies at its first case; the first stage's work is found again."""
-    from autoseg.stages import predict
+    from autoseg.inference import case
 
     out = tmp_path / "out"
-    whole = predict.read_previous
+    whole = case.read_previous
 
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(predict, "read_previous", die)
+    monkeypatch.setattr(case, "read_previous", die)
     with pytest.raises(KeyboardInterrupt):
         pipeline.predict(both, "held-out", out, configuration=SECOND, device=device)
     kept = {path.name: path.stat().st_mtime_ns for path in (out / FIRST_STAGE_FOLDER).glob("*.nii.gz")}
@@ -259,8 +259,8 @@ def test_a_prediction_that_was_interrupted_keeps_the_masks(
         seen[path.name] = path.stat().st_mtime_ns
         return whole(path, *arguments)
 
-    monkeypatch.setattr(predict, "read_previous", note)
+    monkeypatch.setattr(case, "read_previous", note)
     predictions = pipeline.predict(both, "held-out", out, configuration=SECOND, device=device)
     assert [case.status for case in predictions.cases] == ["done"] * 2
     assert seen == kept
-    assert {path.name for path in out.iterdir()} == {PREDICTIONS_FILE, *kept}
+    assert {path.name for path in out.iterdir()} == {PREDICTIONS_FILE, "predictions.csv", *kept}
