@@ -28,7 +28,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-EPOCHS, STEPS = 4, 15
+STEPS = 15  # per epoch
 TRAINING, TEST = 6, 3
 STAGES, FEATURES = 3, 8
 PATCH_MOST = {2: 48, 3: 24}  # per axis, so that images take several tiles
@@ -52,6 +52,7 @@ class Kind:
     fold: int | str = 0
     old_plans: bool = False  # as nnU-Net 2.0 to 2.2 wrote them
     no_mirroring: bool = False
+    epochs: int = 4
     unmarked: bool = False  # parts of the labels are to be ignored
 
     @property
@@ -70,6 +71,7 @@ KINDS = {
         margin=4,
         no_mirroring=True,
         unmarked=True,
+        epochs=12,  # for the smaller region to be found, too
     ),
     "anisotropic": Kind(904, shape=(48, 52, 14), spacing=(1.0, 1.1, 5.0), configurations=("3d_fullres", "2d")),
     "cascade": Kind(905, shape=(48, 52, 44), configurations=("3d_lowres", "3d_cascade_fullres"), fold="all"),
@@ -260,7 +262,7 @@ def train(kind: Kind, configuration: str, dataset: str, plans_name: str) -> Path
     trainer = nnUNetTrainer(
         plans, configuration, kind.fold, json.loads((place / "dataset.json").read_text()), torch.device("cpu")
     )
-    trainer.num_epochs, trainer.num_iterations_per_epoch, trainer.num_val_iterations_per_epoch = EPOCHS, STEPS, 1
+    trainer.num_epochs, trainer.num_iterations_per_epoch, trainer.num_val_iterations_per_epoch = kind.epochs, STEPS, 1
     trainer.initialize()
     if kind.no_mirroring:
         trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size = without_mirroring(trainer)
