@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from autoseg.engines.cpu_engine import CpuEngine
 from autoseg.engines.device import MEMORY_MESSAGES
-from autoseg.engines.fitting_batch import FittingBatch
 from autoseg.engines.onnx_graph import IMAGE, LOGITS, write_onnx
 from autoseg.parallel import available_cores
 from autoseg.records import Shape
@@ -20,10 +19,8 @@ from autoseg.records import Shape
 FATAL = 4  # ONNX Runtime's own log level; what goes wrong comes as an exception, too
 
 
-class OnnxEngine:
+class OnnxEngine(CpuEngine):
     """The networks of one or more folds on the CPU, each made for tiles of one size; see `autoseg.engines.Engine`."""
-
-    device = torch.device("cpu")
 
     def __init__(
         self,
@@ -48,8 +45,7 @@ class OnnxEngine:
         """
         if not networks:
             raise ValueError("an engine needs at least one network")
-        self.weights = weights
-        self.fitting = FittingBatch(self.device)
+        super().__init__(weights)
         self.threads = threads or available_cores()
         self._files = [_exported(network, patch_size, in_channels) for network in networks]
         self._sessions = [_session(file, self.threads) for file in self._files]
@@ -58,22 +54,6 @@ class OnnxEngine:
     def n_folds(self) -> int:
         """How many networks vote."""
         return len(self._sessions)
-
-    def __call__(self, tiles: torch.Tensor) -> Iterator[torch.Tensor]:
-        """For tiles (B, C, *patch), yield each fold's logits (B, K, *patch) as float32, one fold after another.
-
-        The logits belong to the caller. A batch that does not fit is halved, and later batches start at the size that did.
-
-        Raises:
-            OutOfMemory: a single tile does not fit.
-        """
-        tiles = tiles.to(self.device, torch.float32).contiguous()
-        for fold in range(self.n_folds):
-            yield self.fitting(partial(self._logits, fold), tiles)
-
-    def buffer_device(self, n_bytes: int) -> torch.device:
-        """The CPU."""
-        return self.device
 
     def _logits(self, fold: int, tiles: torch.Tensor) -> torch.Tensor:
         try:

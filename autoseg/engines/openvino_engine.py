@@ -7,15 +7,14 @@ A network is converted straight from torch by tracing, which keeps instance norm
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
+from autoseg.engines.cpu_engine import CpuEngine
 from autoseg.engines.device import pick_precision
-from autoseg.engines.fitting_batch import FittingBatch
 from autoseg.engines.quantisation import calibration_tiles, quantised
 from autoseg.engines.silent_imports import import_openvino
 from autoseg.networks.plain import plain
@@ -27,10 +26,8 @@ OpenVinoPrecision = Literal["float32", "bfloat16", "int8"]
 ELEMENT_TYPES = {"float32": "f32", "bfloat16": "bf16"}
 
 
-class OpenVinoEngine:
+class OpenVinoEngine(CpuEngine):
     """The networks of one or more folds on the CPU, each compiled for tiles of one size; see `autoseg.engines.Engine`."""
-
-    device = torch.device("cpu")
 
     def __init__(
         self,
@@ -62,8 +59,7 @@ class OpenVinoEngine:
         if not networks:
             raise ValueError("an engine needs at least one network")
         self.precision = precision
-        self.weights = weights
-        self.fitting = FittingBatch(self.device)
+        super().__init__(weights)
         self._openvino = import_openvino()
         core = self._openvino.Core()
         shape = (in_channels, *patch_size)
@@ -81,23 +77,6 @@ class OpenVinoEngine:
     def n_folds(self) -> int:
         """How many networks vote."""
         return len(self._compiled)
-
-    def __call__(self, tiles: torch.Tensor) -> Iterator[torch.Tensor]:
-        """For tiles (B, C, *patch), yield each fold's logits (B, K, *patch) as float32, one fold after another.
-
-        The logits belong to the caller: a later call writes elsewhere. A batch that does not fit is halved, and later batches
-        start at the size that did.
-
-        Raises:
-            OutOfMemory: a single tile does not fit.
-        """
-        tiles = tiles.to(self.device, torch.float32).contiguous()
-        for fold in range(self.n_folds):
-            yield self.fitting(partial(self._logits, fold), tiles)
-
-    def buffer_device(self, n_bytes: int) -> torch.device:
-        """The CPU."""
-        return self.device
 
     def _converted(self, network: nn.Module, shape: Shape) -> Any:
         """OpenVINO's model of a network for tiles (any number, *shape)."""

@@ -21,7 +21,7 @@ from autoseg.layouts.nnunet_folders import DATASET, PLANS, CheckpointKind, is_nn
 from autoseg.layouts.nnunet_model import NnunetModel, TrainedFolder, read_nnunet_model
 from autoseg.learning.checkpoint import FINAL_WEIGHTS
 from autoseg.progress import Progress, SilentProgress
-from autoseg.records import AugmentationSpec, Configuration, Model, Shape, TrainedConfiguration, TrainedFold
+from autoseg.records import AugmentationSpec, Configuration, Model, Shape, TrainedFold
 from autoseg.run_folder import RunFolder
 from autoseg.stages.plan.augmentation import DEFAULT_AUGMENTATION, augmentation_for
 
@@ -124,29 +124,15 @@ def _write(model: NnunetModel, folder: RunFolder, progress: Progress) -> None:
     """Weights first; the record of the model comes last and vouches for the rest."""
     progress.stage("converting", sum(len(one.folds) for one in model.trained.values()))
     done = 0
-    trained = []
+    trained: dict[str, tuple[TrainedFold, ...]] = {}
     for name, configuration in model.plan.configurations.items():
-        folds = []
         for fold in model.trained[name].folds:
-            folds.append(_convert(folder, configuration, model.trained[name], fold))
+            trained[name] = (*trained.get(name, ()), _convert(folder, configuration, model.trained[name], fold))
             done += 1
             progress.advance(done, f"{name}, fold {fold}")
-        digests = configuration.digests()
-        trained.append(
-            TrainedConfiguration(name=name, preparation=digests["preparation"], network=digests["network"], folds=tuple(folds))
-        )
-    plan = model.plan
     for note in model.dataset.notes[1:]:  # the first holds for every such model
         progress.message(note)
-    record = Model(
-        targets=plan.targets,
-        derived=plan.derived,
-        channels=plan.channels,
-        spacing="unused" if plan.configurations[plan.default].preparation.spacing_mm is None else "required",
-        default=plan.default,
-        configurations=tuple(trained),
-    )
-    folder.save(model.dataset, plan, record)
+    folder.save(model.dataset, model.plan, Model.of(model.plan, trained))
 
 
 def _convert(folder: RunFolder, configuration: Configuration, trained: TrainedFolder, fold: str) -> TrainedFold:

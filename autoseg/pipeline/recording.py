@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from autoseg.learning.checkpoint import read_record
 from autoseg.progress import Progress
-from autoseg.records import Configuration, FoldCheckpoint, Model, Plan, TrainedConfiguration, TrainedFold
+from autoseg.records import Configuration, FoldCheckpoint, Model, Plan, TrainedFold
 from autoseg.run_folder import RunFolder
 
 
 def record_model(folder: RunFolder, plan: Plan, progress: Progress | None = None) -> Model:
     """Write down which folds are trained to their end; those of another grid or network than the plan's are left out, and named."""
-    trained = []
+    trained: dict[str, tuple[TrainedFold, ...]] = {}
     for name in plan.configurations:
         folds = []
         for fold in folder.folds(name):
@@ -29,21 +29,8 @@ def record_model(folder: RunFolder, plan: Plan, progress: Progress | None = None
                 if not checkpoint.finished and checkpoint.handed_over:  # it is being extended
                     file, sha256 = checkpoint.handed_over, checkpoint.handed_over_sha256
                 folds.append(TrainedFold(fold=fold, weights=(place / file).relative_to(folder.root).as_posix(), sha256=sha256))
-        if folds:
-            digests = plan.configurations[name].digests()
-            trained.append(
-                TrainedConfiguration(
-                    name=name, preparation=digests["preparation"], network=digests["network"], folds=tuple(folds)
-                )
-            )
-    model = Model(
-        targets=plan.targets,
-        derived=plan.derived,
-        channels=plan.channels,
-        spacing="unused" if plan.configurations[plan.default].preparation.spacing_mm is None else "required",
-        default=plan.default,
-        configurations=tuple(trained),
-    )
+        trained[name] = tuple(folds)
+    model = Model.of(plan, trained)
     folder.save(model)
     return model
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, Self
 
 from autoseg.records.base import Part, Record
 from autoseg.records.dataset import Structure
+from autoseg.records.plan import Plan
 
 
 class TrainedFold(Part):
@@ -34,3 +36,25 @@ class Model(Record):
     spacing: Literal["required", "unused"]
     default: str
     configurations: tuple[TrainedConfiguration, ...]
+
+    @classmethod
+    def of(cls, plan: Plan, folds: Mapping[str, tuple[TrainedFold, ...]]) -> Self:
+        """The model of a plan's trained folds, by configuration; those without any are left out."""
+        trained = [
+            TrainedConfiguration(
+                name=name,
+                preparation=plan.configurations[name].preparation.digest(),
+                network=plan.configurations[name].network.digest(),
+                folds=members,
+            )
+            for name, members in folds.items()
+            if members
+        ]
+        return cls(
+            targets=plan.targets,
+            derived=plan.derived,
+            channels=plan.channels,
+            spacing="unused" if plan.configurations[plan.default].preparation.spacing_mm is None else "required",
+            default=plan.default,
+            configurations=tuple(trained),
+        )
