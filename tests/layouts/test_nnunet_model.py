@@ -8,10 +8,7 @@ from typing import Any
 import pytest
 
 from autoseg.errors import DataError
-from autoseg.layouts.nnunet_folders import is_nnunet_model
-from autoseg.layouts.nnunet_model import NnunetModel, read_nnunet_model
-from autoseg.records import AugmentationSpec, Configuration, Normalization, Structure
-from autoseg.stages.plan.augmentation import augmentation_for
+from autoseg.records import Normalization, Structure
 from tests.layouts.nnunet_files import (
     Json,
     configuration,
@@ -23,32 +20,7 @@ from tests.layouts.nnunet_files import (
     without,
     write_model,
 )
-
-
-def augmentation(patch: tuple[int, ...]) -> AugmentationSpec:
-    return augmentation_for("default", patch)
-
-
-def read(folder: Path, of: Any = None, **options: Any) -> NnunetModel:
-    return read_nnunet_model(folder, of or facts("3d_fullres"), augmentation, **options)
-
-
-def read_files(tmp_path: Path, plans: Json, dataset: Json, name: str = "3d_fullres", **of: Any) -> NnunetModel:
-    return read(write_model(tmp_path / "model", plans, dataset), facts(name, **of))
-
-
-def read_one(tmp_path: Path, found: Json, name: str = "3d_fullres", dataset: Json = dataset(), **of: Any) -> Configuration:  # noqa: B008
-    return read_files(tmp_path, plans(**{f"c{name}": found}), dataset, name, **of).plan.configurations[name]
-
-
-def faults_of(tmp_path: Path, plans: Json, dataset: Json, name: str = "3d_fullres") -> list[str]:
-    with pytest.raises(DataError) as raised:
-        read_files(tmp_path, plans, dataset, name)
-    return [str(fault) for fault in raised.value.faults]
-
-
-def faults_with(tmp_path: Path, **changed: Any) -> list[str]:
-    return faults_of(tmp_path, plans(c3d_fullres=configuration(**changed)), dataset())
+from tests.layouts.nnunet_reading import faults_of, faults_with, read, read_files, read_one
 
 
 def test_a_volume_model(tmp_path: Path) -> None:
@@ -262,64 +234,6 @@ def test_cascades_that_nnunet_computes_otherwise(tmp_path: Path) -> None:
     assert [fault.message.partition(":")[0] for fault in raised.value.faults] == [
         "configurations.3d_cascade_fullres.previous_stage",
         "configurations.3d_cascade_fullres.use_mask_for_norm",
-    ]
-
-
-def test_folds_and_the_fold_of_all_cases(tmp_path: Path) -> None:
-    folder = write_model(tmp_path / "model", plans(c3d_fullres=configuration()), dataset(), ("3", "all", "0"))
-    (folder / "fold_1").mkdir()  # begun, and not trained to its end
-    (folder / "fold_2").mkdir()
-    (folder / "fold_2" / "checkpoint_best.pth").touch()
-    assert list(read(folder).trained["3d_fullres"].folds) == ["0", "3", "full"]
-    assert list(read(folder, checkpoint="best").trained["3d_fullres"].folds) == ["2"]
-
-
-def test_no_fold_is_trained_to_its_end(tmp_path: Path) -> None:
-    folder = write_model(tmp_path / "model", plans(c3d_fullres=configuration()), dataset(), checkpoint="checkpoint_best.pth")
-    with pytest.raises(DataError, match=r"no fold with checkpoint_final.pth; there is checkpoint_best.pth"):
-        read(folder)
-
-
-def test_folds_that_mirror_differently(tmp_path: Path) -> None:
-    folder = write_model(tmp_path / "model", plans(c3d_fullres=configuration()), dataset(), ("0", "1"))
-    with pytest.raises(DataError, match="do not belong together"):
-        read(folder, lambda path: facts("3d_fullres", (0,) if "fold_0" in str(path) else ())(path))
-
-
-def test_an_export_of_several_configurations(tmp_path: Path) -> None:
-    both = plans(c2d=configuration(2), c3d_fullres=configuration())
-    for name in ("2d", "3d_fullres"):
-        write_model(tmp_path / "export" / "Dataset007_Organs" / f"nnUNetTrainer__nnUNetPlans__{name}", both, dataset())
-    assert is_nnunet_model(tmp_path / "export")
-    model = read(tmp_path / "export", facts())
-    assert list(model.plan.configurations) == ["3d_fullres", "2d"]
-    assert model.plan.default == "3d_fullres"
-
-
-def test_models_of_several_trainers(tmp_path: Path) -> None:
-    for trainer in ("nnUNetTrainer", "nnUNetTrainerNoMirroring"):
-        write_model(tmp_path / f"{trainer}__nnUNetPlans__3d_fullres", plans(c3d_fullres=configuration()), dataset())
-    with pytest.raises(DataError, match=r"several models \(nnUNetTrainerNoMirroring__?.*give the folder of one"):
-        read(tmp_path, facts())
-
-
-def test_configurations_of_different_plans(tmp_path: Path) -> None:
-    for batch, name in ((2, "2d"), (3, "3d_fullres")):
-        both = plans(c2d=configuration(2, batch_size=batch), c3d_fullres=configuration())
-        write_model(tmp_path / f"a__b__{name}", both, dataset())
-    with pytest.raises(DataError, match=r"a__b__2d/plans.json: differs from that of a__b__3d_fullres in configurations"):
-        read(tmp_path, facts())
-
-
-def test_what_is_no_model(tmp_path: Path) -> None:
-    assert not is_nnunet_model(tmp_path)
-    with pytest.raises(DataError, match="is no nnU-Net model"):
-        read(tmp_path)
-
-
-def test_a_configuration_that_the_plans_lack(tmp_path: Path) -> None:
-    assert faults_of(tmp_path, plans(c2d=configuration(2)), dataset()) == [
-        "plans.json: configurations.3d_fullres: there is no configuration 3d_fullres; there are: 2d"
     ]
 
 
