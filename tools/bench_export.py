@@ -4,8 +4,8 @@ r"""From the logits of tiles to a mask on disk: seconds and peak memory for a la
     python tools/bench_export.py WORK --classes 105
 
 A volume of 512x512x300 voxels of 1 mm is predicted on a grid 1.5 times coarser, in tiles of 128 voxels with half steps. The networks are
-replaced by an engine that cuts its answer out of smooth logits made once (every class is a blob of its own in front of the background), so the
-time is that of all that is not the network. The peak is the process's (VmHWM), the image and the interpreter included. Processor time, so that
+replaced by an engine that makes up its answer (every class is a ball of its own in front of the background); the time that this takes is left
+out. The peak is the process's (VmHWM), the image and the interpreter included. Processor time, so that
 it tells the work and not what else runs.
 """
 

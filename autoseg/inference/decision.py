@@ -1,8 +1,8 @@
 """From blocks of logits on the network's grid to labels on the image's own grid, as the blocks come.
 
 Equal to resampling the logits of all outputs linearly (the coarse axis of an anisotropic grid by nearest neighbour) and deciding
-then, as nnU-Net does, but no more than some planes of one output are resampled at a time, and only where it can win. So memory does
-not grow with the number of outputs.
+then, as nnU-Net does, but no more than some planes of one output are resampled at a time, and only where it can win. What is kept of all
+outputs is the last plane or two.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
 | `balanced` | all | none | the plan's, 0.5 |
 | `fast` | one | none | 0.75 |
 
-`best` is how nnU-Net predicts. What each costs and brings is measured in docs/prediction.md.
+`best` is how nnU-Net predicts.
 """
 
 from __future__ import annotations
