@@ -193,7 +193,10 @@ def predict(
         typer.Option(metavar="WHAT", help="Also overlay, probabilities, uncertainty (one, or several with commas)."),
     ] = None,
     profile: Annotated[
-        Profile, typer.Option(help="best: all folds, mirrored copies, too (as nnU-Net); balanced: all folds; fast: one fold.")
+        Profile,
+        typer.Option(
+            help="best: all folds, mirrored along all axes (as nnU-Net); balanced: along one; fast: one fold, not mirrored."
+        ),
     ] = Profile.balanced,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict again what is there already.")] = False,
 ) -> None:

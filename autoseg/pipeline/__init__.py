@@ -217,8 +217,8 @@ def predict(
         assume_spacing: pixel size in mm for images whose own is unknown.
         save: what to write beside the masks: `overlay` (pictures), `probabilities` (of every class), `uncertainty` (how far folds
             and mirrors disagree).
-        profile: `best` averages over mirrored copies, too, as nnU-Net does; `balanced` does not; `fast` takes one fold and larger
-            steps.
+        profile: `best` averages over copies mirrored along all axes, as nnU-Net does; `balanced` mirrors along one; `fast` takes one
+            fold, no mirrored copies, and larger steps.
         overwrite: predict again what is there already.
         progress: listener.
 

@@ -17,7 +17,7 @@ def configuration() -> Configuration:
     return found.model_copy(update={"training": training, "inference": inference})
 
 
-@pytest.mark.parametrize(("profile", "axes", "step"), [("best", (0, 1), 0.4), ("balanced", (), 0.4), ("fast", (), 0.75)])
+@pytest.mark.parametrize(("profile", "axes", "step"), [("best", (0, 1), 0.4), ("balanced", (0,), 0.4), ("fast", (), 0.75)])
 def test_mirrors_and_step(configuration: Configuration, profile: InferenceProfile, axes: tuple[int, ...], step: float) -> None:
     applied = with_profile(configuration, profile)
     assert applied.inference.mirror_axes == axes and applied.inference.step_fraction == step
