@@ -1,7 +1,7 @@
 """From a folder of images to masks and scores.
 
 The public functions are `plan`, `train`, `status`, `predict`, `evaluate` and `benchmark`, the same as the verbs of the command
-line. They are loaded on first use, so that `import autoseg` costs nothing.
+line, and `Predictor` segments arrays with a model that is loaded once. They are loaded on first use, so that `import autoseg` costs nothing.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from autoseg.pipeline import benchmark, evaluate, plan, predict, status, train
+    from autoseg.pipeline.predictor import Prediction, Predictor
 
-__all__ = ["__version__", "benchmark", "evaluate", "plan", "predict", "status", "train"]
+__all__ = ["Prediction", "Predictor", "__version__", "benchmark", "evaluate", "plan", "predict", "status", "train"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
+    if name in ("Prediction", "Predictor"):
+        return getattr(import_module("autoseg.pipeline.predictor"), name)
     if name in __all__:
         return getattr(import_module("autoseg.pipeline"), name)
     raise AttributeError(f"module 'autoseg' has no attribute {name!r}")

@@ -1,7 +1,7 @@
 """The command line: each verb reads its arguments, calls one function, prints what came back, and returns an exit code.
 
 Exit codes: 0 done; 1 some cases failed, each named; 2 input that cannot be used; 70 a fault in autoseg itself; 75 out of
-memory; 130 interrupted. Nothing heavy is imported until a verb runs, so that `autoseg --help` answers at once.
+memory, for one case or for all; 130 interrupted. Nothing heavy is imported until a verb runs, so that `autoseg --help` answers at once.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from autoseg.cli_console import reported, show
 from autoseg.cli_options import DeviceOption, LayoutOption, RunArgument, SpacingOption, SubjectsOption, WorkersOption
 from autoseg.cli_plan import plan
 from autoseg.cli_status import status
-from autoseg.cli_values import parse_choices, parse_number_or_file, parse_seconds, parse_subjects
-from autoseg.errors import EXIT_SOME_FAILED
+from autoseg.cli_values import parse_choices, parse_memory, parse_number_or_file, parse_seconds, parse_subjects
+from autoseg.errors import EXIT_OUT_OF_MEMORY, EXIT_SOME_FAILED
 
 if TYPE_CHECKING:
     from autoseg.records import Extra
@@ -198,7 +198,19 @@ def predict(
             help="best: all folds, mirrored along all axes (as nnU-Net); balanced: along one; fast: one fold, not mirrored."
         ),
     ] = Profile.balanced,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict again what is there already.")] = False,
+    engine: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|NAME",
+            help="What runs the networks: torch-float32, openvino-bfloat16, ...; auto: the quickest here that gives the same masks.",
+        ),
+    ] = "auto",
+    memory: Annotated[
+        str | None, typer.Option(metavar="4GB", help="Memory that the program may take. [default: what the machine has]")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--overwrite", help="Keep what is done and unchanged, or predict all again.")
+    ] = True,
 ) -> None:
     """Write a mask for every image, with all folds that are trained."""
     with reported(context) as (console, progress):
@@ -214,14 +226,16 @@ def predict(
             spacing=None if spacing is None else parse_number_or_file(spacing, "--spacing"),
             assume_spacing=assume_spacing,
             save=parse_choices(save or (), EXTRAS, "--save"),
-            overwrite=overwrite,
+            overwrite=not resume,
             profile=profile.value,
+            engine=engine,
+            memory_bytes=None if memory is None else parse_memory(memory),
             progress=progress,
         )
         show(console, cli_tables.predict_report(predictions, out))
-        failed = any(case.status == "failed" for case in predictions.cases)
+        failed = [case for case in predictions.cases if case.status == "failed"]
     if failed:
-        raise typer.Exit(EXIT_SOME_FAILED)
+        raise typer.Exit(EXIT_OUT_OF_MEMORY if any(case.reason == "memory" for case in failed) else EXIT_SOME_FAILED)
 
 
 @app.command("import-model")

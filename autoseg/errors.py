@@ -6,6 +6,7 @@
     ├── RunFolderError (OSError)   exit 2   a run folder that is missing, incomplete or holds another run
     ├── PlanError (ValueError)     exit 2   options or facts for which no plan exists
     ├── CaseError (RuntimeError)   exit 1   the work on one case failed; the others may go on
+    ├── CaseTooLarge (MemoryError) exit 75  a case needs more memory than there is; the others go on
     ├── TrainingDiverged (ArithmeticError)  exit 1   the loss is no longer a number
     ├── DiskFull (OSError)         exit 2   a file could not be written to its end
     ├── StoppedElsewhere           exit 2   another of the processes that train together has stopped, and said why
@@ -76,6 +77,12 @@ class CaseError(AutosegError, RuntimeError):
 
     def __reduce__(self) -> tuple[type[CaseError], tuple[str, str]]:
         return CaseError, (self.case, self.message)  # crosses process borders whole
+
+
+class CaseTooLarge(AutosegError, MemoryError):
+    """One case needs more memory than there is."""
+
+    exit_code = EXIT_OUT_OF_MEMORY
 
 
 class TrainingDiverged(AutosegError, ArithmeticError):

@@ -17,7 +17,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -82,6 +82,7 @@ def overlap(
     during: Callable[[T, A], B],
     after: Callable[[T, B], None],
     failed: Callable[[T, Exception], None],
+    ended_early: Callable[[], None] = lambda: None,
 ) -> None:
     """Run `after(case, during(case, before(case)))` for every case, in order.
 
@@ -89,7 +90,8 @@ def overlap(
     previous one in a thread each. At most three cases are in memory.
 
     A case whose step raises is handed to `failed` and the others go on, except for an `OutOfMemory`, which ends the work:
-    the device would not suffice for the others either.
+    the device would not suffice for the others either. When it ends early, by this or by Ctrl-C, `ended_early` is called before
+    what is under way is waited for, so that nothing waits for what will not come.
     """
 
     def finish(case: T, result: B) -> None:
@@ -99,26 +101,43 @@ def overlap(
             failed(case, error)
 
     with ThreadPoolExecutor(1, "before") as preparer, ThreadPoolExecutor(1, "after") as finisher:
-        coming = [preparer.submit(before, case) for case in cases[:1]]
-        finishing: Future[None] | None = None
-        for number, case in enumerate(cases, start=1):
-            ready = coming.pop()
-            coming = [preparer.submit(before, following) for following in cases[number : number + 1]]
-            try:
-                result = during(case, ready.result())
-            except OutOfMemory:
-                raise
-            except Exception as error:
-                failed(case, error)
-                continue
-            finally:
-                del ready  # it holds the prepared case
+        try:
+            coming = [preparer.submit(before, case) for case in cases[:1]]
+            finishing: Future[None] | None = None
+            for number, case in enumerate(cases, start=1):
+                ready = coming.pop()
+                coming = [preparer.submit(before, following) for following in cases[number : number + 1]]
+                try:
+                    result = during(case, ready.result())
+                except OutOfMemory:
+                    raise
+                except Exception as error:
+                    failed(case, error)
+                    continue
+                finally:
+                    del ready  # it holds the prepared case
+                if finishing:
+                    finishing.result()  # only one case at a time waits to be finished, so memory stays bounded
+                finishing = finisher.submit(finish, case, result)
+                del result
             if finishing:
-                finishing.result()  # only one case at a time waits to be finished, so memory stays bounded
-            finishing = finisher.submit(finish, case, result)
-            del result
-        if finishing:
-            finishing.result()
+                finishing.result()
+        except BaseException:
+            ended_early()
+            raise
+
+
+def ahead(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Yield `function(item)` for every item in order; the next is computed in a thread while the one before is in use."""
+    with ThreadPoolExecutor(1, "ahead") as thread:
+        coming: Future[R] | None = None
+        for item in items:
+            following = thread.submit(function, item)
+            if coming is not None:
+                yield coming.result()
+            coming = following
+        if coming is not None:
+            yield coming.result()
 
 
 def _map_in_pool(

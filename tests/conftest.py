@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 from unittest.mock import create_autospec
@@ -12,6 +15,9 @@ import pytest
 # Two test processes with two threads each would wait for one another at every barrier. Read when torch is first imported, and
 # by the programs that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What is measured of engines in a test is not remembered for the user, nor taken from what is.
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="autoseg-tests-")
+atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

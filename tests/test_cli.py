@@ -28,7 +28,7 @@ FLAGS = {
     "augment": "out configuration fold cases variants seed workers",
     "status": "configuration watch every json",
     "benchmark": "configuration seconds device workers json",
-    "predict": "fold configuration device spacing assume-spacing save profile overwrite",
+    "predict": "fold configuration device spacing assume-spacing save profile engine memory resume overwrite",
     "import-model": "",
     "evaluate": "layout spacing subjects workers",
     "demo": "rank time-budget",
@@ -96,7 +96,8 @@ def test_augment_passes_everything_on(replaced: Any, capsys: pytest.CaptureFixtu
 def test_predict_passes_everything_on(replaced: Any, capsys: pytest.CaptureFixture[str]) -> None:
     predict = replaced("predict", _predictions("done", "done"))
     words = (
-        "predict run held-out out --fold 0 --fold 2 --spacing 0.5 --save overlay,uncertainty --save probabilities --profile best"
+        "predict run held-out out --fold 0 --fold 2 --spacing 0.5 --save overlay,uncertainty --save probabilities --profile best "
+        "--engine openvino-int8 --memory 4GB --overwrite"
     )
     assert exit_code(*words.split()) == 0
     arguments, options = predict.call_args
@@ -109,8 +110,10 @@ def test_predict_passes_everything_on(replaced: Any, capsys: pytest.CaptureFixtu
         "spacing": 0.5,
         "assume_spacing": None,
         "save": ("overlay", "uncertainty", "probabilities"),
-        "overwrite": False,
+        "overwrite": True,
         "profile": "best",
+        "engine": "openvino-int8",
+        "memory_bytes": 4 * 10**9,
     }
     assert "2 done" in capsys.readouterr().out
 
@@ -127,6 +130,7 @@ def test_predict_without_options_takes_all_folds_and_no_extras(replaced: Any) ->
     assert exit_code("predict", "run", "images", "out") == 0
     options = predict.call_args.kwargs
     assert (options["folds"], options["save"], options["profile"]) == (None, (), "balanced")
+    assert (options["engine"], options["memory_bytes"], options["overwrite"]) == ("auto", None, False)
 
 
 def test_a_failed_file_is_named_and_exit_code_is_1(replaced: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,6 +139,13 @@ def test_a_failed_file_is_named_and_exit_code_is_1(replaced: Any, capsys: pytest
     out = capsys.readouterr().out
     assert "2 done, 1 failed" in out
     assert "failed: case_1: truncated" in out
+
+
+def test_a_file_too_large_for_the_memory_ends_with_75(replaced: Any) -> None:
+    predictions = _predictions("done", "failed", "failed")
+    cases = [*predictions.cases[:2], predictions.cases[2].model_copy(update={"reason": "memory"})]
+    replaced("predict", predictions.model_copy(update={"cases": tuple(cases)}))
+    assert exit_code("predict", "run", "images", "out") == 75
 
 
 @pytest.mark.parametrize(

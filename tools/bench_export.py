@@ -82,7 +82,7 @@ def ours(work: Path, shape: tuple[int, ...], n_classes: int, patch: int) -> dict
     class Answers:
         """Cuts logits out, in the order of the sweep; the time it takes is noted."""
 
-        device, n_folds, weights, seconds = torch.device("cpu"), 1, (), 0.0
+        name, device, n_folds, weights, seconds = "answers", torch.device("cpu"), 1, (), 0.0
 
         def __init__(self, corners: Iterator[tuple[int, ...]]):
             self.corners = corners

@@ -11,12 +11,10 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 
 import autoseg
-from autoseg.pipeline import ensemble
 from autoseg.pipeline.nnunet_model import import_nnunet_model
 from autoseg.volume.files import read
 
@@ -28,27 +26,26 @@ def main() -> int:
     parser.add_argument("models", type=Path)
     parser.add_argument("--kinds", default="")
     parser.add_argument("--outputs", nargs="+", default=["outputs", "outputs_float32"])
-    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--engine", default="torch-float32")
     options = parser.parse_args()
     places = sorted(place for place in options.models.iterdir() if (place / "outputs").is_dir())
     wanted = options.kinds.split(",") if options.kinds else [place.name for place in places]
     lowest = 1.0
     for place in places:
         if place.name in wanted:
-            lowest = min(lowest, compare(place, options.outputs, options.precision))
+            lowest = min(lowest, compare(place, options.outputs, options.engine))
     print(f"lowest Dice {lowest:.5f}")
     return 0 if lowest >= DICE_WANTED else 1
 
 
-def compare(place: Path, outputs: list[str], precision: str) -> float:
+def compare(place: Path, outputs: list[str], engine: str) -> float:
     """The lowest Dice over cases and labels; a label that neither mask holds does not count."""
     model = next(path for path in (place / "model", place / "model.zip") if path.exists())
     lowest = 1.0
     with tempfile.TemporaryDirectory() as temporary:
         run = import_nnunet_model(model, Path(temporary) / "run")
         masks = Path(temporary) / "masks"
-        with patch.object(ensemble, "pick_precision", lambda device: precision):
-            predictions = autoseg.predict(run.root, place / "images", masks, device="cpu", profile="best")
+        predictions = autoseg.predict(run.root, place / "images", masks, device="cpu", profile="best", engine=engine)
         for case in predictions.cases:
             if case.mask is None:
                 raise RuntimeError(f"{case.id}: {case.error}")

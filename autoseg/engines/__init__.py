@@ -13,6 +13,10 @@ class Engine(Protocol):
     """The networks of one or more folds on one device."""
 
     @property
+    def name(self) -> str:
+        """As in `candidates`, for records."""
+
+    @property
     def device(self) -> torch.device:
         """Where tiles are wanted and logits come back."""
 

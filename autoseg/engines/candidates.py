@@ -98,9 +98,7 @@ def open_engine(
         )
     if name.startswith("onnxruntime-"):
         return OnnxEngine(networks, patch_size, in_channels=spec.in_channels, threads=threads, weights=weights)
-    # channels-last took 0.5 to 1.05 of the time on a CPU, see autoseg.networks.normalise
-    layout = "channels_last" if device.type == "cpu" else None
-    return TorchEngine(networks, device, precision, weights, layout)  # type: ignore[arg-type]
+    return TorchEngine(networks, device, precision, weights)  # type: ignore[arg-type]
 
 
 def _networks(

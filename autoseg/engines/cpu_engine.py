@@ -15,6 +15,7 @@ class CpuEngine(ABC):
     """See `autoseg.engines.Engine`; a subclass runs one fold's network."""
 
     device = torch.device("cpu")
+    name: str
 
     def __init__(self, weights: tuple[str, ...]):
         self.weights = weights

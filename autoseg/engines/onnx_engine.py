@@ -22,6 +22,8 @@ FATAL = 4  # ONNX Runtime's own log level; what goes wrong comes as an exception
 class OnnxEngine(CpuEngine):
     """The networks of one or more folds on the CPU, each made for tiles of one size; see `autoseg.engines.Engine`."""
 
+    name = "onnxruntime-float32"
+
     def __init__(
         self,
         networks: Sequence[nn.Module],

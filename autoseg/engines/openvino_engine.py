@@ -58,7 +58,7 @@ class OpenVinoEngine(CpuEngine):
         """
         if not networks:
             raise ValueError("an engine needs at least one network")
-        self.precision = precision
+        self.precision, self.name = precision, f"openvino-{precision}"
         super().__init__(weights)
         self._openvino = import_openvino()
         core = self._openvino.Core()

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 
 import torch
 
 from autoseg.engines import Engine
-from autoseg.errors import RecordError
+from autoseg.engines.remembered import library_versions, machine_name, remember_times, remembered_times
 from autoseg.parallel import available_cores
-from autoseg.records import EngineMemory, EngineSetting, EngineTimes, NetworkSpec, Shape
+from autoseg.records import EngineSetting, EngineTimes, NetworkSpec, Shape
 
-LIBRARIES = ("torch", "openvino", "nncf", "onnxruntime", "onnx", "onnxscript")
 LEAST_GAIN = 0.95  # of an earlier engine's time; less is within the noise, and the earlier one stays
 HOPELESS = 3.0  # times the quickest warm-up: an engine that slow is not measured further
 MOST_ROUNDS = 7
-MOST_REMEMBERED = 200
-
-log = logging.getLogger(__name__)
 
 Openers = Mapping[str, Callable[[], Engine]]
 
@@ -46,8 +39,8 @@ def setting_here(
         engines=tuple(engines),
         device=device,
         cores=available_cores() if cores is None else cores,
-        machine=machine or f"{platform.node()} {platform.processor() or platform.machine()}",
-        versions=_versions(),
+        machine=machine or machine_name(),
+        versions=library_versions(),
     )
 
 
@@ -75,7 +68,7 @@ def quickest_engine(
     Raises:
         Exception: that of the first engine, if none works.
     """
-    if cache is not None and (known := remembered(cache, setting)) is not None:
+    if cache is not None and (known := remembered_times(cache, setting)) is not None:
         return known
     shape = (setting.batch_size, in_channels, *setting.patch_size)
     per_tile, left_out = measure({name: openers[name] for name in setting.engines}, shape, seconds=seconds, clock=clock)
@@ -83,7 +76,7 @@ def quickest_engine(
         setting=setting, measured=now(), seconds_per_tile=per_tile, left_out=left_out, chosen=preferred(setting.engines, per_tile)
     )
     if cache is not None:
-        remember(cache, times)
+        remember_times(cache, times)
     return times
 
 
@@ -128,36 +121,6 @@ def preferred(names: Sequence[str], seconds_per_tile: Mapping[str, float]) -> st
     return next(name for name in names if LEAST_GAIN * seconds_per_tile.get(name, float("inf")) <= least)
 
 
-def remembered(cache: Path, setting: EngineSetting) -> EngineTimes | None:
-    """The measurement of this setting; None where there is none that can be read."""
-    return next((times for times in reversed(_memory(cache).times) if times.setting == setting), None)
-
-
-def remember(cache: Path, times: EngineTimes) -> None:
-    """Add a measurement to the memory, in the place of an older one of the same setting."""
-    others = [other for other in _memory(cache).times if other.setting != times.setting]
-    try:
-        EngineMemory(times=(*others[1 - MOST_REMEMBERED :], times)).save(cache)
-    except OSError as error:
-        log.info("the engines' times cannot be kept in %s (%s); they will be measured again", cache, error)
-
-
-def cache_file(environment: Mapping[str, str], home: Path, system: str) -> Path:
-    """Where the memory lies by the system's custom.
-
-    Args:
-        environment: variables; XDG_CACHE_HOME counts everywhere, LOCALAPPDATA on Windows.
-        home: the user's folder.
-        system: `platform.system()`.
-    """
-    folder = {"Darwin": home / "Library" / "Caches", "Windows": home / "AppData" / "Local"}.get(system, home / ".cache")
-    if system == "Windows" and environment.get("LOCALAPPDATA"):
-        folder = Path(environment["LOCALAPPDATA"])
-    if (named := Path(environment.get("XDG_CACHE_HOME", ""))).is_absolute():  # a relative one is to be ignored, says the standard
-        folder = named
-    return folder / "autoseg" / "engines.json"
-
-
 def _warmed_up(
     openers: Openers, tile: torch.Tensor, clock: Callable[[], float]
 ) -> tuple[dict[str, Engine], dict[str, float], dict[str, str]]:
@@ -185,21 +148,3 @@ def _seconds_per_tile(engine: Engine, tiles: torch.Tensor, clock: Callable[[], f
     for logits in engine(placed):
         logits[(0,) * logits.ndim].item()  # waits for a GPU
     return max(clock() - begin, 1e-9) / (len(tiles) * engine.n_folds)
-
-
-def _memory(cache: Path) -> EngineMemory:
-    try:
-        return EngineMemory.load(cache)
-    except RecordError as error:
-        log.debug("no engines' times: %s", error)
-        return EngineMemory()
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for library in LIBRARIES:
-        try:
-            found[library] = version(library)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -90,6 +90,7 @@ class Segmentation:
     probabilities: np.ndarray | None
     uncertainty: np.ndarray | None
     prepared: PreparedCase
+    engine: str
     seconds: float  # since the case was begun, reading included
     network_seconds: float
 
@@ -106,30 +107,39 @@ def prepare_case(item: PredictionInput, job: Job) -> PreparedCase:
         names = ", ".join(file.name for file in item.files)
         raise DataError([Fault(item.id, f"{len(channels)} channels are wanted ({', '.join(channels)}), the case has {names}")])
     volume = assemble_image(item.files, channels, listed_spacing(item, job), job.trust_file_spacing)
-    prepared = prepare_volume(item, volume, job)
+    prepared = prepare_volume(item.id, volume, job, _previous_mask(item, job))
     return replace(prepared, seconds=time.perf_counter() - started)
 
 
-def prepare_volume(item: PredictionInput, volume: Volume, job: Job) -> PreparedCase:
-    """Bring an image onto the network's grid; errors are those of `prepare_case`."""
+def prepare_volume(case: str, volume: Volume, job: Job, previous: np.ndarray | None = None) -> PreparedCase:
+    """Bring an image onto the network's grid.
+
+    Args:
+        case: its name, for errors and warnings.
+        volume: float32.
+        job: what it is prepared for.
+        previous: for the second stage of a cascade, the first one's mask as internal label values `(*spatial)`.
+
+    Raises:
+        DataError: it does not fit the model, or has an unknown spacing where one is needed.
+    """
     started, channels = time.perf_counter(), job.plan.channels
     array, geometry = volume.array, volume.geometry
     if geometry.rank != job.plan.rank:
-        raise DataError([Fault(item.id, f"the image is {geometry.rank}D, the model was trained on {job.plan.rank}D images")])
+        raise DataError([Fault(case, f"the image is {geometry.rank}D, the model was trained on {job.plan.rank}D images")])
     if len(array) != len(channels):
-        raise DataError(
-            [Fault(item.id, f"{len(channels)} channels are wanted ({', '.join(channels)}), the image has {len(array)}")]
-        )
+        raise DataError([Fault(case, f"{len(channels)} channels are wanted ({', '.join(channels)}), the image has {len(array)}")])
     if not np.isfinite(array).all():
-        raise DataError([Fault(item.id, f"{np.count_nonzero(~np.isfinite(array))} values are NaN or infinite; replace them")])
-    spacing = _used_spacing(item, geometry.spacing_mm, job)
+        raise DataError([Fault(case, f"{np.count_nonzero(~np.isfinite(array))} values are NaN or infinite; replace them")])
+    spacing = _used_spacing(case, geometry.spacing_mm, job)
     preparation = job.configuration.preparation
     prepared, placement = prepare_image(replace(volume, geometry=geometry.with_spacing(spacing)), preparation)
     warnings = _unit_mistakes(placement, preparation.spacing_mm)
     for warning in warnings:
-        log.warning("%s: %s", item.id, warning)
-    if job.configuration.previous_stage is not None:
-        prepared = np.concatenate([prepared, _mask_channels(item, placement, job)])
+        log.warning("%s: %s", case, warning)
+    if previous is not None:
+        mask = prepare_previous(previous, placement, preparation, case)
+        prepared = np.concatenate([prepared, one_hot(mask, job.plan.targets)])
     picture = array if "overlay" in job.save else None
     return PreparedCase(prepared, placement, geometry, spacing, picture, warnings, time.perf_counter() - started)
 
@@ -162,7 +172,7 @@ def segment(prepared: PreparedCase, job: Job, engine: Engine, scratch: Path | No
     winners = decision.winners()
     seconds = prepared.seconds + time.perf_counter() - started
     given_up = replace(prepared, array=prepared.array[:0].copy())
-    return Segmentation(winners, probabilities, uncertainty, given_up, seconds, network_seconds)
+    return Segmentation(winners, probabilities, uncertainty, given_up, engine.name, seconds, network_seconds)
 
 
 def write_case(item: PredictionInput, found: Segmentation, job: Job, out: Path) -> PredictedCase:
@@ -194,6 +204,7 @@ def write_case(item: PredictionInput, found: Segmentation, job: Job, out: Path) 
         spacing_mm=prepared.spacing_mm,
         seconds=round(found.seconds + time.perf_counter() - started, 3),
         network_seconds=round(found.network_seconds, 3),
+        engine=found.engine,
         warnings=prepared.warnings,
         pixels=count_pixels(found.winners, plan.targets, plan.derived, plan.regions),
     )
@@ -213,19 +224,20 @@ def assumed_spacing(job: Job) -> Spacing | None:
     return None if job.assume_spacing is None else (job.assume_spacing,) * job.plan.rank
 
 
-def _mask_channels(item: PredictionInput, placement: Placement, job: Job) -> np.ndarray:
-    """The first stage's mask on the grid of the prepared image, (T, *prepared).
+def _previous_mask(item: PredictionInput, job: Job) -> np.ndarray | None:
+    """The first stage's mask as internal label values, on the image's own grid; None where there is no such stage.
 
     Raises:
-        DataError: there is none, or it does not belong to the image.
+        DataError: there should be one, and is none.
     """
+    if job.configuration.previous_stage is None:
+        return None
     if item.id not in job.masks:
         raise DataError([Fault(item.id, f"{job.configuration.previous_stage}, the first stage, made no mask of it")])
-    mask = read_previous(job.masks[item.id], job.plan.targets, job.plan.regions)
-    return one_hot(prepare_previous(mask, placement, job.configuration.preparation, item.id), job.plan.targets)
+    return read_previous(job.masks[item.id], job.plan.targets, job.plan.regions)
 
 
-def _used_spacing(item: PredictionInput, spacing: Spacing | None, job: Job) -> Spacing | None:
+def _used_spacing(case: str, spacing: Spacing | None, job: Job) -> Spacing | None:
     """The spacing to prepare with; the assumed one where it is unknown.
 
     Raises:
@@ -236,7 +248,7 @@ def _used_spacing(item: PredictionInput, spacing: Spacing | None, job: Job) -> S
     if spacing is None:
         if wanted is not None and job.unknown_spacing == "fail":
             sentence = "its pixel size is unknown and this model works in mm; give --spacing CSV|MM or --assume-spacing MM"
-            raise DataError([Fault(item.id, sentence)])
+            raise DataError([Fault(case, sentence)])
         return None
     return spacing
 

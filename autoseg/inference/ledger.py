@@ -13,11 +13,11 @@ from pathlib import Path
 from autoseg.engines.weights import file_sha256
 from autoseg.errors import RunFolderError
 from autoseg.inference.inputs import PredictionInput, image_names
-from autoseg.records import Extra, PredictedCase, Predictions, Spacing
+from autoseg.records import Extra, Parity, PredictedCase, Predictions, Spacing
 
 PREDICTIONS_FILE = "predictions.json"
 TABLE_FILE = "predictions.csv"
-TABLE_COLUMNS = ("id", "status", "mask", "seconds", "network_seconds", "warnings", "error")
+TABLE_COLUMNS = ("id", "status", "mask", "engine", "seconds", "network_seconds", "warnings", "error")
 CHANGED_FOLDER = "changed"
 SECONDS_BETWEEN_SAVES = 2.0  # a folder of thousands of small images is not slowed by its own record
 
@@ -74,6 +74,7 @@ class Ledger:
         if not overwrite and (out / PREDICTIONS_FILE).exists():
             before = Predictions.load(out / PREDICTIONS_FILE)
             _refuse_another_model(out, before, header)
+            header = header.model_copy(update={"parity": before.parity})
             if (before.weights, before.inference) == (header.weights, header.inference):
                 kept = tuple(case for case in before.cases if case.status == "done")
             else:
@@ -124,9 +125,11 @@ class Ledger:
             if self._on_case:
                 self._on_case(case)
 
-    def save(self) -> None:
-        """Write `predictions.json`, and the same as a table."""
+    def save(self, parities: tuple[Parity, ...] = ()) -> None:
+        """Write `predictions.json`, with comparisons that were made, and the same as a table."""
         with self._lock:
+            if parities:
+                self._header = self._header.model_copy(update={"parity": parities})
             self._save()
             self._save_table()
 

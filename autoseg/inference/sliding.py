@@ -94,10 +94,7 @@ class Sliding:
             FloatingPointError: the network returned NaN or infinity.
         """
         grid = self.grid(array.shape[1:])
-        padding = centred_padding(array.shape[1:], grid.patch)
-        image = torch.from_numpy(np.ascontiguousarray(array, np.float32))
-        if any(map(any, padding)):
-            image = F.pad(image, [pixels for pair in reversed(padding) for pixels in pair])
+        image, padding = _padded(array, grid)
         inside = tuple(slice(before, before + length) for (before, _), length in zip(padding, array.shape[1:], strict=True))
         first = 0
         for planes in self._planes(image, engine, grid, on_tile):
@@ -107,6 +104,20 @@ class Sliding:
             if keep.start < keep.stop:
                 part = [keep if axis == grid.axis else where for axis, where in enumerate(inside)]
                 yield planes[(slice(None), *part)].cpu()
+
+    def tiles(self, array: np.ndarray) -> Iterator[torch.Tensor]:
+        """What a network sees of a prepared image `(C, *spatial)`, one tile (1, C, *patch) at a time; constant ones are left out."""
+        grid = self.grid(array.shape[1:])
+        image, _ = _padded(array, grid)
+        for corner in grid:
+            tile = self._tile(image, grid, corner)
+            if _constant(tile) is None:
+                yield tile[None].contiguous()
+
+    def _tile(self, image: torch.Tensor, grid: Grid, corner: tuple[int, ...]) -> torch.Tensor:
+        """(C, *patch), a view."""
+        tile = image[(slice(None), *grid.tile(corner))]
+        return tile if self.slice_axis is None else tile.squeeze(1 + self.slice_axis)
 
     def _planes(
         self, image: torch.Tensor, engine: Engine, grid: Grid, on_tile: Callable[[int, int], None] | None
@@ -135,9 +146,7 @@ class Sliding:
         constants = _Constants()
         places = iter(grid)
         while corners := tuple(islice(places, max(1, size // n_mirrors))):
-            tiles = [image[(slice(None), *grid.tile(corner))] for corner in corners]
-            if self.slice_axis is not None:
-                tiles = [tile.squeeze(1 + self.slice_axis) for tile in tiles]
+            tiles = [self._tile(image, grid, corner) for corner in corners]
             values = [_constant(tile) for tile in tiles]
             known = {index: logits for index, value in enumerate(values) if (logits := constants.get(value)) is not None}
             new = [index for index in range(len(tiles)) if index not in known]
@@ -168,6 +177,15 @@ class Sliding:
         if not torch.isfinite(torch.stack(torch.aminmax(logits))).all():  # the extremes tell, and cost less than all
             raise FloatingPointError("the network returned NaN or infinity for this image")
         return logits
+
+
+def _padded(array: np.ndarray, grid: Grid) -> tuple[torch.Tensor, tuple[tuple[int, int], ...]]:
+    """(C, *spatial) as a tensor, zeros about its centre where it is smaller than the patch, and their number before and behind."""
+    padding = centred_padding(array.shape[1:], grid.patch)
+    image = torch.from_numpy(np.ascontiguousarray(array, np.float32))
+    if any(map(any, padding)):
+        image = F.pad(image, [pixels for pair in reversed(padding) for pixels in pair])
+    return image, padding
 
 
 class _Constants:

@@ -200,6 +200,8 @@ def predict(
     assume_spacing: float | None = None,
     save: Collection[Extra] = (),
     profile: InferenceProfile = "balanced",
+    engine: str = "auto",
+    memory_bytes: int | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Predictions:
@@ -219,14 +221,18 @@ def predict(
             and mirrors disagree).
         profile: `best` averages over copies mirrored along all axes, as nnU-Net does; `balanced` mirrors along one; `fast` takes one
             fold, no mirrored copies, and larger steps.
+        engine: what runs the networks: `auto`, or one of `autoseg.engines.candidates.CANDIDATES`. `auto` measures once which one is
+            quickest on this machine, and takes it if its masks are those of PyTorch in float32 on three cases.
+        memory_bytes: main memory that the program may take; None: what the machine has.
         overwrite: predict again what is there already.
         progress: listener.
 
     Returns:
         What became of every file; failures are in it and do not stop the others.
     """
-    from autoseg.pipeline.ensemble import predict_images
+    from autoseg.pipeline.engines import EngineWish
     from autoseg.pipeline.nnunet_model import opened_model
+    from autoseg.pipeline.predicting import predict_images
 
     with opened_model(Path(run)) as folder:
         return predict_images(
@@ -242,6 +248,8 @@ def predict(
             save=save,
             overwrite=overwrite,
             profile=profile,
+            engine=EngineWish(engine),
+            memory_bytes=memory_bytes,
             progress=progress or SilentProgress(),
         )
 

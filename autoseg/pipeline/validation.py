@@ -10,6 +10,8 @@ import torch
 
 from autoseg.engines.device import pick_precision
 from autoseg.engines.torch_engine import TorchEngine, load_engine
+from autoseg.inference.case import Job
+from autoseg.inference.networks import OneEngine
 from autoseg.networks.unet import build_network
 from autoseg.parallel import available_cores
 from autoseg.pipeline.cascade import OutOfFold
@@ -17,7 +19,7 @@ from autoseg.pipeline.fold_task import FoldTask
 from autoseg.progress import Progress, SilentProgress
 from autoseg.records import Dataset, FoldCheckpoint, Predictions, Scores
 from autoseg.stages.evaluate import evaluate
-from autoseg.stages.predict import FirstStage, PredictionInput, predict_cases
+from autoseg.stages.predict import FirstStage, PredictionInput, Settings, predict_cases
 
 TIMED_CASES = 3
 VALIDATION_MARGIN = 1.15  # cases differ in size
@@ -87,17 +89,20 @@ def predict_of_training_set(
         done += 1
         listener.advance(done)
 
-    return predict_cases(
-        inputs,
-        out,
+    job = Job(
         task.plan,
         task.configuration,
-        engine,
-        run=run,
-        folds=(task.fold,),
         spacings={case.id: case.spacing_mm for case in dataset.cases if case.spacing_mm is not None},
         trust_file_spacing=dataset.trust_file_spacing,
         unknown_spacing="keep",
+    )
+    return predict_cases(
+        inputs,
+        out,
+        job,
+        OneEngine(engine),
+        folds=(task.fold,),
+        settings=Settings(run),
         first_stage=None if task.previous is None else _first_stage(task.previous),
         on_case=count,
     )

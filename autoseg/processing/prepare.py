@@ -130,6 +130,15 @@ def prepare_image(volume: Volume, preparation: Preparation) -> tuple[np.ndarray,
     ), placement
 
 
+def prepared_shape(shape: Shape, geometry: Geometry, preparation: Preparation) -> Shape:
+    """The shape that `prepare_image` brings an image `(*spatial)` to, were nothing cropped; the arguments are the image's own."""
+    array = np.broadcast_to(np.float32(0), (1, *shape))  # of no size in memory
+    if preparation.canonical_orientation:
+        array, geometry, _ = to_canonical(array, geometry)
+    spacing = geometry.spacing_mm and tuple(geometry.spacing_mm[axis] for axis in preparation.transpose)
+    return _target(tuple(_transposed(array, preparation.transpose).shape[1:]), spacing, preparation)[0]
+
+
 def prepare_labels(labels: np.ndarray, placement: Placement, preparation: Preparation) -> np.ndarray:
     """Bring the label map of a prepared image onto the same grid.
 

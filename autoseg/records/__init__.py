@@ -4,7 +4,7 @@ from autoseg.records.augmentation import AugmentationSpec
 from autoseg.records.base import Part, Record, Shape, Spacing, write_text
 from autoseg.records.checkpoint import Amendment, FoldCheckpoint
 from autoseg.records.dataset import Case, ColourEncoding, Dataset, LabelEncoding, OutlineEncoding, Structure, ValueEncoding
-from autoseg.records.engine_times import EngineMemory, EngineSetting, EngineTimes
+from autoseg.records.engine_times import EngineMemory, EngineSetting, EngineTimes, Parity, ParitySetting, RememberedParity
 from autoseg.records.fingerprint import CaseFacts, Fingerprint, Intensities, StructureSize
 from autoseg.records.machine import MachineProfile, Throughput
 from autoseg.records.model import Model, TrainedConfiguration, TrainedFold
@@ -51,12 +51,15 @@ __all__ = [
     "NetworkSpec",
     "Normalization",
     "OutlineEncoding",
+    "Parity",
+    "ParitySetting",
     "Part",
     "Plan",
     "PredictedCase",
     "Predictions",
     "Preparation",
     "Record",
+    "RememberedParity",
     "Scores",
     "Shape",
     "Spacing",

@@ -1,10 +1,13 @@
-"""`engines.json` in the user's cache folder: how quick the engines were on this machine, so that it is measured once."""
+"""`engines.json` in the user's cache folder: how quick engines were on this machine and how well they agreed, measured once.
+
+It names no case and no path.
+"""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from autoseg.records.base import Part, Record, Shape
 
@@ -32,8 +35,42 @@ class EngineTimes(Part):
     chosen: str
 
 
+class Parity(Part):
+    """How the masks of an engine differ from those of PyTorch in float32, over some cases with foreground.
+
+    `foreground` are the pixels that either calls foreground, `differing` those whose labels differ. `largest_mm` is the largest
+    difference of a measurement (see `inference.parity`); None where no pixel size is known.
+    """
+
+    engine: str
+    n_cases: PositiveInt
+    foreground: NonNegativeInt
+    differing: NonNegativeInt
+    largest_mm: NonNegativeFloat | None = None
+    passed: bool
+
+
+class ParitySetting(Part):
+    """All that a comparison holds for, beside the engine."""
+
+    weights: tuple[str, ...]  # SHA-256 of each fold's
+    inference: str  # how the networks are applied
+    device: str
+    machine: str
+    versions: dict[str, str]
+
+
+class RememberedParity(Part):
+    """One comparison."""
+
+    setting: ParitySetting
+    measured: float
+    parity: Parity
+
+
 class EngineMemory(Record):
     """All measurements, the latest last."""
 
     FORMAT: ClassVar[int] = 1
     times: tuple[EngineTimes, ...] = ()
+    parities: tuple[RememberedParity, ...] = ()

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from autoseg.records.base import Part, Record, Spacing
 from autoseg.records.dataset import Structure
+from autoseg.records.engine_times import Parity
 
 InferenceProfile = Literal["best", "balanced", "fast"]  # see inference.profiles
 Extra = Literal["overlay", "probabilities", "uncertainty"]  # what a prediction writes beside the masks where it is wanted
@@ -16,7 +17,8 @@ Extra = Literal["overlay", "probabilities", "uncertainty"]  # what a prediction 
 class PredictedCase(Part):
     """One case: its inputs, what became of it, and (when done) the mask and its companions, relative to the output folder.
 
-    `seconds` are those of the case from reading to writing, `network_seconds` those in the network.
+    `seconds` are those of the case from reading to writing, `network_seconds` those in the network, which `engine` ran.
+    `reason` tells failures apart for which the way out is not in the file.
     """
 
     id: str
@@ -30,8 +32,10 @@ class PredictedCase(Part):
     spacing_mm: Spacing | None = None
     seconds: float | None = None
     network_seconds: float | None = None
+    engine: str | None = None
     warnings: tuple[str, ...] = ()
     error: str | None = None
+    reason: Literal["memory"] | None = None
     pixels: dict[str, int] = Field(default_factory=dict)
 
 
@@ -45,6 +49,7 @@ class Predictions(Record):
     inference: str = ""  # how the model was applied: digest of its settings, and the size of the windows
     device: str
     profile: InferenceProfile | None = None  # None: as the plan says, which is how a fold is validated
+    parity: tuple[Parity, ...] = ()  # of the engines that were compared with PyTorch in float32
     targets: tuple[Structure, ...]
     derived: tuple[Structure, ...]
     regions: bool

@@ -1,28 +1,45 @@
 """Images -> masks: every image is read, prepared, predicted and written back on its own grid, one after another.
 
 While the networks work on one case, a thread reads and prepares the next and another writes the previous; at most these
-three are in memory. A file that fails is named in `predictions.json` and the others go on.
+three are in memory, and fewer where they would not fit together. A file that fails is named in `predictions.json` and the others go on.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
-from autoseg.engines import Engine
 from autoseg.errors import AutosegError
-from autoseg.inference.case import Job, assumed_spacing, listed_spacing, prepare_case, segment, write_case
+from autoseg.inference.case import Job, PreparedCase, Segmentation, assumed_spacing, listed_spacing, prepare_case, write_case
 from autoseg.inference.inputs import PredictionInput, check_distinct, find_inputs, image_names
 from autoseg.inference.ledger import Ledger
+from autoseg.inference.memory import Capacity, Room, case_bytes, with_tiles
+from autoseg.inference.networks import Networks
 from autoseg.parallel import overlap
-from autoseg.records import Configuration, Extra, InferenceProfile, Plan, PredictedCase, Predictions, Spacing
+from autoseg.records import Configuration, InferenceProfile, PredictedCase, Predictions
 
-__all__ = ["FirstStage", "PredictionInput", "find_inputs", "predict_cases"]
+__all__ = ["FirstStage", "PredictionInput", "Settings", "find_inputs", "predict_cases"]
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to go about a prediction.
+
+    Args:
+        run: what the record names as the model's origin.
+        profile: noted in the record; it is in the configuration already.
+        overwrite: begin anew in a folder that holds something else.
+        memory_bytes: what the program may take; None: what the machine has.
+    """
+
+    run: str
+    profile: InferenceProfile | None = None
+    overwrite: bool = False
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -41,22 +58,14 @@ class FirstStage:
     masks: Callable[[Sequence[PredictionInput]], Mapping[str, Path]]
 
 
-def predict_cases(  # noqa: PLR0913  what a caller may wish of a prediction, each with a name
+def predict_cases(
     inputs: Sequence[PredictionInput],
     out: Path,
-    plan: Plan,
-    configuration: Configuration,
-    engine: Engine,
+    job: Job,
+    networks: Networks,
     *,
-    run: str,
     folds: tuple[str, ...],
-    spacings: Mapping[str, Spacing] | None = None,
-    assume_spacing: float | None = None,
-    trust_file_spacing: bool = False,
-    unknown_spacing: Literal["fail", "keep"] = "fail",
-    save: Collection[Extra] = (),
-    profile: InferenceProfile | None = None,
-    overwrite: bool = False,
+    settings: Settings,
     first_stage: FirstStage | None = None,
     on_case: Callable[[PredictedCase], None] | None = None,
 ) -> Predictions:
@@ -66,21 +75,11 @@ def predict_cases(  # noqa: PLR0913  what a caller may wish of a prediction, eac
 
     Args:
         inputs: what to predict; see `find_inputs`, or made by hand.
-        out: folder for masks, `predictions.json`, and `overlays/`.
-        plan: what the model was made for.
-        configuration: one of the plan's, the one of the engine's networks.
-        engine: the folds' networks.
-        run: what the record names as the model's origin.
-        folds: their names, in the engine's order.
-        spacings: (y, x) pixel sizes in mm by case id, file name or file name without suffix; they go before a 2D file's own.
-        assume_spacing: pixel size in mm for 2D images whose own is unknown.
-        trust_file_spacing: whether a picture's resolution tag counts.
-        unknown_spacing: what happens to a 2D image of unknown pixel size when the model works in mm: it fails, or keeps its
-            size (as such images did in training).
-        save: what else to write: `overlay` (`overlays/<id>.png`), `probabilities` (`<id>.npz`, float16 (K, *original)),
-            `uncertainty` (`uncertainty/<id><suffix>`: how far folds and mirrors disagree, 0 to 255).
-        profile: noted in the record; it is in the configuration already.
-        overwrite: begin anew in a folder that holds something else.
+        out: folder for masks, `predictions.json`, and their companions.
+        job: the model's plan, spacings, and what to save.
+        networks: the folds' networks.
+        folds: their names, in the order of the networks.
+        settings: how to go about it.
         first_stage: gives the masks that the second stage of a cascade sees; None for other networks.
         on_case: called with every case done or failed, those kept from before included, one at a time, possibly from another thread.
 
@@ -89,27 +88,40 @@ def predict_cases(  # noqa: PLR0913  what a caller may wish of a prediction, eac
         RunFolderError: `out` holds the work of another model, or a mask would replace an image.
         OutOfMemory: not even one tile fits into the device's memory; what was done before is kept.
     """
+    plan, configuration = job.plan, job.configuration
     if (configuration.previous_stage is None) != (first_stage is None):
         raise ValueError(f"{configuration.name} takes masks of {configuration.previous_stage}, given are {first_stage}")
     check_distinct(inputs)
-    job = Job(plan, configuration, spacings or {}, assume_spacing, trust_file_spacing, unknown_spacing, frozenset(save))
     header = Predictions(
-        run=run,
+        run=settings.run,
         configuration=configuration.name,
         folds=folds,
-        weights=engine.weights,
+        weights=networks.weights,
         inference=_inference_identity(configuration, first_stage),
-        device=str(engine.device),
-        profile=profile,
+        device=str(networks.device),
+        profile=settings.profile,
         targets=plan.targets,
         derived=plan.derived,
         regions=plan.regions,
         cases=(),
     )
-    ledger = Ledger.open(out, header, inputs, overwrite=overwrite, on_case=on_case)
+    ledger = Ledger.open(out, header, inputs, overwrite=settings.overwrite, on_case=on_case)
+    waiting = _waiting(inputs, job, ledger)
+    try:
+        if waiting:
+            if first_stage is not None:
+                job = replace(job, masks=first_stage.masks(waiting))
+            _predict(waiting, out, job, networks, ledger, settings.memory_bytes)
+    finally:
+        ledger.save(networks.parities)
+    return ledger.predictions()
+
+
+def _waiting(inputs: Sequence[PredictionInput], job: Job, ledger: Ledger) -> list[PredictionInput]:
+    """What is not finished; the others are noted."""
     waiting = []
     for item in inputs:
-        spacing = listed_spacing(item, job) or (assumed_spacing(job) if plan.rank == 2 else None)
+        spacing = listed_spacing(item, job) or (assumed_spacing(job) if job.plan.rank == 2 else None)
         done = ledger.finished(item, spacing, job.save)
         if done:
             ledger.add(done)
@@ -117,19 +129,45 @@ def predict_cases(  # noqa: PLR0913  what a caller may wish of a prediction, eac
             waiting.append(item)
     if len(waiting) < len(inputs):
         log.info("%d of %d cases were predicted before by the same model and are kept", len(inputs) - len(waiting), len(inputs))
-    try:
-        if first_stage is not None and waiting:
-            job = replace(job, masks=first_stage.masks(waiting))
-        overlap(
-            waiting,
-            before=lambda item: prepare_case(item, job),
-            during=lambda item, prepared: segment(prepared, job, engine, out),
-            after=lambda item, predicted: ledger.add(write_case(item, predicted, job, out)),
-            failed=lambda item, error: ledger.add(_failed(item, error)),
-        )
-    finally:
-        ledger.save()
-    return ledger.predictions()
+    return waiting
+
+
+def _predict(
+    waiting: Sequence[PredictionInput], out: Path, job: Job, networks: Networks, ledger: Ledger, memory_bytes: int | None
+) -> None:
+    capacity = Capacity.measured(job, networks.begin(len(waiting)), memory_bytes)
+    room = Room(capacity.bytes)
+    planned = job.configuration.inference.tile_batch_size
+    jobs: dict[str, Job] = {}  # of the cases under way
+
+    def prepare(item: PredictionInput) -> PreparedCase:
+        taken = case_bytes(item, job)
+        capacity.refuse(item, taken)
+        tiles = capacity.tiles_for(taken, planned)
+        room.enter(item.id, taken + (tiles - 1) * capacity.tile_bytes)
+        jobs[item.id] = with_tiles(job, tiles)
+        return prepare_case(item, job)
+
+    def write(item: PredictionInput, found: Segmentation) -> None:
+        ledger.add(write_case(item, found, job, out))
+        leave(item)
+
+    def fail(item: PredictionInput, error: Exception) -> None:
+        ledger.add(_failed(item, error))
+        leave(item)
+
+    def leave(item: PredictionInput) -> None:
+        jobs.pop(item.id, None)
+        room.leave(item.id)
+
+    overlap(
+        waiting,
+        before=prepare,
+        during=lambda item, prepared: networks.segment(prepared, jobs[item.id], out),
+        after=write,
+        failed=fail,
+        ended_early=room.close,
+    )
 
 
 def _inference_identity(configuration: Configuration, first_stage: FirstStage | None) -> str:
@@ -146,4 +184,10 @@ def _failed(item: PredictionInput, error: Exception) -> PredictedCase:
         message = f"{type(error).__name__}: {error}"
         log.debug("%s failed", item.id, exc_info=error)
     log.warning("%s failed: %s", item.id, message.removeprefix(f"{item.id}: "))
-    return PredictedCase(id=item.id, images=image_names(item), status="failed", error=message.removeprefix(f"{item.id}: "))
+    return PredictedCase(
+        id=item.id,
+        images=image_names(item),
+        status="failed",
+        error=message.removeprefix(f"{item.id}: "),
+        reason="memory" if isinstance(error, MemoryError) else None,
+    )

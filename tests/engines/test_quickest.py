@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from autoseg.engines.candidates import installed_engines, open_engine
-from autoseg.engines.quickest import cache_file, measure, preferred, quickest_engine, remembered, setting_here
+from autoseg.engines.quickest import measure, preferred, quickest_engine, setting_here
+from autoseg.engines.remembered import remembered_times
 from autoseg.records import EngineMemory
 from tests.engines.networks import PATCHES, network_of, small_spec
 
@@ -100,7 +101,7 @@ def test_an_earlier_engine_stays_unless_another_is_clearly_quicker() -> None:
     assert preferred(("gone", "a", "b"), {"b": 0.94, "a": 1.0}) == "b"
 
 
-def test_measured_once_and_remembered(tmp_path: Path) -> None:
+def test_measured_once_and_remembered_times(tmp_path: Path) -> None:
     clock, cache = Clock(), tmp_path / "cache" / "engines.json"
     setting = setting_here(SPEC, PATCHES[2], 2, ("a", "b"), cores=4, machine="laptop")
     workers = openers(a=Worker(clock, 0.2), b=Worker(clock, 0.1))
@@ -117,7 +118,7 @@ def test_measured_once_and_remembered(tmp_path: Path) -> None:
         {"engines": ("a",)},
         {"device": "cuda"},
     ):
-        assert remembered(cache, setting.model_copy(update=change)) is None, change
+        assert remembered_times(cache, setting.model_copy(update=change)) is None, change
 
 
 def test_settings_are_remembered_side_by_side_and_replaced_one_by_one(tmp_path: Path) -> None:
@@ -126,7 +127,7 @@ def test_settings_are_remembered_side_by_side_and_replaced_one_by_one(tmp_path: 
     for moment, setting in enumerate((small, large)):
         quickest_engine(openers(a=Worker(clock, 1.0)), setting, 2, cache=cache, clock=clock, now=lambda moment=moment: moment)
     assert [times.setting for times in EngineMemory.load(cache).times] == [small, large]
-    known = remembered(cache, small)
+    known = remembered_times(cache, small)
     assert known is not None and known.measured == 0.0
 
 
@@ -144,16 +145,6 @@ def test_a_memory_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     clock, setting = Clock(), setting_here(SPEC, PATCHES[2], 1, ("a",))
     for cache in (tmp_path / "file" / "engines.json", None):
         assert quickest_engine(openers(a=Worker(clock, 1.0)), setting, 2, cache=cache, clock=clock).chosen == "a"
-
-
-def test_where_the_memory_lies() -> None:
-    home = Path("/home/me")
-    assert cache_file({}, home, "Linux") == home / ".cache" / "autoseg" / "engines.json"
-    assert cache_file({}, home, "Darwin") == home / "Library" / "Caches" / "autoseg" / "engines.json"
-    assert cache_file({}, home, "Windows") == home / "AppData" / "Local" / "autoseg" / "engines.json"
-    assert cache_file({"LOCALAPPDATA": "/data"}, home, "Windows") == Path("/data/autoseg/engines.json")
-    assert cache_file({"XDG_CACHE_HOME": "/cache"}, home, "Linux") == Path("/cache/autoseg/engines.json")
-    assert cache_file({"XDG_CACHE_HOME": "relative"}, home, "Linux") == home / ".cache" / "autoseg" / "engines.json"
 
 
 def test_engines_of_this_machine_take_turns() -> None:

@@ -13,6 +13,7 @@ Network = Callable[[torch.Tensor], torch.Tensor]
 class FakeEngine:
     """Runs plain functions; notes the batch sizes it was given."""
 
+    name = "fake"
     device = torch.device("cpu")
     weights: tuple[str, ...] = ()
 

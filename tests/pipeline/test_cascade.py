@@ -15,7 +15,7 @@ from autoseg import pipeline
 from autoseg.errors import RecordError, RunFolderError
 from autoseg.inference.ledger import PREDICTIONS_FILE
 from autoseg.phantom import write_volumes
-from autoseg.pipeline.ensemble import FIRST_STAGE_FOLDER
+from autoseg.pipeline.predicting import FIRST_STAGE_FOLDER
 from autoseg.processing.previous import open_previous
 from autoseg.progress import SilentProgress
 from autoseg.records import FoldCheckpoint, Predictions

@@ -14,7 +14,6 @@ import torch
 import autoseg
 from autoseg.errors import DataError, RecordError, RunFolderError
 from autoseg.layouts.archives import extract
-from autoseg.pipeline import ensemble
 from autoseg.pipeline.nnunet_model import import_nnunet_model, opened_nnunet_model
 from autoseg.records import NetworkSpec
 from autoseg.run_folder import RunFolder
@@ -57,18 +56,15 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.fixture
-def exactly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ensemble, "pick_precision", lambda device: "float32")
-
-
-def test_the_masks_are_those_of_the_network(model: Path, tmp_path: Path, exactly: None) -> None:
+def test_the_masks_are_those_of_the_network(model: Path, tmp_path: Path) -> None:
     import_nnunet_model(model, tmp_path / "run")
     (tmp_path / "images").mkdir()
     sitk.WriteImage(sitk.GetImageFromArray(IMAGE), str(tmp_path / "images" / "a_0000.nii.gz"))
     masks = {}
     for fold in ("0", "full"):
-        autoseg.predict(tmp_path / "run", tmp_path / "images", tmp_path / fold, folds=[fold], device="cpu")
+        autoseg.predict(
+            tmp_path / "run", tmp_path / "images", tmp_path / fold, folds=[fold], device="cpu", engine="torch-float32"
+        )
         masks[fold] = read(tmp_path / fold / "a.nii.gz").array[0]
     for seed, fold in enumerate(("0", "full")):
         with torch.inference_mode():
@@ -180,7 +176,7 @@ def test_weights_that_do_not_fit_leave_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [place]
 
 
-def test_the_real_model(shared_data: Path, tmp_path: Path, exactly: None) -> None:
+def test_the_real_model(shared_data: Path, tmp_path: Path) -> None:
     """An image with the mask and the probabilities that nnU-Net made of it.
 
     nnU-Net sums logits of tiles as float16, here by up to 4e-4 in probability. Labels that neither mask holds do not count.
@@ -191,7 +187,13 @@ def test_the_real_model(shared_data: Path, tmp_path: Path, exactly: None) -> Non
     import_nnunet_model(place / "model", tmp_path / "run")
     case = "hippocampus_001"
     autoseg.predict(
-        tmp_path / "run", place / "images" / f"{case}_0000.nii.gz", tmp_path, device="cpu", save=["probabilities"], profile="best"
+        tmp_path / "run",
+        place / "images" / f"{case}_0000.nii.gz",
+        tmp_path,
+        device="cpu",
+        save=["probabilities"],
+        profile="best",
+        engine="torch-float32",
     )
     ours, theirs = (read(folder / f"{case}.nii.gz").array for folder in (tmp_path, place / "outputs"))
     for value in np.union1d(ours, theirs)[1:]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
+from autoseg.inference.case import Job
+from autoseg.inference.networks import OneEngine
 from autoseg.records import (
     Configuration,
     InferenceSpec,
@@ -21,12 +24,15 @@ from autoseg.records import (
     TrainingSpec,
 )
 from autoseg.stages.plan.augmentation import augmentation_for
-from autoseg.stages.predict import PredictionInput, find_inputs, predict_cases
+from autoseg.stages.predict import PredictionInput, Settings, find_inputs, predict_cases
+
+MEASURING = 1  # tile that tells, before the first image, what memory a tile takes
 
 
 class Threshold:
     """Finds pixels above one half (channel 0): logits (0.5 - x, x - 0.5). Counts its calls."""
 
+    name = "threshold"
     device = torch.device("cpu")
     n_folds = 1
 
@@ -92,8 +98,14 @@ def predict(
 ) -> Predictions:
     inputs = find_inputs(source, plan.channels) if isinstance(source, Path) else source
     configuration = plan.configurations[plan.default]
-    settings: dict[str, object] = {"run": "run-1", "folds": ("0",), **options}
-    return predict_cases(inputs, out, plan, configuration, engine or Threshold(), **settings)  # type: ignore[arg-type]
+    of_job = {name: options.pop(name) for name in [*options] if name in {field.name for field in fields(Job)}}
+    if "save" in of_job:
+        of_job["save"] = frozenset(of_job["save"])  # type: ignore[call-overload]
+    of_settings = {name: options.pop(name) for name in [*options] if name in {field.name for field in fields(Settings)}}
+    job = Job(plan, configuration, **of_job)  # type: ignore[arg-type]
+    settings = Settings(**{"run": "run-1", **of_settings})  # type: ignore[arg-type]
+    networks = engine if hasattr(engine, "begin") else OneEngine(engine or Threshold())
+    return predict_cases(inputs, out, job, networks, folds=options.pop("folds", ("0",)), settings=settings, **options)  # type: ignore[arg-type]
 
 
 def save_picture(path: Path, top: int, shape: tuple[int, int] = (40, 30)) -> np.ndarray:

@@ -22,7 +22,7 @@ from autoseg.records import (
     Predictions,
 )
 from autoseg.stages.predict import FirstStage, PredictionInput
-from tests.stages.predicting import Threshold, by_id, pixels_of, plan_of, predict, save_picture
+from tests.stages.predicting import MEASURING, Threshold, by_id, pixels_of, plan_of, predict, save_picture
 
 
 @pytest.fixture(autouse=True)
@@ -140,7 +140,7 @@ def test_the_spacing_reaches_the_network(tmp_path: Path) -> None:
     for spacing, tiles in ((0.25, 9), (0.5, 49)):
         engine = Threshold()
         predict(tmp_path / "images", tmp_path / f"{tiles}", plan_of(2, (0.5, 0.5)), engine, spacings={"a": (spacing, spacing)})
-        assert engine.tiles == tiles
+        assert engine.tiles == MEASURING + tiles
 
 
 def test_a_spacing_far_from_the_models_is_warned_of(images: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -157,11 +157,11 @@ def test_finished_cases_are_not_done_again(images: Path, tmp_path: Path) -> None
     predictions = predict(images, tmp_path / "out", plan_of(2), engine)
     assert by_id(predictions) == {"a": "done", "b": "done", "c": "done"}
     per_image = 4 * 3  # tiles of 16 in 40 and 30 pixels, half steps
-    assert engine.tiles == per_image
+    assert engine.tiles == MEASURING + per_image
 
     engine = Threshold()
     predict(images, tmp_path / "out", plan_of(2), engine, overwrite=True)
-    assert engine.tiles == 3 * per_image
+    assert engine.tiles == MEASURING + 3 * per_image
 
 
 def test_a_changed_image_or_a_new_wish_is_done_again(images: Path, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_a_changed_image_or_a_new_wish_is_done_again(images: Path, tmp_path: Pat
     os.utime(images / "a.png", (later, later))
     engine = Threshold()
     predict(images, out, plan_of(2), engine)
-    assert engine.tiles == 12
+    assert engine.tiles == MEASURING + 12
     predictions = predict(images, out, plan_of(2), save=("overlay", "probabilities", "uncertainty"))
     assert [case.overlay for case in predictions.cases] == ["overlays/a.png", "overlays/b.png", "overlays/c.png"]
     assert pixels_of(out / "overlays" / "c.png").shape[2] == 3
@@ -186,7 +186,7 @@ def test_what_was_done_before_a_kill_is_kept(images: Path, tmp_path: Path) -> No
 
     class Dying(Threshold):
         def __call__(self, tiles: torch.Tensor) -> Iterator[torch.Tensor]:
-            if self.tiles >= 24:
+            if self.tiles >= MEASURING + 24:
                 raise OutOfMemory("one tile does not fit")
             return super().__call__(tiles)
 
@@ -195,7 +195,7 @@ def test_what_was_done_before_a_kill_is_kept(images: Path, tmp_path: Path) -> No
     assert by_id(Predictions.load(tmp_path / "out" / PREDICTIONS_FILE)) == {"a": "done", "b": "done"}
     engine = Threshold()
     assert by_id(predict(images, tmp_path / "out", plan_of(2), engine)) == {"a": "done", "b": "done", "c": "done"}
-    assert engine.tiles == 12
+    assert engine.tiles == MEASURING + 12
 
 
 def test_the_work_of_another_model_is_not_mixed_in(images: Path, tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_folds_that_were_trained_further_predict_anew(images: Path, tmp_path: Pa
     predict(images, tmp_path / "out", plan_of(2))
     engine = Threshold("b" * 64)
     assert predict(images, tmp_path / "out", plan_of(2), engine).weights == ("b" * 64,)
-    assert engine.tiles == 36
+    assert engine.tiles == MEASURING + 36
 
 
 def test_images_and_unknown_masks_are_not_replaced(images: Path, tmp_path: Path) -> None:

@@ -1,0 +1,173 @@
+"""Predict images with the trained folds of a run."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from autoseg.engines.device import pick_device
+from autoseg.errors import DataError, RunFolderError
+from autoseg.inference.case import Job, prepare_case
+from autoseg.inference.networks import Networks
+from autoseg.layouts.mm_table import read_spacings
+from autoseg.pipeline.engines import EngineWish, networks_for
+from autoseg.pipeline.ensemble import Ensemble, ensemble_of
+from autoseg.pipeline.trained import refuse_foreign_plan, trained_default
+from autoseg.pipeline.validation import prediction_inputs
+from autoseg.progress import Progress
+from autoseg.records import Extra, InferenceProfile, PredictedCase, Predictions, Spacing
+from autoseg.run_folder import RunFolder
+from autoseg.stages.predict import FirstStage, PredictionInput, Settings, find_inputs, predict_cases
+from autoseg.stages.split import refuse_unsound
+
+HELD_OUT = "held-out"
+FIRST_STAGE_FOLDER = ".previous_stage"  # inside the output folder, while a cascade is at work
+CALIBRATION_CASES = 4
+
+
+def predict_images(
+    folder: RunFolder,
+    images: Path | str,
+    out: Path,
+    *,
+    origin: str,
+    folds: Sequence[str] | None,
+    configuration: str | None,
+    device: str,
+    spacing: str | Path | float | None,
+    assume_spacing: float | None,
+    save: Collection[Extra],
+    overwrite: bool,
+    profile: InferenceProfile,
+    engine: EngineWish,
+    memory_bytes: int | None,
+    progress: Progress,
+) -> Predictions:
+    """See `autoseg.predict`; `origin` is what the record names as the model."""
+    plan, model, dataset = folder.plan(), folder.model(), folder.dataset()
+    refuse_foreign_plan(folder, plan, dataset)
+    ensemble = ensemble_of(folder, plan, model, configuration or trained_default(model), folds, profile)
+    where = pick_device(device)
+    if images == HELD_OUT:
+        if spacing is not None:
+            raise DataError("--spacing is for images from elsewhere; the cases held out have that of their data set")
+        inputs = prediction_inputs(dataset, _held_out(folder))
+        spacings: Mapping[str, Spacing] = {case.id: case.spacing_mm for case in dataset.cases if case.spacing_mm is not None}
+    else:
+        inputs = find_inputs(Path(images), plan.channels)
+        spacings = spacings_for(inputs, spacing, plan.rank)
+    job = Job(
+        plan,
+        ensemble.configuration,
+        spacings,
+        assume_spacing,
+        dataset.trust_file_spacing,
+        "keep" if images == HELD_OUT else "fail",
+        frozenset(save),
+    )
+    settings = Settings(origin, profile=profile, overwrite=overwrite, memory_bytes=memory_bytes)
+    apply = _Application(job, settings, inputs, where, engine, progress)
+    before = ensemble.configuration.previous_stage
+    first = None if before is None else ensemble_of(folder, plan, model, before, None, profile)
+    stage = None if first is None else _first_stage(first, out / FIRST_STAGE_FOLDER, apply)
+    progress.message(f"{ensemble.told}{f', after {first.told}' if first else ''}, on {where.type}, profile {profile}")
+    progress.stage("predicting", len(inputs))
+    predictions = apply(ensemble, inputs, out, job, stage)
+    if first is not None:
+        shutil.rmtree(out / FIRST_STAGE_FOLDER, ignore_errors=True)  # what is done is kept; only what is not would need a mask
+    return predictions
+
+
+@dataclass(frozen=True)
+class _Application:
+    """What holds for both stages of a cascade, and for a single network."""
+
+    job: Job
+    settings: Settings
+    inputs: Sequence[PredictionInput]  # all that were asked for
+    device: torch.device
+    engine: EngineWish
+    progress: Progress
+
+    def __call__(
+        self, ensemble: Ensemble, inputs: Sequence[PredictionInput], out: Path, job: Job, first_stage: FirstStage | None = None
+    ) -> Predictions:
+        done = 0
+
+        def count(case: PredictedCase) -> None:
+            nonlocal done
+            done += 1
+            self.progress.advance(done, case.id)
+
+        return predict_cases(
+            inputs,
+            out,
+            job,
+            self._networks(ensemble, job),
+            folds=ensemble.names,
+            settings=self.settings,
+            first_stage=first_stage,
+            on_case=count,
+        )
+
+    def _networks(self, ensemble: Ensemble, job: Job) -> Networks:
+        """Calibration cases are the first of all inputs, so that a prediction that goes on later has the same ones."""
+
+        def calibration() -> Iterator[torch.Tensor]:
+            for item in self.inputs[:CALIBRATION_CASES]:
+                yield from job.sliding.tiles(prepare_case(item, job).array)
+
+        if ensemble.configuration.previous_stage is not None and self.engine.name.endswith("int8"):
+            raise DataError(
+                "integers of eight bits cannot be calibrated for the second stage of a cascade; take another --engine"
+            )
+        return networks_for(ensemble.configuration, ensemble.weights, self.device, self.engine, calibration, self.progress)
+
+
+def _first_stage(ensemble: Ensemble, out: Path, apply: _Application) -> FirstStage:
+    """The first stage of a cascade, which predicts into `out` once the second knows what it has to do."""
+    name, progress = ensemble.configuration.name, apply.progress
+    if ensemble.configuration.previous_stage is not None:
+        raise RunFolderError(f"{name} is a second stage itself; images can be predicted with cascades of two stages")
+
+    def masks(inputs: Sequence[PredictionInput]) -> Mapping[str, Path]:
+        progress.stage(f"predicting with {name}", len(inputs))
+        job = replace(apply.job, configuration=ensemble.configuration, save=frozenset())
+        predictions = apply(ensemble, inputs, out, job)
+        progress.stage("predicting", len(apply.inputs))
+        return {case.id: out / case.mask for case in predictions.cases if case.status == "done" and case.mask}
+
+    return FirstStage(name, ensemble.identity, masks)
+
+
+def spacings_for(inputs: Sequence[PredictionInput], spacing: str | Path | float | None, rank: int) -> dict[str, Spacing]:
+    """Pixel sizes by case id, from one number or a CSV by image name. Volumes carry their own, so none is taken for them.
+
+    Raises:
+        DataError: given for volumes, or every fault of the CSV.
+    """
+    if spacing is None:
+        return {}
+    if rank == 3:
+        raise DataError("--spacing is for pictures; volumes carry their own spacing")
+    if isinstance(spacing, (int, float)):
+        return {item.id: (float(spacing), float(spacing)) for item in inputs}
+    table = read_spacings(Path(spacing), {item.id: [item.id, *(file.name for file in item.files)] for item in inputs})
+    if table.faults:
+        raise DataError(table.faults)
+    return {id: value for id, value in table.values.items() if value is not None}
+
+
+def _held_out(folder: RunFolder) -> tuple[str, ...]:
+    splits = folder.splits()
+    refuse_unsound(splits, folder.dataset(), folder.splits_file)
+    held_out = splits.held_out
+    if not held_out:
+        raise RunFolderError(
+            f"{folder.root} kept no case out of its folds; plan with --hold-out 0.2 for that, or give a folder of images"
+        )
+    return held_out

@@ -1,0 +1,216 @@
+"""A model in memory that segments arrays: loaded once, called as often as one likes."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+
+from autoseg.engines.device import pick_device
+from autoseg.errors import DataError, PlanError
+from autoseg.inference.case import Job, PreparedCase, Segmentation, prepare_volume
+from autoseg.inference.export import mask_from_winners
+from autoseg.inference.networks import Networks
+from autoseg.inference.parity import CASES
+from autoseg.parallel import ahead
+from autoseg.pipeline.engines import AUTO, EngineWish, networks_for
+from autoseg.pipeline.ensemble import ensemble_of
+from autoseg.pipeline.nnunet_model import opened_model
+from autoseg.pipeline.trained import trained_default
+from autoseg.processing.labels import decode_labels
+from autoseg.processing.previous import encoding_of_masks
+from autoseg.progress import SilentProgress
+from autoseg.records import Extra, InferenceProfile, Plan, Spacing
+from autoseg.volume.geometry import Geometry
+from autoseg.volume.volume import Volume
+
+NAME = "image"  # what errors call an array
+COLOURS = 3
+MANY = CASES + 1  # images to come: so many that it pays to find the quickest engine
+
+Image = np.ndarray | tuple[np.ndarray, float | Sequence[float] | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What was found in one image, all of it on the image's own grid.
+
+    `labels` (*spatial) holds the values of `names`, 0 for background. `probabilities` (K, *spatial) and `uncertainty`
+    (*spatial) are float16 where they were asked for, else None. `engine` made it in `seconds`.
+    """
+
+    labels: np.ndarray
+    names: dict[int, str]
+    spacing_mm: Spacing | None
+    probabilities: np.ndarray | None
+    uncertainty: np.ndarray | None
+    engine: str
+    seconds: float
+    warnings: tuple[str, ...]
+
+    def mask(self, name: str) -> np.ndarray:
+        """Where a structure was found, bool (*spatial).
+
+        Raises:
+            KeyError: there is no structure of this name.
+        """
+        return self.labels == {structure: value for value, structure in self.names.items()}[name]
+
+
+@dataclass(frozen=True)
+class _Stage:
+    job: Job
+    networks: Networks
+
+
+class Predictor:
+    """Segments arrays with a trained model. It holds the networks until it is closed, or used as a context that ends.
+
+    predictor = Predictor.load("RUN")
+    found = predictor(image, spacing_mm=(0.2, 0.2))
+    found.labels, found.mask("Head")
+    """
+
+    def __init__(self, plan: Plan, stages: Sequence[_Stage], needs_mm: bool, resources: ExitStack):
+        self.plan, self._stages, self._needs_mm = plan, tuple(stages), needs_mm
+        self._close = weakref.finalize(self, resources.close)
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path,
+        *,
+        folds: Sequence[str] | None = None,
+        configuration: str | None = None,
+        profile: InferenceProfile = "balanced",
+        device: str = "auto",
+        engine: str = AUTO,
+        save: Collection[Extra] = (),
+    ) -> Self:
+        """Open a model; for arguments and errors see `autoseg.predict`.
+
+        Args:
+            model: a run folder, an exported zip, or a trained nnU-Net v2 model.
+            folds: to ensemble; None takes what the profile takes.
+            configuration: None takes the plan's default.
+            profile: how much a prediction may cost.
+            device: `auto` takes the best one here.
+            engine: what runs the networks; `auto` compares the quickest with PyTorch on the first three images with foreground.
+            save: `probabilities`, `uncertainty`, or both: what a prediction holds beside the labels.
+        """
+        if unknown := set(save) - {"probabilities", "uncertainty"}:
+            raise PlanError(f"a predictor gives probabilities and uncertainty, not {', '.join(sorted(unknown))}")
+        with ExitStack() as resources:
+            folder = resources.enter_context(opened_model(Path(model)))
+            plan, record, where = folder.plan(), folder.model(), pick_device(device)
+            last = ensemble_of(folder, plan, record, configuration or trained_default(record), folds, profile)
+            before = last.configuration.previous_stage
+            first = () if before is None else (ensemble_of(folder, plan, record, before, None, profile),)
+            stages = []
+            for ensemble in (*first, last):
+                extras = frozenset(save) if ensemble is last else frozenset()
+                job = Job(plan, ensemble.configuration, save=extras)
+                networks = networks_for(
+                    ensemble.configuration, ensemble.weights, where, EngineWish(engine), _no_calibration, SilentProgress()
+                )
+                networks.begin(MANY)
+                stages.append(_Stage(job, networks))
+            return cls(plan, stages, record.spacing == "required", resources.pop_all())
+
+    def __call__(self, image: np.ndarray, *, spacing_mm: float | Sequence[float] | None = None) -> Prediction:
+        """Segment an image.
+
+        Args:
+            image: numbers `(*spatial)` for a model of one channel, `(channel, *spatial)` for any; a colour picture may be
+                `(y, x, 3)`, too. Spatial axes are (y, x) or (z, y, x), x to the patient's left, y to the back, z up.
+            spacing_mm: size of a pixel in the order of the spatial axes, or one number for all. A model that works in mm needs it.
+
+        Raises:
+            DataError: the image does not fit the model, holds NaN, or its spacing is missing.
+        """
+        return self._segmented(self._prepared(self._volume(image, spacing_mm)))
+
+    def iterate(self, images: Iterable[Image]) -> Iterator[Prediction]:
+        """Segment one image after another; the next is prepared while the networks are at work.
+
+        Args:
+            images: arrays, or pairs of an array and its `spacing_mm`; taken as they are needed, one ahead.
+
+        Yields:
+            In the order of the images.
+
+        Raises:
+            DataError: see above; images before the one at fault have been given out.
+        """
+        for prepared in ahead(lambda item: self._prepared(self._volume(*_pair(item))), images):
+            yield self._segmented(prepared)
+
+    def close(self) -> None:
+        """Let go of temporary files; a model that was unpacked cannot be used afterwards."""
+        self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _prepared(self, volume: Volume) -> tuple[Volume, PreparedCase]:
+        """For the first stage, with the volume for a second."""
+        return volume, prepare_volume(NAME, volume, self._stages[0].job)
+
+    def _segmented(self, case: tuple[Volume, PreparedCase]) -> Prediction:
+        volume, prepared = case
+        first, *second = self._stages
+        found = first.networks.segment(prepared, first.job)
+        for stage in second:
+            encoding = encoding_of_masks(self.plan.targets, self.plan.regions)
+            previous = decode_labels(self._labels(found)[None], encoding, NAME)
+            found = stage.networks.segment(prepare_volume(NAME, volume, stage.job, previous), stage.job)
+        return Prediction(
+            labels=self._labels(found),
+            names={target.output_value: target.name for target in self.plan.targets},
+            spacing_mm=found.prepared.spacing_mm,
+            probabilities=found.probabilities,
+            uncertainty=found.uncertainty,
+            engine=found.engine,
+            seconds=found.seconds,
+            warnings=found.prepared.warnings,
+        )
+
+    def _labels(self, found: Segmentation) -> np.ndarray:
+        return mask_from_winners(found.winners, self.plan.targets, self.plan.regions)
+
+    def _volume(self, image: np.ndarray, spacing_mm: float | Sequence[float] | None) -> Volume:
+        array, rank, channels = np.asarray(image), self.plan.rank, len(self.plan.channels)
+        if array.dtype.kind not in "biuf":
+            raise DataError(f"an image is an array of numbers, not of {array.dtype}")
+        if array.ndim == rank and channels == 1:
+            array = array[None]
+        elif rank == 2 and array.ndim == 3 and channels == COLOURS == array.shape[-1] != array.shape[0]:
+            array = np.moveaxis(array, -1, 0)
+        if array.ndim != rank + 1 or len(array) != channels or not array.size:
+            axes = "(y, x)" if rank == 2 else "(z, y, x)"
+            wanted = f"{channels} channel{'s' if channels > 1 else ''} ({', '.join(self.plan.channels)}) in front of {axes}"
+            raise DataError(f"an image of shape {np.shape(image)} does not fit the model, which takes {wanted}")
+        spacing = (float(spacing_mm),) * rank if isinstance(spacing_mm, (int, float)) else spacing_mm
+        if spacing is None and self._needs_mm:
+            raise DataError("this model works in mm: give spacing_mm, the size of a pixel along each spatial axis")
+        if spacing is not None and (len(spacing) != rank or not all(np.isfinite(step) and step > 0 for step in spacing)):
+            raise DataError(f"spacing_mm is one positive number for each of {rank} axes, not {spacing_mm}")
+        geometry = Geometry.plain(rank, None if spacing is None else tuple(map(float, spacing)))
+        return Volume(np.ascontiguousarray(array, np.float32), geometry)
+
+
+def _pair(item: Image) -> tuple[np.ndarray, float | Sequence[float] | None]:
+    return item if isinstance(item, tuple) else (item, None)
+
+
+def _no_calibration() -> Iterable[torch.Tensor]:
+    raise PlanError("integers of eight bits are calibrated with images; take another engine, or `autoseg predict` for a folder")
