@@ -29,6 +29,8 @@ RESAMPLING = {
     ),
 }
 
+BEGUN = "exporting since "  # and the clock of the system, for the program that watches this one
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -48,7 +50,7 @@ def export(out: Path, shape: tuple[int, ...], n_classes: int, resampling: str) -
     plans = PlansManager(plans_of(resampling))
     labels = {"background": 0, **{f"class {index}": index for index in range(1, n_classes)}}
     logits = logits_of((0, 0, 0), coarse(shape), coarse(shape), n_classes)
-    print("exporting", file=sys.stderr, flush=True)
+    print(f"{BEGUN}{time.monotonic()}", file=sys.stderr, flush=True)
     begin = time.process_time(), time.perf_counter()
     export_prediction_from_logits(
         logits,

@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 from bench_prediction_scale import export, many
+from export_logits import SHAPE
 from timed_command import Timed, paired_ratio, run_timed, sourced, table, timed_table
 
 import autoseg
@@ -39,45 +40,11 @@ from autoseg.run_folder import RunFolder
 from autoseg.volume.files import read
 
 PROFILES = ("best", "balanced", "fast")
-Programs = Mapping[str, Sequence[str]]  # commands whose last word but for the options is `{out}`
+Programs = Mapping[str, Sequence[str]]  # commands; `{out}` stands for the folder that they write
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    same, own, lot, logits = (verbs.add_parser(name) for name in ("nnunet", "ours", "many", "export"))
-    same.add_argument("model", type=Path, help="folder of a trained nnU-Net model: plans.json, dataset.json, fold_0")
-    same.add_argument("images", type=Path)
-    same.add_argument("work", type=Path)
-    own.add_argument("run", type=Path)
-    own.add_argument("labels", type=Path, help="the data set of the run")
-    own.add_argument("work", type=Path)
-    own.add_argument("models", type=Path, nargs="*", help="folders of trained nnU-Net models")
-    own.add_argument("--profile", action="append", choices=PROFILES, help="[default: all]")
-    lot.add_argument("run", type=Path, help="of 2D images")
-    lot.add_argument("work", type=Path)
-    lot.add_argument("--files", type=int, default=2000)
-    lot.add_argument("--size", type=int, nargs=2, default=(192, 192))
-    lot.add_argument("--profile", choices=PROFILES, default="balanced")
-    logits.add_argument("work", type=Path)
-    logits.add_argument("--classes", type=int, action="append", required=True)
-    logits.add_argument("--shape", type=int, nargs=3, default=(300, 512, 512))
-    logits.add_argument("--patch", type=int, default=128, help="of autoseg's tiles; at most the coarse grid's size")
-    logits.add_argument("--resampling", action="append", choices=("default", "torch"), help="of nnU-Net [default: default]")
-    logits.add_argument("--most-gib", type=float, default=18.0, help="memory at which nnU-Net is ended")
-    for verb in (same, own, logits):
-        verb.add_argument("--peer", type=Path, help="script that sets nnU-Net's environment [default: it is on PATH]")
-    for verb in (same, own, logits):
-        verb.add_argument("--rounds", type=int, default=2)
-    for verb in (same, own):
-        verb.add_argument("--cases", type=int, help="the first ones [default: all]")
-        verb.add_argument(
-            "--workers", type=int, action="append", help="nnU-Net's -npp and -nps; 0: its own default of 3 [default: 1]"
-        )
-    for verb in (same, own, lot):
-        verb.add_argument("--engine", action="append", help="repeatable [default: none is given to autoseg]")
-        verb.add_argument("--memory", help="handed on to autoseg")
-    arguments = parser.parse_args()
+    arguments = parser().parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     found = {"nnunet": nnunet, "ours": ours, "many": many, "export": export}[arguments.verb](arguments)
     options = {name: str(value) for name, value in vars(arguments).items()}
@@ -85,6 +52,43 @@ def main() -> None:
     place = arguments.work / f"{arguments.verb}.json"
     place.write_text(json.dumps(record, indent=1), encoding="utf-8")
     print(f"written to {place}")
+
+
+def parser() -> argparse.ArgumentParser:
+    whole = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = whole.add_subparsers(dest="verb", required=True)
+    same, own, lot, logits = (verbs.add_parser(name) for name in ("nnunet", "ours", "many", "export"))
+    same.add_argument("model", type=Path, help="folder of a trained nnU-Net model: plans.json, dataset.json, fold_0")
+    same.add_argument("images", type=Path)
+    own.add_argument("run", type=Path)
+    own.add_argument("labels", type=Path, help="the data set of the run")
+    lot.add_argument("run", type=Path, help="of 2D images")
+    for verb in (same, own, lot, logits):
+        verb.add_argument("work", type=Path)
+    own.add_argument("models", type=Path, nargs="*", help="folders of trained nnU-Net models")
+    own.add_argument("--profile", action="append", choices=PROFILES, help="[default: all]")
+    lot.add_argument("--profile", choices=PROFILES, default="balanced")
+    add_sizes(lot, logits)
+    for verb in (same, own, logits):
+        verb.add_argument("--peer", type=Path, help="script that sets nnU-Net's environment [default: it is on PATH]")
+        verb.add_argument("--rounds", type=int, default=2)
+    for verb in (same, own):
+        verb.add_argument("--cases", type=int, help="the first ones [default: all]")
+        verb.add_argument("--workers", type=int, action="append", help="nnU-Net's -npp and -nps; 0: its own 3 [default: 1]")
+    for verb in (same, own, lot):
+        verb.add_argument("--engine", action="append", help="repeatable [default: none is given to autoseg]")
+        verb.add_argument("--memory", help="handed on to autoseg")
+    return whole
+
+
+def add_sizes(lot: argparse.ArgumentParser, logits: argparse.ArgumentParser) -> None:
+    lot.add_argument("--files", type=int, default=2000)
+    lot.add_argument("--size", type=int, nargs=2, default=(192, 192))
+    logits.add_argument("--classes", type=int, action="append", required=True)
+    logits.add_argument("--shape", type=int, nargs=3, default=SHAPE)
+    logits.add_argument("--patch", type=int, default=128, help="of autoseg's tiles; at most the coarse grid's size")
+    logits.add_argument("--resampling", action="append", choices=("default", "torch"), help="of nnU-Net [default: default]")
+    logits.add_argument("--most-gib", type=float, default=18.0, help="memory at which nnU-Net is ended")
 
 
 def nnunet(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -214,25 +218,23 @@ def slug(name: str) -> str:
 def link_images(source: Path, n_channels: int, place: Path, most: int | None) -> list[str]:
     """The first cases, with nnU-Net's names, which both programs read."""
     inputs = find_inputs(source, [str(channel) for channel in range(n_channels)])[:most]
-    for item in inputs:
-        link(item.id, item.files, place, first=item is inputs[0])
-    return [item.id for item in inputs]
+    return link({item.id: item.files for item in inputs}, place)
 
 
 def link_validation(dataset: Dataset, cases: Sequence[str], place: Path) -> list[str]:
     by_id = {case.id: case for case in dataset.cases}
-    for case in cases:
-        link(case, [dataset.path(file) for file in by_id[case].images], place, first=case == cases[0])
-    return list(cases)
+    return link({case: [dataset.path(file) for file in by_id[case].images] for case in cases}, place)
 
 
-def link(case: str, files: Sequence[Path], place: Path, *, first: bool) -> None:
-    if first:
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir(parents=True)
-    for channel, file in enumerate(files):
-        ending = ".nii.gz" if file.name.endswith(".nii.gz") else file.suffix
-        (place / f"{case}_{channel:04d}{ending}").symlink_to(file.resolve())
+def link(files: Mapping[str, Sequence[Path]], place: Path) -> list[str]:
+    """A folder with nothing but these; returns the cases."""
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    for case, channels in files.items():
+        for channel, file in enumerate(channels):
+            ending = ".nii.gz" if file.name.endswith(".nii.gz") else file.suffix
+            (place / f"{case}_{channel:04d}{ending}").symlink_to(file.resolve())
+    return list(files)
 
 
 def pixel_sizes(dataset: Dataset, cases: Sequence[str], table: Path) -> Path | None:

@@ -7,12 +7,14 @@ import json
 import math
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
+from bench_export_nnunet import BEGUN
 from timed_command import MIB, Sample, Timed, paired_ratio, run_timed, sourced, table
 
 from autoseg.phantom import write_fetal_head
@@ -68,7 +70,9 @@ def draw(folder: Path, files: int, size: Sequence[int]) -> Path:
 
 
 def masks_in(out: Path) -> int:
-    with os.scandir(out) if out.is_dir() else os.scandir(out.parent.parent) as entries:
+    if not out.is_dir():
+        return 0
+    with os.scandir(out) as entries:
         return sum(entry.name.endswith(".png") for entry in entries)
 
 
@@ -132,10 +136,11 @@ def one_export(name: str, words: list[str], n_classes: int, number: int, argumen
     for old in place.rglob("volume.nii.gz"):
         old.unlink()  # where the program is ended, there is no mask
     timed = run_timed(command, log, most_bytes=limit)
+    ended = time.monotonic()
     outcome: dict[str, Any] = timed.record()
     if timed.killed:
-        begun = "exporting" in log.read_text(errors="replace")
-        outcome["killed_while"] = "exporting" if begun else "before the export began"
+        lines = [line for line in log.read_text(errors="replace").splitlines() if line.startswith(BEGUN)]
+        outcome["seconds_exporting"] = ended - float(lines[-1].removeprefix(BEGUN)) if lines else None
     else:
         outcome |= json.loads(log.read_text(errors="replace").strip().splitlines()[-1])
     print(f"{n_classes} classes, round {number + 1}, {name}: {told(outcome)}", flush=True)
@@ -144,8 +149,9 @@ def one_export(name: str, words: list[str], n_classes: int, number: int, argumen
 
 def told(outcome: dict[str, Any]) -> str:
     if outcome["killed"]:
-        reached = f"{outcome['peak_main_mib'] / 1024:.1f} GiB after {outcome['seconds']:.0f} s of the program"
-        return f"killed at {reached}, {outcome['killed_while']}"
+        seconds = outcome["seconds_exporting"]
+        when = "before the export began" if seconds is None else f"after {seconds:.1f} s of the export"
+        return f"killed at {outcome['peak_main_mib'] / 1024:.1f} GiB {when}"
     return f"{outcome['export_wall']:.2f} s ({outcome['export']:.2f} s of the processor), peak {outcome['peak_mib']} MiB"
 
 
