@@ -6,7 +6,7 @@ r"""From the logits of tiles to a mask on disk: seconds and peak memory for a la
 A volume of 512x512x300 voxels of 1 mm is predicted on a grid 1.5 times coarser, in tiles of 128 voxels with half steps. The networks are
 replaced by an engine that makes up its answer (every class is a ball of its own in front of the background); the time that this takes is left
 out. The peak is the process's (VmHWM), the image and the interpreter included. Processor time, so that
-it tells the work and not what else runs.
+it tells the work and not what else runs; `*_wall` are seconds of the clock.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 import torch
+from export_logits import COARSER, SHAPE, coarse, logits_of
 
 from autoseg.inference.case import Job, prepare_case, segment, write_case
 from autoseg.inference.inputs import PredictionInput
@@ -35,10 +36,7 @@ from autoseg.records import (
 )
 from autoseg.stages.plan.augmentation import augmentation_for
 
-SHAPE = (300, 512, 512)
-COARSER = 1.5
 PATCH = 128
-FAR = -24  # logit of a class far from its ball, two radii from the centre and beyond
 
 
 def main() -> None:
@@ -54,45 +52,23 @@ def main() -> None:
     print(json.dumps(found))
 
 
-def coarse(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The grid of the network."""
-    return tuple(round(size / COARSER) for size in shape)
-
-
-def logits_of(corner: tuple[int, ...], size: tuple[int, ...], shape: tuple[int, ...], n_classes: int) -> np.ndarray:
-    """(K, *size) float16: class k > 0 is a ball around a centre of its own, 0 the rest."""
-    centres = np.random.default_rng(0).uniform(0.1, 0.9, (n_classes, 3)) * shape
-    radius = 0.5 * min(shape) / max(2.0, n_classes ** (1 / 3))
-    logits = np.full((n_classes, *size), FAR, np.float16)
-    logits[0] = 0
-    for index in range(1, n_classes):
-        squares, box = [], []
-        for start, length, centre in zip(corner, size, centres[index], strict=True):
-            first, behind = max(start, int(centre - 2 * radius)), min(start + length, int(centre + 2 * radius) + 1)
-            box.append(slice(first - start, max(first, behind) - start))
-            squares.append(((np.arange(first, max(first, behind), dtype=np.float32) - centre) / radius) ** 2)
-        distance = squares[0][:, None, None] + squares[1][:, None] + squares[2]
-        logits[(index, *box)] = np.maximum(8 * (1 - distance), FAR)
-    return logits
-
-
 def ours(work: Path, shape: tuple[int, ...], n_classes: int, patch: int) -> dict[str, float]:
     """Through `autoseg.inference`, from the file to the mask."""
 
     class Answers:
         """Cuts logits out, in the order of the sweep; the time it takes is noted."""
 
-        name, device, n_folds, weights, seconds = "answers", torch.device("cpu"), 1, (), 0.0
+        name, device, n_folds, weights, seconds = "answers", torch.device("cpu"), 1, (), np.zeros(2)
 
         def __init__(self, corners: Iterator[tuple[int, ...]]):
             self.corners = corners
 
         def __call__(self, tiles: torch.Tensor) -> Iterator[torch.Tensor]:
-            begin = time.process_time()
+            begin = clocks()
             size = tuple(tiles.shape[2:])
             answers = [torch.from_numpy(logits_of(next(self.corners), size, coarse(shape), n_classes)) for _ in tiles]
             answer = answers[0][None] if len(answers) == 1 else torch.stack(answers)
-            self.seconds += time.process_time() - begin
+            self.seconds = self.seconds + clocks() - begin
             yield answer
 
         def buffer_device(self, n_bytes: int) -> torch.device:
@@ -104,17 +80,23 @@ def ours(work: Path, shape: tuple[int, ...], n_classes: int, patch: int) -> dict
     sitk.WriteImage(sitk.GetImageFromArray(noise), str(file), useCompression=False)
     del noise
     item = PredictionInput.of("volume", [file])
-    begin = time.process_time()
+    begin = clocks()
     prepared = prepare_case(item, job)
-    reading = time.process_time() - begin
+    parts = {"read_and_prepare": clocks() - begin}
     engine = Answers(iter(job.sliding.grid(prepared.array.shape[1:])))
-    begin = time.process_time()
+    begin = clocks()
     found = segment(prepared, job, engine)
-    deciding = time.process_time() - begin - engine.seconds
-    begin = time.process_time()
+    parts["tiles_to_labels"] = clocks() - begin - engine.seconds
+    begin = clocks()
     write_case(item, found, job, work / "ours")
-    writing = time.process_time() - begin
-    return {"read_and_prepare": reading, "tiles_to_labels": deciding, "write": writing, "export": deciding + writing}
+    parts["write"] = clocks() - begin
+    parts["export"] = parts["tiles_to_labels"] + parts["write"]
+    return {name + ending: float(value[index]) for index, ending in enumerate(("", "_wall")) for name, value in parts.items()}
+
+
+def clocks() -> np.ndarray:
+    """Seconds of the processor and of the clock."""
+    return np.array([time.process_time(), time.perf_counter()])
 
 
 def job_for(n_classes: int, patch: int) -> Job:
