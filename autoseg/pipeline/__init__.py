@@ -40,6 +40,8 @@ __all__ = [
     "bill",
     "demo",
     "evaluate",
+    "export_model",
+    "import_model",
     "plan",
     "plan_files",
     "planned",
@@ -206,7 +208,7 @@ def predict(
     """Predict a folder of images, or one file; `images="held-out"` takes the cases that the run kept out of every fold.
 
     Args:
-        run: folder with trained folds, or a trained nnU-Net v2 model (folder or zip).
+        run: folder with trained folds, a zip that `export_model` wrote, or a trained nnU-Net v2 model (folder or zip).
         images: folder or file.
         out: folder for masks and `predictions.json`; a prediction that was interrupted goes on.
         folds: to ensemble; None takes all numbered ones that are trained (else `full`).
@@ -226,9 +228,11 @@ def predict(
         What became of every file; failures are in it and do not stop the others.
     """
     from autoseg.pipeline.ensemble import predict_images
-    from autoseg.pipeline.nnunet_model import opened_model
+    from autoseg.pipeline.models import opened_model
 
     with opened_model(Path(run)) as folder:
+        if str(images) == HELD_OUT and not folder.splits_file.is_file():
+            raise RunFolderError(f"{run} came without its data, so there are no cases held out; give a folder of images")
         return predict_images(
             folder,
             HELD_OUT if str(images) == HELD_OUT else Path(images),
@@ -246,15 +250,67 @@ def predict(
         )
 
 
+def export_model(
+    run: str | Path,
+    out: str | Path | None = None,
+    *,
+    to: str = "zip",
+    configuration: str | None = None,
+    folds: Sequence[str] | None = None,
+    profile: InferenceProfile | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Write a trained model into one file for others: weights, plan, labels, preprocessing and a model card, but no name of a case.
+
+    Args:
+        run: folder with trained folds, a zip that this function wrote, or a trained nnU-Net v2 model (folder or zip).
+        out: file to write; None: `<run>-<configuration>.zip` (`.<to>.zip` but for zip) in the current folder.
+        to: `zip` (what `predict` takes, masks are the same bit by bit), `onnx`, `openvino`, `torchscript` (a graph per fold, and
+            `inference.json`, which tells what is done before and after), or `monai-bundle`.
+        configuration: None takes the plan's default. A zip with the second stage of a cascade holds the first, too; the other
+            formats refuse it.
+        folds: None takes all that are trained; in a graph those that the profile takes.
+        profile: how a graph is to be applied, see `predict`; None is `balanced`. For a zip whoever predicts chooses; given, it
+            says which folds are taken.
+        overwrite: replace a file that is there.
+        progress: listener.
+
+    Returns:
+        The file.
+
+    Raises:
+        RunFolderError: nothing is trained, a file is there already, or a graph cannot stand for the model.
+        PlanError: there is no such format, or an extra of the installation is missing (the message says which).
+    """
+    from autoseg.pipeline.exporting import export
+
+    return export(
+        Path(run),
+        None if out is None else Path(out),
+        to=to,
+        configuration=configuration,
+        folds=folds,
+        profile=profile,
+        overwrite=overwrite,
+        progress=progress or SilentProgress(),
+    )
+
+
 def import_model(source: str | Path, destination: str | Path, *, progress: Progress | None = None) -> Path:
-    """Convert a trained nnU-Net v2 model (folder or zip) into a run that predicts the same masks; it cannot be trained further.
+    """Make a run of a model that was handed over; it predicts the same masks and cannot be trained further.
+
+    Args:
+        source: a zip that `export_model` wrote, or a trained nnU-Net v2 model (folder or zip).
+        destination: a new folder.
+        progress: listener.
 
     Returns:
         The run's folder.
     """
-    from autoseg.pipeline.nnunet_model import import_nnunet_model
+    from autoseg.pipeline.models import import_model as make_run
 
-    return import_nnunet_model(Path(source), Path(destination), progress=progress).root
+    return make_run(Path(source), Path(destination), progress=progress).root
 
 
 def evaluate(
