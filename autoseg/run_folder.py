@@ -30,7 +30,8 @@ PARTS = (
 
 FOLD = re.compile(r"\d+|full")
 RECORDS_THAT_PREDICT = ("dataset.json", "plan.json", "model.json")
-HANDED_OVER = re.compile(r"(dataset|plan|model|card)\.json|MODEL_CARD\.md|models/[^/]+/fold_(\d+|full)/[^/]+\.safetensors")
+WEIGHTS = re.compile(r"models/(?!\.)[^/]+/fold_(\d+|full)/(?!\.)[^/]+\.safetensors")  # relative to the run
+HANDED_OVER = re.compile(rf"(dataset|plan|model|card)\.json|MODEL_CARD\.md|{WEIGHTS.pattern}")
 
 
 def read_plan(path: Path) -> Plan:

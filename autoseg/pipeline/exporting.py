@@ -66,9 +66,9 @@ def _known(to: str) -> ExportFormat:
 
 
 def _default_name(run: Path, configuration: str, form: ExportFormat) -> str:
-    place = run.absolute().resolve()
-    name = place.name if place.is_dir() else place.stem
-    return f"{name}-{configuration}.zip" if form == "zip" else f"{name}-{configuration}.{form}.zip"
+    place = run.resolve()
+    name = f"{(place.name if place.is_dir() else place.stem).removesuffix(f'-{configuration}')}-{configuration}"
+    return f"{name}.zip" if form == "zip" else f"{name}.{form}.zip"
 
 
 def _refuse_target(target: Path, overwrite: bool) -> None:

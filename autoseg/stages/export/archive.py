@@ -12,13 +12,13 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from autoseg.engines.weights import read_tensors
 from autoseg.errors import DataError, Fault, RunFolderError
 from autoseg.layouts.archives import extract, members_of
 from autoseg.records import Model
-from autoseg.run_folder import HANDED_OVER, RECORDS_THAT_PREDICT, RunFolder
+from autoseg.run_folder import HANDED_OVER, RECORDS_THAT_PREDICT, WEIGHTS, RunFolder
 from autoseg.stages.export.contents import Contents
 
 DENSE = (".safetensors", ".onnx", ".bin", ".pt", ".ts")  # weights hardly shrink, and packing them takes long
@@ -114,7 +114,7 @@ def _refuse_links_and_long_records(archive: Path) -> None:
 
 def _refuse_weights_elsewhere(model: Model, folder: Path, archive: Path) -> None:
     for fold in (fold for trained in model.configurations for fold in trained.folds):
-        if HANDED_OVER.fullmatch(fold.weights) is None or ".." in PurePosixPath(fold.weights).parts:
+        if WEIGHTS.fullmatch(fold.weights) is None:
             raise RunFolderError(f"{archive}: its record names weights at {fold.weights}, which is no place inside a model")
         if not (folder / fold.weights).is_file():
             raise RunFolderError(f"{archive}: {fold.weights}, the weights of fold {fold.fold}, are missing in it; copy it again")

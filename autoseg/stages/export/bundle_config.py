@@ -59,7 +59,8 @@ def differences(plan: Plan, configuration: Configuration) -> list[str]:
     """Where MONAI computes otherwise than `autoseg predict`, as lines of a list."""
     preparation = configuration.preparation
     lines = [
-        "- Tiles: MONAI's keep a fixed step, and the last one is moved to the border; autoseg spreads them evenly.",
+        "- Tiles: MONAI's keep a fixed step, and the last one is moved to the border; autoseg spreads them evenly. Their Gaussian weights are centred "
+        "half a pixel elsewhere in patches of even size.",
         "- An image that is 0 throughout, or constant, is not provided for.",
     ]
     if preparation.spacing_mm is not None:
@@ -98,7 +99,8 @@ def _loading(plan: Plan, configuration: Configuration) -> list[JsonObject]:
     if _needs_pixel_size(plan, configuration):
         name = "os.path.basename(item['image'].meta['filename_or_obj'])"
         own = f"(item['pixel_size_mm'][{name}] if isinstance(item['pixel_size_mm'], dict) else float(item['pixel_size_mm']))"
-        placed = f"monai.data.MetaTensor(item['image'], affine=torch.diag(torch.tensor([{own}, {own}, 1.0, 1.0])))"
+        affine = f"torch.diag(torch.tensor([{own}, {own}, 1.0, 1.0], dtype=torch.float64))"
+        placed = f"monai.data.MetaTensor(item['image'].as_tensor(), meta={{**item['image'].meta, 'affine': {affine}}})"
         steps.append({"_target_": "Lambda", "func": f"$lambda item: {{**item, 'image': {placed}}}"})
     return steps
 

@@ -71,10 +71,8 @@ def _validation(card: ModelCard) -> Iterator[str]:
         yield "None: no fold of this model has scores here. Measure it on labelled images of your own before you rely on it."
         return
     folds = f"fold {card.validated[0]}" if len(card.validated) == 1 else f"folds {', '.join(card.validated)}"
-    yield (
-        f"Of {folds}, on the cases that each was not trained on. Each case was predicted by one network; several together were "
-        "not measured."
-    )
+    together = " Each case was predicted by one network: several together were not measured." if len(card.folds) > 1 else ""
+    yield f"Of {folds}, on cases that the network was not trained on.{together}"
     yield ""
     with_circumference = any(one.circumference_mae_mm is not None for one in card.validation)
     header = ["structure", "cases", "missed", "false alarms", "Dice", "95 % interval", "HD95 mm", "ASSD mm"]
@@ -128,11 +126,16 @@ def _limits(card: ModelCard) -> Iterator[str]:
 def _range(extent: Extent | None) -> str:
     if extent is None:
         return NOT_KNOWN
+    if extent.smallest == extent.largest:
+        return f"{_numbers(extent.median)} in all cases"
     return f"median {_numbers(extent.median)}, from {_numbers(extent.smallest)} to {_numbers(extent.largest)}"
 
 
 def _bounds(extent: Extent | None) -> str:
-    return NOT_KNOWN if extent is None else f"{_numbers(extent.smallest)} to {_numbers(extent.largest)}"
+    if extent is None:
+        return NOT_KNOWN
+    ends = (_numbers(extent.smallest), _numbers(extent.largest))
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
 
 
 def _numbers(values: Sequence[float]) -> str:

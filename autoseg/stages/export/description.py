@@ -148,10 +148,10 @@ def _size_rule(configuration: Configuration) -> str:
     if spacing is None:
         return "Nothing is resampled: the network works on the image's own grid."
     kept = " An axis whose spacing_mm is null keeps its size." if None in spacing else ""
+    pictures = " The spacing must be known in mm. A PNG, JPEG or TIFF mostly does not tell it: ask for it, and do not guess."
     return (
         "spacing_mm counts axes as they are after `axes`. The new size of an axis is round(own spacing / spacing_mm * size of the crop), "
-        f"halves to even, at least 1.{kept} The image's spacing in mm must be known; a PNG, JPEG or TIFF mostly does not tell it, so "
-        "ask for it and do not guess."
+        f"halves to even, at least 1.{kept}{pictures if configuration.network.rank == 2 and configuration.slice_axis is None else ''}"
     )
 
 

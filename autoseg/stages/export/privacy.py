@@ -1,4 +1,7 @@
-"""What must not be handed over: names of cases and subjects, which may be those of patients, and paths of the machine that trained."""
+"""What must not be handed over: names of cases and subjects, which may be those of patients, and paths of the machine that trained.
+
+A name that is a mere number cannot be told from a figure in a sentence, and is not looked for there.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ class Names:
         found = {self.dataset.root}
         for case in self.dataset.cases:
             found |= {case.id, case.subject, case.group or case.id, *case.images, case.label or case.id}
-        return frozenset(name.casefold() for name in found if name)
+        return frozenset(name.casefold() for name in found if name and not name.isdecimal())
 
     @cached_property
     def _long(self) -> tuple[str, ...]:
