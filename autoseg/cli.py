@@ -176,7 +176,9 @@ def predict(
     run: Annotated[
         Path,
         typer.Argument(
-            metavar="RUN", help="A run folder, what `export` wrote, or a trained nnU-Net v2 model (folder or zip).", show_default=False
+            metavar="RUN",
+            help="A run folder, what `export` wrote, or a trained nnU-Net v2 model (folder or zip).",
+            show_default=False,
         ),
     ],
     images: Annotated[
@@ -236,7 +238,9 @@ def import_model(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="MODEL", help="What `export` wrote, or a trained nnU-Net v2 model (folder, or zip of an export).", show_default=False
+            metavar="MODEL",
+            help="What `export` wrote, or a trained nnU-Net v2 model (folder, or zip of an export).",
+            show_default=False,
         ),
     ],
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A new folder.", show_default=False)],

@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-KEYS = ("description", "reference", "licence", "license", "release", "url", "authors")  # of nnU-Net, the Decathlon, and our own folders
+KEYS = (
+    "description",
+    "reference",
+    "licence",
+    "license",
+    "release",
+    "url",
+    "authors",
+)  # of nnU-Net, the Decathlon, and our own folders
 MOST_BYTES = 64 * 2**20
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 from autoseg.errors import PlanError, RecordError, RunFolderError
 from autoseg.inference.profiles import folds_for
@@ -22,7 +22,7 @@ from autoseg.stages.export.bundle_config import differences
 from autoseg.stages.export.card import card_of_receiver, card_of_run
 from autoseg.stages.export.card_text import card_text
 from autoseg.stages.export.contents import Contents, gathered
-from autoseg.stages.export.graphs import GRAPHS, GraphFormat, refuse_missing, refuse_second_stage, write_graphs
+from autoseg.stages.export.graphs import GRAPHS, refuse_missing, refuse_second_stage, write_graphs
 from autoseg.stages.export.usage import usage
 
 ExportFormat = Literal["zip", "onnx", "openvino", "monai-bundle", "torchscript"]
@@ -61,8 +61,8 @@ def _known(to: str) -> ExportFormat:
     if to not in FORMATS:
         raise PlanError(f"a model cannot be exported to {to}; there are {', '.join(FORMATS)}")
     if to in GRAPHS:
-        refuse_missing(cast("GraphFormat", to))
-    return cast("ExportFormat", to)
+        refuse_missing(to)
+    return to
 
 
 def _default_name(run: Path, configuration: str, form: ExportFormat) -> str:

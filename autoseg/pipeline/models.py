@@ -65,7 +65,11 @@ def _refuse_other_file(source: Path) -> None:
     if not zipfile.is_zipfile(source):
         with source.open("rb") as file:
             cut = file.read(len(ZIP_BEGINS)) == ZIP_BEGINS
-        told = "is damaged or was cut short; copy it again" if cut else "is a file, but no zip; give a run folder or an exported model"
+        told = (
+            "is damaged or was cut short; copy it again"
+            if cut
+            else "is a file, but no zip; give a run folder or an exported model"
+        )
         raise DataError(f"{source} {told}")
     names = {PurePosixPath(member).name for member in members_of(source)}
     if PLANS in names:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from autoseg.records.base import Part, Record, Spacing
 from autoseg.records.fingerprint import Intensities
 
@@ -62,6 +64,6 @@ class ModelCard(Record):
     without_spacing: int = 0  # cases
     spacing_mm: Extent | None = None
     shape: Extent | None = None
-    orientations: dict[str, int] = {}
+    orientations: dict[str, int] = Field(default_factory=dict)
     intensities: tuple[Intensities, ...] = ()  # per channel, over the foreground of all cases
-    source: dict[str, str] = {}  # what the data set says of itself: description, reference, licence
+    source: dict[str, str] = Field(default_factory=dict)  # what the data set says of itself: description, reference, licence

@@ -22,7 +22,6 @@ from autoseg import pipeline
 from autoseg.engines.torch_engine import load_networks
 from autoseg.errors import AutosegError, DataError, PlanError, RecordError, RunFolderError
 from autoseg.pipeline import ensemble
-
 from autoseg.run_folder import RunFolder
 from autoseg.stages.export import archive, graphs
 from autoseg.volume.files import read
@@ -30,6 +29,10 @@ from tests.conftest import exit_code
 from tests.stages.export.runs import PATIENT, PIXEL_MM, SUBJECT, picture, picture_run, volume, volume_run
 
 FOREIGN_PROGRAM = Path(__file__).parents[1] / "stages" / "export" / "foreign_program.py"
+WITHOUT_US = (
+    "import runpy, sys; sys.modules['autoseg'] = sys.modules['torch'] = None; del sys.argv[0]; "
+    "runpy.run_path(sys.argv[0], run_name='__main__')"
+)
 ALONE = os.environ | {"OMP_NUM_THREADS": "1"}
 RUNS: dict[str, Callable[[Path], Path]] = {
     "pictures": picture_run,
@@ -326,7 +329,7 @@ def test_another_program_does_as_the_description_says(run: Path, tmp_path: Path,
     model = pipeline.export_model(run, tmp_path / "model.zip", to="onnx", profile=profile)  # type: ignore[arg-type]
     image, spacing = image_for(run, tmp_path / "images")
     words = [str(FOREIGN_PROGRAM), str(model), str(image), str(tmp_path / "mask.npy"), *([str(spacing)] if spacing else [])]
-    subprocess.run([sys.executable, *words], check=True, env=ALONE, cwd=tmp_path)
+    subprocess.run([sys.executable, "-c", WITHOUT_US, *words], check=True, env=ALONE, cwd=tmp_path)
     theirs, ours = np.load(tmp_path / "mask.npy"), mask_of(run, tmp_path, run, profile=profile)
     assert theirs.shape == ours.shape
     assert len(np.unique(ours)) == 3

@@ -59,7 +59,7 @@ def differences(plan: Plan, configuration: Configuration) -> list[str]:
     """Where MONAI computes otherwise than `autoseg predict`, as lines of a list."""
     preparation = configuration.preparation
     lines = [
-        "- Tiles: MONAI's keep a fixed step, and the last one is moved to the border; autoseg spreads them evenly. Their Gaussian weights are centred "
+        "- Tiles: MONAI's keep a fixed step, and the last one is moved to the border; autoseg spreads them evenly. Gaussian weights are centred "
         "half a pixel elsewhere in patches of even size.",
         "- An image that is 0 throughout, or constant, is not provided for.",
     ]
@@ -71,11 +71,15 @@ def differences(plan: Plan, configuration: Configuration) -> list[str]:
         if preparation.image_order == 3:
             lines.append("- Logits come back by the image's cubic spline; autoseg takes linear interpolation.")
     if plan.rank == 3 and preparation.spacing_mm is not None:
-        lines.append("- Thick slices: autoseg takes the nearest slice where spacings differ more than threefold; here all axes are interpolated.")
+        lines.append(
+            "- Thick slices: autoseg takes the nearest slice where spacings differ more than threefold; here all axes are interpolated."
+        )
     if preparation.antialias:
         lines.append("- Shrinking axes are smoothed by autoseg, not here.")
     if any(how.use_mask for how in preparation.normalization):
-        lines.append("- The mask of non-zero pixels is each channel's own here, with its holes; autoseg's is that of all channels, holes filled.")
+        lines.append(
+            "- The mask of non-zero pixels is each channel's own here, with its holes; autoseg's is that of all channels, holes filled."
+        )
     if plan.rank == 2:
         lines.append("- A grey picture that is stored in colour has three channels here; autoseg takes one of three equal ones.")
     return lines

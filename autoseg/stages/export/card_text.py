@@ -20,7 +20,10 @@ def card_text(card: ModelCard, use: str, sections: Mapping[str, Sequence[str]] |
         sections: further ones, lines by heading.
     """
     lines = [f"# {card.data}: {', '.join(one.name for one in card.structures)}", ""]
-    lines += [f"A network that segments {card.rank}D images, made with {card.made_with} (configuration `{card.configuration}`).", ""]
+    lines += [
+        f"A network that segments {card.rank}D images, made with {card.made_with} (configuration `{card.configuration}`).",
+        "",
+    ]
     parts: dict[str, Sequence[str]] = {
         "How to use it": [use],
         "Data": list(_data(card)),

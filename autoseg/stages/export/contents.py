@@ -78,5 +78,3 @@ def gathered(
     reduced = handed_over_plan(plan, names, stripped, Names(dataset))
     model = Model.of(reduced, {name: tuple(members) for name, members in folds.items()})
     return Contents(root, reduced, stripped, model, card, profile or DEFAULT_PROFILE)
-
-

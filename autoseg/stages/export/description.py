@@ -101,7 +101,9 @@ def _axes(plan: Plan, configuration: Configuration) -> AxesRule:
             "takes the nearest such orientation."
         )
     if preparation.transpose != tuple(range(plan.rank)):
-        rule += f" Then new axis i is axis transpose[i]; from here on the axes are {[order[axis] for axis in preparation.transpose]}."
+        rule += (
+            f" Then new axis i is axis transpose[i]; from here on the axes are {[order[axis] for axis in preparation.transpose]}."
+        )
     orientation = "LPS" if preparation.canonical_orientation else None
     return AxesRule(order=order, orientation=orientation, transpose=preparation.transpose, rule=rule)  # type: ignore[arg-type]
 
@@ -193,9 +195,7 @@ def _mirror_rule(axes: Sequence[int]) -> str:
 
 def _decision(plan: Plan) -> DecisionRule:
     if plan.regions:
-        outputs = tuple(
-            LabelRule(output=index, name=one.name, value=one.output_value) for index, one in enumerate(plan.targets)
-        )
+        outputs = tuple(LabelRule(output=index, name=one.name, value=one.output_value) for index, one in enumerate(plan.targets))
         rule = "Begin with background_value. In the order of `outputs`, paint `value` wherever that output's logit is above 0."
         return DecisionRule(kind="regions", background_value=0, outputs=outputs, rule=rule)
     labels = tuple(LabelRule(output=one.values[0], name=one.name, value=one.output_value) for one in plan.targets)

@@ -29,7 +29,11 @@ def usage(contents: Contents, form: str, name: str) -> str:
         )
     if form == "monai-bundle":
         size = " --pixel_size_mm MM" if in_mm else ""
-        told = " The pixel size of pictures must be given in mm, as one number or, in `configs/inference.json`, by file name." if in_mm else ""
+        told = (
+            " The pixel size of pictures must be given in mm, as one number or, in `configs/inference.json`, by file name."
+            if in_mm
+            else ""
+        )
         return (
             f"    unzip {name} && cd {name.removesuffix('.zip').removesuffix('.monai-bundle')}\n"
             f"    python -m monai.bundle run --config_file configs/inference.json --dataset_dir IMAGES --output_dir MASKS{size}\n\n"

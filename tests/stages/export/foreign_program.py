@@ -5,15 +5,11 @@
 MM is the pixel size of a picture. OUT.npy holds the mask, (z, y, x) or (y, x).
 """
 
-import io
 import itertools
 import json
 import math
 import sys
 import zipfile
-
-sys.modules["autoseg"] = None  # any import of it fails from here on
-sys.modules["torch"] = None
 
 import nibabel
 import numpy as np
@@ -60,9 +56,11 @@ def read(path, told, mm):
         spacing[int(new)] = float(image.header.get_zooms()[old])
 
     def back(mask):
-        undo = nibabel.orientations.ornt_transform(
-            nibabel.orientations.axcodes2ornt(tuple(told["axes"]["orientation"])), own
-        ) if told["axes"]["orientation"] is not None else turn
+        undo = (
+            nibabel.orientations.ornt_transform(nibabel.orientations.axcodes2ornt(tuple(told["axes"]["orientation"])), own)
+            if told["axes"]["orientation"] is not None
+            else turn
+        )
         return nibabel.apply_orientation(mask.transpose(), undo).transpose()
 
     return turned.transpose()[None], tuple(spacing[::-1]), back
@@ -131,10 +129,10 @@ def slide(image, model, n_outputs):
 def slide_one(image, model, patch, n_outputs):
     windows = model.told["windows"]
     size = image.shape[1:]
-    missing = [max(0, p - s) for p, s in zip(patch, size)]
+    missing = [max(0, p - s) for p, s in zip(patch, size, strict=True)]
     image = np.pad(image, [(0, 0)] + [(m // 2, m - m // 2) for m in missing])
     starts = []
-    for length, p in zip(image.shape[1:], patch):
+    for length, p in zip(image.shape[1:], patch, strict=True):
         n = math.ceil((length - p) / (p * windows["step_fraction"])) + 1
         starts.append([0] if n == 1 else [round((length - p) * i / (n - 1)) for i in range(n)])
     weight = np.ones(())
@@ -142,10 +140,10 @@ def slide_one(image, model, patch, n_outputs):
         weight = weight[..., None] * np.exp(-0.5 * ((np.arange(p) - p // 2) / (windows["gaussian_sigma_fraction"] * p)) ** 2)
     total, weights = np.zeros((n_outputs, *image.shape[1:])), np.zeros(image.shape[1:])
     for corner in itertools.product(*starts):
-        where = tuple(slice(c, c + p) for c, p in zip(corner, patch))
+        where = tuple(slice(c, c + p) for c, p in zip(corner, patch, strict=True))
         total[(slice(None), *where)] += model.logits(image[(slice(None), *where)]) * weight
         weights[where] += weight
-    inside = tuple(slice(m // 2, m // 2 + s) for m, s in zip(missing, size))
+    inside = tuple(slice(m // 2, m // 2 + s) for m, s in zip(missing, size, strict=True))
     return (total / weights)[(slice(None), *inside)]
 
 
@@ -165,8 +163,8 @@ def predict(path, image_path, mm=None):
     image = np.stack([normalised(image[one["index"]], mask, one["normalization"]) for one in told["channels"]])
     rules, cropped = told["resampling"], image.shape[1:]
     grid = rules["spacing_mm"] or spacing
-    grid = tuple(own if wanted is None else wanted for own, wanted in zip(spacing, grid))
-    shape = [max(round(own / wanted * length), 1) for own, wanted, length in zip(spacing, grid, cropped)]
+    grid = tuple(own if wanted is None else wanted for own, wanted in zip(spacing, grid, strict=True))
+    shape = [max(round(own / wanted * length), 1) for own, wanted, length in zip(spacing, grid, cropped, strict=True)]
     apart = separate(spacing, grid, rules["separate_axis_above"])
     image = np.stack([resampled(channel, shape, rules["image_order"], apart) for channel in image])
     decision = told["decision"]
@@ -187,7 +185,4 @@ def predict(path, image_path, mm=None):
 
 if __name__ == "__main__":
     found = predict(sys.argv[1], sys.argv[2], float(sys.argv[4]) if len(sys.argv) > 4 else None)
-    buffer = io.BytesIO()
-    np.save(buffer, found)
-    with open(sys.argv[3], "wb") as out:
-        out.write(buffer.getvalue())
+    np.save(sys.argv[3], found)

@@ -66,7 +66,10 @@ def volume_run(root: Path, *, slices: bool = False, cascade: bool = False, regio
         normalization=(Normalization(scheme="ct", mean=90.0, std=40.0, lower=5.0, upper=180.0),),
     )
     values = ((1, 2), (2,)) if regions else ((1,), (2,))
-    targets = tuple(Structure(name=name, values=own, output_value=index) for index, (name, own) in enumerate(zip(("organ", "lesion"), values, strict=True), 1))
+    targets = tuple(
+        Structure(name=name, values=own, output_value=index)
+        for index, (name, own) in enumerate(zip(("organ", "lesion"), values, strict=True), 1)
+    )
     outputs = 2 if regions else 3
     if slices:
         configuration = _configuration("2d", preparation, _spec(2, outputs), (16, 16), mirror_axes=(0,), slice_axis=0)
@@ -138,22 +141,39 @@ def _spec(rank: int, outputs: int, channels: int = 1) -> NetworkSpec:
 
 
 def _configuration(
-    name: str, preparation: Preparation, spec: NetworkSpec, patch: tuple[int, ...], *, mirror_axes: tuple[int, ...], slice_axis: int | None = None
+    name: str,
+    preparation: Preparation,
+    spec: NetworkSpec,
+    patch: tuple[int, ...],
+    *,
+    mirror_axes: tuple[int, ...],
+    slice_axis: int | None = None,
 ) -> Configuration:
-    told = [("spacing", "The grid is that of the median image."), ("patch", f"As large as {PATIENT} allows."), ("depth", "Like /home/radiology/other.")]
+    told = [
+        ("spacing", "The grid is that of the median image."),
+        ("patch", f"As large as {PATIENT} allows."),
+        ("depth", "Like /home/radiology/other."),
+    ]
     return Configuration(
         name=name,
         slice_axis=slice_axis,
         preparation=preparation,
         network=spec,
         training=TrainingSpec(
-            patch_size=patch, batch_size=2, epochs=1, steps_per_epoch=1, validation_steps=1, batch_dice=False, mirror_axes=mirror_axes
+            patch_size=patch,
+            batch_size=2,
+            epochs=1,
+            steps_per_epoch=1,
+            validation_steps=1,
+            batch_dice=False,
+            mirror_axes=mirror_axes,
         ),
         augmentation=augmentation_for("default", patch),
         inference=InferenceSpec(mirror_axes=mirror_axes, tile_batch_size=4),
         median_shape=patch,
         decisions=tuple(
-            Decision(name=concern, choice="so", rule="ours", reason=reason, numbers={}, alternative="none") for concern, reason in told
+            Decision(name=concern, choice="so", rule="ours", reason=reason, numbers={}, alternative="none")
+            for concern, reason in told
         ),
     )
 
@@ -184,7 +204,8 @@ def _write(
     plan = plan.model_copy(update={"dataset_digest": dataset.digest()})
     folder = RunFolder(root)
     trained = {
-        name: tuple(_fold(folder, configurations[name], fold, seed) for seed, fold in enumerate(members)) for name, members in folds.items()
+        name: tuple(_fold(folder, configurations[name], fold, seed) for seed, fold in enumerate(members))
+        for name, members in folds.items()
     }
     folder.save(dataset, plan, Model.of(plan, trained))
     return root

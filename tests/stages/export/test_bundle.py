@@ -18,11 +18,11 @@ from autoseg.records import Normalization
 from autoseg.stages.export.bundle_config import _normalisation
 from tests.stages.export.runs import picture_run, volume_run
 
-REQUIRED = (  # of MONAI's bundle specification, and of the schema it is checked against
-    "version changelog monai_version pytorch_version numpy_version required_packages_version task description authors copyright "
-    "network_data_format"
-).split()
-REQUIRED_OF_A_TENSOR = "type format num_channels spatial_shape dtype value_range is_patch_data channel_def".split()
+REQUIRED = [  # of MONAI's bundle specification, and of the schema it is checked against
+    *("version", "changelog", "monai_version", "pytorch_version", "numpy_version", "required_packages_version"),
+    *("task", "description", "authors", "copyright", "network_data_format"),
+]
+REQUIRED_OF_A_TENSOR = ["type", "format", "num_channels", "spatial_shape", "dtype", "value_range", "is_patch_data", "channel_def"]
 
 
 def members(model: Path) -> Mapping[str, bytes]:
@@ -32,7 +32,9 @@ def members(model: Path) -> Mapping[str, bytes]:
 
 def test_layout_and_metadata(tmp_path: Path) -> None:
     held = members(pipeline.export_model(picture_run(tmp_path / "run"), tmp_path / "heads.monai-bundle.zip", to="monai-bundle"))
-    assert list(held) == [f"heads/{name}" for name in ("configs/inference.json", "configs/metadata.json", "docs/README.md", "models/model.ts")]
+    assert list(held) == [
+        f"heads/{name}" for name in ("configs/inference.json", "configs/metadata.json", "docs/README.md", "models/model.ts")
+    ]
     told = json.loads(held["heads/configs/metadata.json"])
     assert not [key for key in REQUIRED if key not in told]
     (image,), (pred,) = told["network_data_format"]["inputs"].values(), told["network_data_format"]["outputs"].values()

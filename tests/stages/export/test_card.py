@@ -66,7 +66,12 @@ def test_facts_are_those_of_the_run(trained: Path, tmp_path: Path) -> None:
     assert (card.folds, missing_folds(card), card.validated) == (("0", "2"), ("1",), ("0", "2"))
     present = {one.name: one.present for one in card.structures}
     assert present["CSP"] == sum(case.structures["CSP"].pixels > 0 for case in measured)
-    for words in ("CC BY 4.0", "Folds that are missing: 1 of 3", "not a medical device", f"{card.cases} with labels, {card.subjects} subjects"):
+    for words in (
+        "CC BY 4.0",
+        "Folds that are missing: 1 of 3",
+        "not a medical device",
+        f"{card.cases} with labels, {card.subjects} subjects",
+    ):
         assert words in text
 
 
@@ -108,7 +113,12 @@ def test_no_case_of_a_real_run_is_named(trained: Path, tmp_path: Path) -> None:
 
 def test_what_is_not_known_is_said(tmp_path: Path) -> None:
     _, text = card_in(pipeline.export_model(picture_run(tmp_path / "run"), tmp_path / "model.zip"))
-    for words in ("Cases: not known", "Licence of the data: not stated", "None: no fold of this model has scores here", "| head | 255 | not known |"):
+    for words in (
+        "Cases: not known",
+        "Licence of the data: not stated",
+        "None: no fold of this model has scores here",
+        "| head | 255 | not known |",
+    ):
         assert words in text
 
 
