@@ -12,6 +12,7 @@ from autoseg.inference.profiles import folds_for
 from autoseg.layouts.documentary import documentary
 from autoseg.pipeline.ensemble import choose_folds
 from autoseg.pipeline.models import opened_model
+from autoseg.pipeline.nnunet_facts import with_nnunet_facts
 from autoseg.pipeline.trained import PREDICTIONS, refuse_foreign_plan, trained_configuration, trained_default
 from autoseg.progress import Progress
 from autoseg.records import InferenceProfile, Model, ModelCard, Plan, Predictions, Scores, TrainedFold, write_text
@@ -126,7 +127,7 @@ def _card(folder: RunFolder, plan: Plan, name: str, folds: Sequence[TrainedFold]
     if held is not None and not folder.fingerprint_file.is_file() and held.configuration == name:
         return card_of_receiver(held, names)
     dataset = folder.dataset()
-    return card_of_run(
+    card = card_of_run(
         plan,
         plan.configurations[name],
         names,
@@ -136,6 +137,7 @@ def _card(folder: RunFolder, plan: Plan, name: str, folds: Sequence[TrainedFold]
         scores=_scores(folder, name, folds),
         source=documentary(Path(dataset.root)),
     )
+    return card if folder.fingerprint_file.is_file() else with_nnunet_facts(card, Path(dataset.root))
 
 
 def _scores(folder: RunFolder, name: str, folds: Sequence[TrainedFold]) -> Mapping[str, Scores]:

@@ -39,7 +39,7 @@ def card_text(card: ModelCard, use: str, sections: Mapping[str, Sequence[str]] |
 
 def _data(card: ModelCard) -> Iterator[str]:
     yield f"- Data set: {card.data}"
-    subjects = "each taken as its own subject" if card.subjects is None else f"{card.subjects} subjects"
+    subjects = "not told apart by subject" if card.subjects is None else f"{card.subjects} subjects"
     yield f"- Cases: {NOT_KNOWN if card.cases is None else f'{card.cases} with labels, {subjects}'}"
     if card.held_out:
         yield f"- Kept out of every fold: {card.held_out} of them"
