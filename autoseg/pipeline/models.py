@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -62,7 +61,8 @@ def import_model(source: Path, destination: Path, *, progress: Progress | None =
 
 def _refuse_other_file(source: Path) -> None:
     """A zip with nnU-Net's plans is left to whoever reads these."""
-    if not zipfile.is_zipfile(source):
+    members = members_of(source)
+    if not members:
         with source.open("rb") as file:
             cut = file.read(len(ZIP_BEGINS)) == ZIP_BEGINS
         told = (
@@ -71,7 +71,7 @@ def _refuse_other_file(source: Path) -> None:
             else "is a file, but no zip; give a run folder or an exported model"
         )
         raise DataError(f"{source} {told}")
-    names = {PurePosixPath(member).name for member in members_of(source)}
+    names = {PurePosixPath(member).name for member in members}
     if PLANS in names:
         return
     if DESCRIPTION in names:

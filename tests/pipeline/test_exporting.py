@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import random
+import shutil
 import stat
 import subprocess
 import sys
@@ -271,6 +273,25 @@ def test_damaged_zips(handed_over: Path, tmp_path: Path) -> None:
     (tmp_path / "scratched.zip").write_bytes(scratched)
     with pytest.raises(DataError, match=r"scratched.zip: cannot be unpacked \(Bad CRC-32"):
         pipeline.predict(tmp_path / "scratched.zip", tmp_path, tmp_path / "out")
+
+
+def test_bytes_that_were_changed_are_told_in_words(handed_over: Path, tmp_path: Path) -> None:
+    """Whatever is wrong with the table of contents, no error of a library comes through, and nothing is left behind."""
+    whole, draw = handed_over.read_bytes(), random.Random(0)
+    contents = whole.index(b"PK\x01\x02")
+    refused = 0
+    for _ in range(150):
+        changed = bytearray(whole)
+        for _ in range(draw.choice((1, 3))):
+            changed[draw.randrange(contents, len(whole))] = draw.randrange(256)
+        (tmp_path / "in.zip").write_bytes(changed)
+        try:
+            pipeline.import_model(tmp_path / "in.zip", tmp_path / "run")
+            shutil.rmtree(tmp_path / "run")
+        except AutosegError:
+            refused += 1
+        assert [path.name for path in tmp_path.iterdir()] == ["in.zip"]
+    assert 50 < refused < 150
 
 
 def test_weights_are_those_of_the_record(handed_over: Path, heads: Path, tmp_path: Path) -> None:

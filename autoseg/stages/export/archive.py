@@ -5,6 +5,8 @@ Two exports of one model are the same byte for byte: members are sorted and bear
 
 from __future__ import annotations
 
+import errno
+import lzma
 import os
 import shutil
 import stat
@@ -15,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from autoseg.engines.weights import read_tensors
-from autoseg.errors import DataError, Fault, RunFolderError
+from autoseg.errors import AutosegError, DataError, Fault, RunFolderError
 from autoseg.layouts.archives import extract, members_of
 from autoseg.records import Model
 from autoseg.run_folder import HANDED_OVER, RECORDS_THAT_PREDICT, WEIGHTS, RunFolder
@@ -25,6 +27,8 @@ DENSE = (".safetensors", ".onnx", ".bin", ".pt", ".ts")  # weights hardly shrink
 NO_DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip knows
 READABLE = 0o644
 MOST_GROWTH, GROWS_FREELY = 20, 2**30  # what is unpacked may be so many times larger than the zip, or so many bytes
+# what `zipfile` raises where bytes are not as they should be; seeking to a place that a damaged entry names is an OSError
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError)
 MOST_RECORD_BYTES = 64 * 2**20  # of a JSON file; real ones have some thousand lines
 
 
@@ -86,12 +90,7 @@ def unpack(archive: Path, destination: Path) -> RunFolder:
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{destination.name}.", dir=destination.parent) as place:
         folder = Path(place) / "run"
-        try:
-            _refuse_links_and_long_records(archive)
-            most = max(GROWS_FREELY, MOST_GROWTH * archive.stat().st_size)
-            extract(archive, folder, lambda member: HANDED_OVER.fullmatch(member) is not None, most_bytes=most)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-            raise DataError([Fault(archive.name, f"cannot be unpacked ({error}); copy it again")]) from error
+        _extract(archive, folder)
         run = RunFolder(folder)
         for read in (run.plan, run.dataset, run.card):  # faults are told now, and not in the middle of the work
             read()
@@ -100,6 +99,19 @@ def unpack(archive: Path, destination: Path) -> RunFolder:
             destination.rmdir()
         os.replace(folder, destination)
     return RunFolder(destination)
+
+
+def _extract(archive: Path, folder: Path) -> None:
+    try:
+        _refuse_links_and_long_records(archive)
+        most = max(GROWS_FREELY, MOST_GROWTH * archive.stat().st_size)
+        extract(archive, folder, lambda member: HANDED_OVER.fullmatch(member) is not None, most_bytes=most)
+    except AutosegError:
+        raise
+    except (*DAMAGED, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # the disk is full, or the like
+            raise
+        raise DataError([Fault(archive.name, f"cannot be unpacked ({error}); copy it again")]) from error
 
 
 def _refuse_links_and_long_records(archive: Path) -> None:
