@@ -40,6 +40,7 @@ RUNS: dict[str, Callable[[Path], Path]] = {
     "pictures": picture_run,
     "volumes": volume_run,
     "labels of volumes": lambda root: volume_run(root, regions=False),
+    "two channels": lambda root: volume_run(root, channels=2),
     "slices of volumes": lambda root: volume_run(root, slices=True),
 }
 
@@ -69,16 +70,19 @@ def exactly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ensemble, "pick_precision", lambda device: "float32")
 
 
-def image_for(run: Path, folder: Path) -> tuple[Path, float | None]:
+def image_for(run: Path, folder: Path, **like: object) -> tuple[list[Path], float | None]:
+    """Files of one new case, one per channel, and the size of its pixels."""
     folder.mkdir(exist_ok=True)
-    if RunFolder(run).plan().rank == 2:
-        return picture(folder / "new.png"), PIXEL_MM
-    return volume(folder / "new.nii.gz"), None
+    plan = RunFolder(run).plan()
+    if plan.rank == 2:
+        return [picture(folder / "new.png", **like)], PIXEL_MM  # type: ignore[arg-type]
+    names = [f"new_{channel:04d}.nii.gz" for channel in range(len(plan.channels))] if len(plan.channels) > 1 else ["new.nii.gz"]
+    return [volume(folder / name, seed, **like) for seed, name in enumerate(names)], None  # type: ignore[arg-type]
 
 
 def mask_of(model: Path, folder: Path, run: Path, **options: object) -> np.ndarray:
     """What is predicted with `model` for the image of `run`."""
-    image, spacing = image_for(run, folder / "images")
+    (image, *_), spacing = image_for(run, folder / "images")
     out = folder / f"masks of {model.name}"
     (case,) = pipeline.predict(model, image, out, spacing=spacing, device="cpu", **options).cases  # type: ignore[arg-type]
     assert case.status == "done", case.error
@@ -348,8 +352,14 @@ def test_another_program_does_as_the_description_says(run: Path, tmp_path: Path,
     for module in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(module)
     model = pipeline.export_model(run, tmp_path / "model.zip", to="onnx", profile=profile)  # type: ignore[arg-type]
-    image, spacing = image_for(run, tmp_path / "images")
-    words = [str(FOREIGN_PROGRAM), str(model), str(image), str(tmp_path / "mask.npy"), *([str(spacing)] if spacing else [])]
+    images, spacing = image_for(run, tmp_path / "images")
+    words = [
+        str(FOREIGN_PROGRAM),
+        str(model),
+        ",".join(map(str, images)),
+        str(tmp_path / "mask.npy"),
+        *([str(spacing)] if spacing else []),
+    ]
     subprocess.run([sys.executable, "-c", WITHOUT_US, *words], check=True, env=ALONE, cwd=tmp_path)
     theirs, ours = np.load(tmp_path / "mask.npy"), mask_of(run, tmp_path, run, profile=profile)
     assert theirs.shape == ours.shape
@@ -406,7 +416,7 @@ def in_monai(model: Path, folder: Path, images: Path, pixel_mm: float | None) ->
     (written,) = (folder / "monai").iterdir()
     if written.suffix == ".png":
         return np.asarray(Image.open(written))
-    (source,) = images.iterdir()
+    source = min(images.iterdir())
     assert np.allclose(nibabel.load(written).affine, nibabel.load(source).affine)
     return np.asarray(nibabel.load(written).dataobj).transpose()
 
@@ -415,16 +425,13 @@ def in_monai(model: Path, folder: Path, images: Path, pixel_mm: float | None) ->
 @pytest.mark.parametrize("grid", ["the network's", "another"])
 def test_a_bundle_runs_in_monai(run: Path, tmp_path: Path, profile: str, grid: str, exactly: None) -> None:
     """A single tile on the network's own grid gives the same mask; elsewhere MONAI weights tiles and resamples in its way."""
-    preparation = next(iter(RunFolder(run).plan().configurations.values())).preparation
-    images, pixel_mm, alike = tmp_path / "images", None, grid == "the network's"
-    images.mkdir()
+    images, alike = tmp_path / "images", grid == "the network's"
     if RunFolder(run).plan().rank == 2:
+        image_for(run, images, size=(32, 28) if alike else (80, 128))
         pixel_mm = 1.1 if alike else 0.9
-        picture(images / "new.png", size=(32, 28) if alike else (80, 128))
     else:
-        assert set(preparation.spacing_mm or ()) <= {4.4, 1.3, None}
-        own = (4.4, 1.3, 1.3) if alike else (4.0, 1.0, 1.1)
-        volume(images / "new.nii.gz", size=(4, 16, 14) if alike else (10, 40, 40), spacing_mm=own)
+        spacing = (4.4, 1.3, 1.3) if alike else (4.0, 1.0, 1.1)
+        _, pixel_mm = image_for(run, images, size=(4, 16, 14) if alike else (10, 40, 40), spacing_mm=spacing)
     model = pipeline.export_model(run, tmp_path / "heads.zip", to="monai-bundle", profile=profile)  # type: ignore[arg-type]
     (case,) = pipeline.predict(run, images, tmp_path / "out", spacing=pixel_mm, profile=profile, device="cpu").cases  # type: ignore[arg-type]
     ours = read(tmp_path / "out" / (case.mask or "")).array[0]

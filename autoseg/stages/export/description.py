@@ -26,7 +26,7 @@ from autoseg.stages.export.card_text import AXES
 
 GAUSSIAN_SIGMA_FRACTION = 1 / 8  # of the patch, see `inference.tiling.gaussian_window`
 IN_ORDER = (
-    "read the image as float32 (channel, *spatial), see `axes`",
+    "read the image, from one file per channel in the order of `channels` or from one file with all, as float32 (channel, *spatial), see `axes`",
     "bring it into the orientation and order of axes of `axes`",
     "crop it, see `crop`",
     "normalise its channels, see `channels`",

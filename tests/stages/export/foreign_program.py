@@ -2,7 +2,7 @@
 
     python foreign_program.py MODEL.zip IMAGE OUT.npy [MM]
 
-MM is the pixel size of a picture. OUT.npy holds the mask, (z, y, x) or (y, x).
+IMAGE is a file, or several with commas between them, one per channel. MM is the pixel size of a picture. OUT.npy holds the mask, (z, y, x) or (y, x).
 """
 
 import itertools
@@ -150,7 +150,8 @@ def slide_one(image, model, patch, n_outputs):
 def predict(path, image_path, mm=None):
     model = Model(path)
     told = model.told
-    image, spacing, back = read(image_path, told, mm)
+    files = [read(path, told, mm) for path in image_path.split(",")]
+    image, (_, spacing, back) = np.concatenate([file[0] for file in files]), files[0]
     order = told["axes"]["transpose"]
     image = image.transpose(0, *(1 + axis for axis in order))
     spacing = tuple(spacing[axis] for axis in order)

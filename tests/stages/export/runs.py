@@ -51,10 +51,11 @@ def picture_run(root: Path, folds: tuple[str, ...] = ("0", "1")) -> Path:
     return _write(root, {"2d": configuration}, targets, ("US",), regions=False, folds={"2d": folds})
 
 
-def volume_run(root: Path, *, slices: bool = False, cascade: bool = False, regions: bool = True) -> Path:
+def volume_run(root: Path, *, slices: bool = False, cascade: bool = False, regions: bool = True, channels: int = 1) -> Path:
     """3D with thick slices, canonical orientation, turned axes, clipped intensities, and overlapping regions.
 
-    `slices`: a 2D network that goes through it slice by slice. `cascade`: a second stage behind it.
+    `slices`: a 2D network that goes through it slice by slice. `cascade`: a second stage behind it. `channels`: 2 adds one that is
+    z-scored.
     """
     turned = (0, 1, 2) if slices else (1, 0, 2)
     spacing: tuple[float | None, ...] = (None, 1.3, 1.3) if slices else (1.3, 4.4, 1.3)
@@ -63,8 +64,11 @@ def volume_run(root: Path, *, slices: bool = False, cascade: bool = False, regio
         transpose=turned,
         crop_to_nonzero=True,
         spacing_mm=spacing,
-        normalization=(Normalization(scheme="ct", mean=90.0, std=40.0, lower=5.0, upper=180.0),),
+        normalization=(Normalization(scheme="ct", mean=90.0, std=40.0, lower=5.0, upper=180.0), Normalization(scheme="zscore"))[
+            :channels
+        ],
     )
+    names = ("CT", "MR")[:channels]
     values = ((1, 2), (2,)) if regions else ((1,), (2,))
     targets = tuple(
         Structure(name=name, values=own, output_value=index)
@@ -73,15 +77,15 @@ def volume_run(root: Path, *, slices: bool = False, cascade: bool = False, regio
     outputs = 2 if regions else 3
     if slices:
         configuration = _configuration("2d", preparation, _spec(2, outputs), (16, 16), mirror_axes=(0,), slice_axis=0)
-        return _write(root, {"2d": configuration}, targets, ("CT",), regions=regions, folds={"2d": ("0",)})
-    first = _configuration("3d_lowres", preparation, _spec(3, outputs), (16, 4, 16), mirror_axes=(0, 1, 2))
+        return _write(root, {"2d": configuration}, targets, names, regions=regions, folds={"2d": ("0",)})
+    first = _configuration("3d_lowres", preparation, _spec(3, outputs, channels), (16, 4, 16), mirror_axes=(0, 1, 2))
     if not cascade:
-        return _write(root, {"3d_lowres": first}, targets, ("CT",), regions=regions, folds={"3d_lowres": ("0",)})
+        return _write(root, {"3d_lowres": first}, targets, names, regions=regions, folds={"3d_lowres": ("0",)})
     second = _configuration(
         "3d_cascade_fullres", preparation, _spec(3, outputs, channels=3), (16, 4, 16), mirror_axes=(0,)
     ).model_copy(update={"previous_stage": "3d_lowres"})
     held = {"3d_lowres": first.model_copy(update={"next_stage": second.name}), second.name: second}
-    return _write(root, held, targets, ("CT",), regions=regions, folds={"3d_lowres": ("0", "1"), second.name: ("1",)})
+    return _write(root, held, targets, names, regions=regions, folds={"3d_lowres": ("0", "1"), second.name: ("1",)})
 
 
 def picture(path: Path, seed: int = 0, size: tuple[int, int] = (120, 90)) -> Path:
