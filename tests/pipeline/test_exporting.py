@@ -5,9 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import random
-import shutil
-import stat
 import subprocess
 import sys
 import zipfile
@@ -22,13 +19,13 @@ from PIL import Image
 
 from autoseg import pipeline
 from autoseg.engines.torch_engine import load_networks
-from autoseg.errors import AutosegError, DataError, PlanError, RecordError, RunFolderError
+from autoseg.errors import AutosegError, DataError, PlanError, RunFolderError
 from autoseg.pipeline import ensemble
 from autoseg.run_folder import RunFolder
 from autoseg.stages.export import archive, graphs
 from autoseg.volume.files import read
 from tests.conftest import exit_code
-from tests.stages.export.runs import PATIENT, PIXEL_MM, SUBJECT, picture, picture_run, volume, volume_run
+from tests.stages.export.runs import PATIENT, SUBJECT, image_for, mask_of, picture_run, unzipped, volume_run
 
 FOREIGN_PROGRAM = Path(__file__).parents[1] / "stages" / "export" / "foreign_program.py"
 WITHOUT_US = (
@@ -68,32 +65,6 @@ def handed_over(heads: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def exactly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ensemble, "pick_precision", lambda device: "float32")
-
-
-def image_for(run: Path, folder: Path, **like: object) -> tuple[list[Path], float | None]:
-    """Files of one new case, one per channel, and the size of its pixels."""
-    folder.mkdir(exist_ok=True)
-    plan = RunFolder(run).plan()
-    if plan.rank == 2:
-        return [picture(folder / "new.png", **like)], PIXEL_MM  # type: ignore[arg-type]
-    names = [f"new_{channel:04d}.nii.gz" for channel in range(len(plan.channels))] if len(plan.channels) > 1 else ["new.nii.gz"]
-    return [volume(folder / name, seed, **like) for seed, name in enumerate(names)], None  # type: ignore[arg-type]
-
-
-def mask_of(model: Path, folder: Path, run: Path, **options: object) -> np.ndarray:
-    """What is predicted with `model` for the image of `run`."""
-    (image, *_), spacing = image_for(run, folder / "images")
-    out = folder / f"masks of {model.name}"
-    (case,) = pipeline.predict(model, image, out, spacing=spacing, device="cpu", **options).cases  # type: ignore[arg-type]
-    assert case.status == "done", case.error
-    found: np.ndarray = read(out / (case.mask or "")).array[0]
-    return found
-
-
-def unzipped(path: Path, folder: Path) -> Path:
-    with zipfile.ZipFile(path) as opened:
-        opened.extractall(folder)
-    return folder
 
 
 @pytest.mark.parametrize("profile", ["best", "balanced", "fast"])
@@ -221,113 +192,6 @@ def test_an_export_that_fails_leaves_the_old_file(heads: Path, tmp_path: Path, m
     with pytest.raises(OSError, match="No space left"):
         pipeline.export_model(heads, out, overwrite=True)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["precious"]
-
-
-def rewritten(source: Path, path: Path, change: Callable[[zipfile.ZipInfo, bytes], tuple[zipfile.ZipInfo, bytes] | None]) -> Path:
-    with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
-        for member in old.infolist():
-            if (changed := change(member, old.read(member))) is not None:
-                new.writestr(*changed, compress_type=zipfile.ZIP_DEFLATED)
-    return path
-
-
-@pytest.mark.parametrize("name", ["../evil.json", "/tmp/evil.json", "models/../../evil.json", "..\\evil.json", "C:\\evil.json"])
-def test_paths_that_lead_out(handed_over: Path, tmp_path: Path, name: str) -> None:
-    path = rewritten(handed_over, tmp_path / "in.zip", lambda member, content: (member, content))
-    with zipfile.ZipFile(path, "a") as opened:
-        opened.writestr(zipfile.ZipInfo(name), b"evil")
-    with pytest.raises(DataError, match="leads out of the folder"):
-        pipeline.import_model(path, tmp_path / "run")
-    assert [one.name for one in tmp_path.rglob("*")] == ["in.zip"]
-
-
-def test_links_are_refused(handed_over: Path, tmp_path: Path) -> None:
-    def linked(member: zipfile.ZipInfo, content: bytes) -> tuple[zipfile.ZipInfo, bytes]:
-        if member.filename.endswith("fold_0/weights.safetensors"):
-            member.external_attr = (stat.S_IFLNK | 0o777) << 16
-            content = b"/etc/passwd"
-        return member, content
-
-    with pytest.raises(DataError, match=r"holds the link models/2d/fold_0/weights.safetensors"):
-        pipeline.import_model(rewritten(handed_over, tmp_path / "in.zip", linked), tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-
-
-def test_bombs_are_refused(handed_over: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def grown(member: zipfile.ZipInfo, content: bytes) -> tuple[zipfile.ZipInfo, bytes]:
-        return member, content + bytes(10**7) if member.filename.endswith("safetensors") else content
-
-    monkeypatch.setattr(archive, "GROWS_FREELY", 10**6)
-    with pytest.raises(DataError, match="that such an archive can sensibly hold"):
-        pipeline.import_model(rewritten(handed_over, tmp_path / "in.zip", grown), tmp_path / "run")
-    monkeypatch.setattr(archive, "MOST_RECORD_BYTES", 100)
-    with pytest.raises(DataError, match="which no such file has"):
-        pipeline.import_model(handed_over, tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-
-
-def test_damaged_zips(handed_over: Path, tmp_path: Path) -> None:
-    whole = handed_over.read_bytes()
-    (tmp_path / "cut.zip").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match="was cut short; copy it again"):
-        pipeline.predict(tmp_path / "cut.zip", tmp_path, tmp_path / "out")
-    scratched = bytearray(whole)
-    place = whole.index(b"models/2d/fold_0/weights.safetensors") + 5000
-    scratched[place : place + 8] = b"scratch!"
-    (tmp_path / "scratched.zip").write_bytes(scratched)
-    with pytest.raises(DataError, match=r"scratched.zip: cannot be unpacked \(Bad CRC-32"):
-        pipeline.predict(tmp_path / "scratched.zip", tmp_path, tmp_path / "out")
-
-
-def test_bytes_that_were_changed_are_told_in_words(handed_over: Path, tmp_path: Path) -> None:
-    """Whatever is wrong with the table of contents, no error of a library comes through, and nothing is left behind."""
-    whole, draw = handed_over.read_bytes(), random.Random(0)
-    contents = whole.index(b"PK\x01\x02")
-    refused = 0
-    for _ in range(150):
-        changed = bytearray(whole)
-        for _ in range(draw.choice((1, 3))):
-            changed[draw.randrange(contents, len(whole))] = draw.randrange(256)
-        (tmp_path / "in.zip").write_bytes(changed)
-        try:
-            pipeline.import_model(tmp_path / "in.zip", tmp_path / "run")
-            shutil.rmtree(tmp_path / "run")
-        except AutosegError:
-            refused += 1
-        assert [path.name for path in tmp_path.iterdir()] == ["in.zip"]
-    assert 50 < refused < 150
-
-
-def test_weights_are_those_of_the_record(handed_over: Path, heads: Path, tmp_path: Path) -> None:
-    def other(member: zipfile.ZipInfo, content: bytes) -> tuple[zipfile.ZipInfo, bytes]:
-        return member, content[:-4] + b"\0\0\0\0" if member.filename.endswith("fold_1/weights.safetensors") else content
-
-    model = rewritten(handed_over, tmp_path / "other.zip", other)
-    with pytest.raises(RecordError, match="SHA-256"):
-        mask_of(model, tmp_path, heads)
-    lacking = rewritten(handed_over, tmp_path / "lacking.zip", lambda m, c: None if "fold_1/" in m.filename else (m, c))
-    with pytest.raises(RunFolderError, match="the weights of fold 1, are missing"):
-        pipeline.import_model(lacking, tmp_path / "run")
-
-
-@pytest.mark.parametrize("place", ["/etc/weights.safetensors", "models/../../fold_0/w.safetensors", "plan.json"])
-def test_a_record_that_names_files_elsewhere(handed_over: Path, tmp_path: Path, place: str) -> None:
-    def elsewhere(member: zipfile.ZipInfo, content: bytes) -> tuple[zipfile.ZipInfo, bytes]:
-        if member.filename == "model.json":
-            content = content.replace(b"models/2d/fold_0/weights.safetensors", place.encode())
-        return member, content
-
-    with pytest.raises(RunFolderError, match="no place inside a model"):
-        pipeline.import_model(rewritten(handed_over, tmp_path / "in.zip", elsewhere), tmp_path / "run")
-    assert not (tmp_path / "run").exists()
-
-
-def test_records_that_do_not_belong_together(handed_over: Path, heads: Path, tmp_path: Path) -> None:
-    def renamed(member: zipfile.ZipInfo, content: bytes) -> tuple[zipfile.ZipInfo, bytes]:
-        return member, content.replace(b'"head"', b'"foot"') if member.filename == "dataset.json" else content
-
-    with pytest.raises(RunFolderError, match=r"plan.json and dataset.json differ in targets"):
-        mask_of(rewritten(handed_over, tmp_path / "in.zip", renamed), tmp_path, heads)
 
 
 def test_files_that_are_no_model(heads: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from scipy import ndimage
 
+from autoseg import pipeline
 from autoseg.engines.weights import file_sha256
 from autoseg.records import (
     Case,
@@ -30,6 +32,7 @@ from autoseg.records import (
 from autoseg.records.plan import InferenceSpec
 from autoseg.run_folder import RunFolder
 from autoseg.stages.plan.augmentation import augmentation_for
+from autoseg.volume.files import read
 from tests.engines.networks import network_of
 
 PATIENT, SUBJECT = "Miller_Anna", "anna-miller"
@@ -111,6 +114,32 @@ def _noise(size: tuple[int, ...], sigma: float | tuple[float, ...], largest: int
     """Whole numbers from 1 to `largest` + 1, float32."""
     smooth = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=size), sigma)
     return np.rint(1 + largest * (smooth - smooth.min()) / np.ptp(smooth)).astype(np.float32)
+
+
+def image_for(run: Path, folder: Path, **like: object) -> tuple[list[Path], float | None]:
+    """Files of one new case, one per channel, and the size of its pixels."""
+    folder.mkdir(exist_ok=True)
+    plan = RunFolder(run).plan()
+    if plan.rank == 2:
+        return [picture(folder / "new.png", **like)], PIXEL_MM  # type: ignore[arg-type]
+    names = [f"new_{channel:04d}.nii.gz" for channel in range(len(plan.channels))] if len(plan.channels) > 1 else ["new.nii.gz"]
+    return [volume(folder / name, seed, **like) for seed, name in enumerate(names)], None  # type: ignore[arg-type]
+
+
+def mask_of(model: Path, folder: Path, run: Path, **options: object) -> np.ndarray:
+    """What is predicted with `model` for the image of `run`."""
+    (image, *_), spacing = image_for(run, folder / "images")
+    out = folder / f"masks of {model.name}"
+    (case,) = pipeline.predict(model, image, out, spacing=spacing, device="cpu", **options).cases  # type: ignore[arg-type]
+    assert case.status == "done", case.error
+    found: np.ndarray = read(out / (case.mask or "")).array[0]
+    return found
+
+
+def unzipped(path: Path, folder: Path) -> Path:
+    with zipfile.ZipFile(path) as opened:
+        opened.extractall(folder)
+    return folder
 
 
 def dataset_of(plan: Plan, root: str = "/home/radiology/trial-7/data") -> Dataset:
