@@ -277,6 +277,7 @@ def in_monai(model: Path, folder: Path, images: Path, pixel_mm: float | None) ->
     parser.parse()
     parser.get_parsed_content("imports")
     parser.get_parsed_content("run")
+    assert torch.is_grad_enabled(), "whoever runs it may go on training"
     (written,) = (folder / "monai").iterdir()
     if written.suffix == ".png":
         return np.asarray(Image.open(written))

@@ -48,10 +48,9 @@ def inference_config(plan: Plan, configuration: Configuration) -> JsonObject:
     }
     config["inferer"] = _inferer(configuration)
     config["postprocessing"] = {"_target_": "Compose", "transforms": _postprocessing(plan, ".png" if pictures else ".nii.gz")}
-    config["predict"] = (
-        "$lambda item: @postprocessing({**item, 'pred': @inferer(item['image'].unsqueeze(0).to(@device), @network).squeeze(0).cpu()})"
-    )
-    config["run"] = ["$torch.set_grad_enabled(False)", "$[@predict(item) for item in @dataset]"]
+    logits = "@inferer(item['image'].unsqueeze(0).to(@device), @network).squeeze(0).cpu()"
+    config["predict"] = f"$torch.no_grad()(lambda item: @postprocessing({{**item, 'pred': {logits}}}))"
+    config["run"] = ["$[@predict(item) for item in @dataset]"]
     return config
 
 
