@@ -1,7 +1,8 @@
 """From a folder of images to masks and scores.
 
-The public functions are `plan`, `train`, `status`, `predict`, `evaluate` and `benchmark`, the same as the verbs of the command
-line, and `Predictor` segments arrays with a model that is loaded once. They are loaded on first use, so that `import autoseg` costs nothing.
+The public functions are `plan`, `train`, `status`, `predict`, `evaluate`, `benchmark`, `export_model` and `import_model`, the same as
+the verbs of the command line, and `Predictor` segments arrays with a model that is loaded once. They are loaded on first use, so that
+`import autoseg` costs nothing.
 """
 
 from __future__ import annotations
@@ -10,10 +11,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from autoseg.pipeline import benchmark, evaluate, plan, predict, status, train
+    from autoseg.pipeline import benchmark, evaluate, export_model, import_model, plan, predict, train
     from autoseg.pipeline.predictor import Prediction, Predictor
+    from autoseg.pipeline.status import status
 
-__all__ = ["Prediction", "Predictor", "__version__", "benchmark", "evaluate", "plan", "predict", "status", "train"]
+__all__ = [
+    "Prediction",
+    "Predictor",
+    "__version__",
+    "benchmark",
+    "evaluate",
+    "export_model",
+    "import_model",
+    "plan",
+    "predict",
+    "status",
+    "train",
+]
 __version__ = "0.1.0"
 
 

@@ -20,6 +20,7 @@ import typer
 from autoseg import __version__
 from autoseg.cli_benchmark import benchmark
 from autoseg.cli_console import reported, show
+from autoseg.cli_export import export
 from autoseg.cli_options import DeviceOption, LayoutOption, RunArgument, SpacingOption, SubjectsOption, WorkersOption
 from autoseg.cli_plan import plan
 from autoseg.cli_status import status
@@ -174,7 +175,11 @@ def predict(
     context: typer.Context,
     run: Annotated[
         Path,
-        typer.Argument(metavar="RUN", help="A run folder, or a trained nnU-Net v2 model (folder or zip).", show_default=False),
+        typer.Argument(
+            metavar="RUN",
+            help="A run folder, what `export` wrote, or a trained nnU-Net v2 model (folder or zip).",
+            show_default=False,
+        ),
     ],
     images: Annotated[
         str,
@@ -238,16 +243,23 @@ def predict(
         raise typer.Exit(EXIT_OUT_OF_MEMORY if any(case.reason == "memory" for case in failed) else EXIT_SOME_FAILED)
 
 
+app.command()(export)
+
+
 @app.command("import-model")
 def import_model(
     context: typer.Context,
     source: Annotated[
         Path,
-        typer.Argument(metavar="MODEL", help="A trained nnU-Net v2 model: folder, or zip of an export.", show_default=False),
+        typer.Argument(
+            metavar="MODEL",
+            help="What `export` wrote, or a trained nnU-Net v2 model (folder, or zip of an export).",
+            show_default=False,
+        ),
     ],
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A new folder.", show_default=False)],
 ) -> None:
-    """Convert a trained nnU-Net v2 model into a run that predicts the same masks."""
+    """Make a run of a model that was handed over, or of an nnU-Net v2 model; it predicts the same masks."""
     with reported(context) as (console, progress):
         from autoseg import pipeline
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoseg.errors import RunFolderError
-from autoseg.records import Configuration, Dataset, Fingerprint, MachineProfile, Model, Plan, Splits
+from autoseg.records import Configuration, Dataset, Fingerprint, MachineProfile, Model, ModelCard, Plan, Splits
 from autoseg.records.base import write_texts
 
 PARTS = (
@@ -23,10 +23,15 @@ PARTS = (
     "tensorboard",
     "mlflow",
     "augmentation.png",
+    "card.json",
+    "MODEL_CARD.md",
 )
 
 
 FOLD = re.compile(r"\d+|full")
+RECORDS_THAT_PREDICT = ("dataset.json", "plan.json", "model.json")
+WEIGHTS = re.compile(r"models/(?!\.)[^/]+/fold_(\d+|full)/(?!\.)[^/]+\.safetensors")  # relative to the run
+HANDED_OVER = re.compile(rf"(dataset|plan|model|card)\.json|MODEL_CARD\.md|{WEIGHTS.pattern}")
 
 
 def read_plan(path: Path) -> Plan:
@@ -74,7 +79,7 @@ class RunFolder:
             raise RunFolderError(f"{root} is not a run: it has no plan.json; make one with `autoseg plan DATASET {root}`")
         return cls(root)
 
-    def save(self, *records: Dataset | Fingerprint | MachineProfile | Splits | Plan | Model) -> None:
+    def save(self, *records: Dataset | Fingerprint | MachineProfile | Splits | Plan | Model | ModelCard) -> None:
         """Write records to their files, none before all could be written; the last one vouches for the others."""
         names: dict[type, str] = {
             Dataset: "dataset.json",
@@ -83,6 +88,7 @@ class RunFolder:
             Splits: "splits.json",
             Plan: "plan.json",
             Model: "model.json",
+            ModelCard: "card.json",
         }
         write_texts({self.root / names[type(record)]: record.text() for record in records})
 
@@ -120,6 +126,21 @@ class RunFolder:
         if not (self.root / "model.json").is_file():
             raise RunFolderError(f"{self.root} has no trained model yet; train one with `autoseg train {self.root} --fold 0`")
         return Model.load(self.root / "model.json")
+
+    def card(self) -> ModelCard | None:
+        """What was told of a model when it was handed over; None in the run that it was trained in."""
+        path = self.root / "card.json"
+        return ModelCard.load(path) if path.is_file() else None
+
+    @property
+    def card_text(self) -> Path:
+        """The same as a page to read."""
+        return self.root / "MODEL_CARD.md"
+
+    @property
+    def fingerprint_file(self) -> Path:
+        """What was measured; absent where a model came from elsewhere."""
+        return self.root / "fingerprint.json"
 
     @property
     def augmentation_picture(self) -> Path:

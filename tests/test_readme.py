@@ -64,7 +64,7 @@ def worked_example(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict
 def test_worked_example_runs_and_leaves_what_it_says(worked_example: tuple[Path, dict[str, str]]) -> None:
     folder, printed = worked_example
     verbs = [line.split()[1] for line in printed]
-    assert verbs == ["phantom", "plan", "train", "phantom", "predict", "evaluate", *["plan"] * 5]
+    assert verbs == ["phantom", "plan", "train", "phantom", "predict", "evaluate", *["plan"] * 5, "export", "predict"]
     images = sorted(path.stem for path in (folder / "heads-new" / "images").iterdir())
     assert len(images) >= 2
     assert set(images) <= {path.stem for path in (folder / "heads-masks").glob("*.png")}
@@ -78,12 +78,19 @@ def test_worked_example_runs_and_leaves_what_it_says(worked_example: tuple[Path,
 
 def test_plans_are_told_compared_and_taken_over(worked_example: tuple[Path, dict[str, str]]) -> None:
     folder, printed = worked_example
-    explained, bill, _, compared, tuned = (" ".join(printed[line].split()) for line in list(printed)[6:])
+    explained, bill, _, compared, tuned = (" ".join(printed[line].split()) for line in list(printed)[6:11])
     assert "Rule:" in explained and "Instead:" in explained
     assert "all 5 folds" in bill and "memory of a step" in bill
     assert "plain_unet" in compared and "unet2015" in compared
     assert "heads-run" in tuned
     assert (folder / "heads-tuned" / "plan.json").is_file()
+
+
+def test_what_was_handed_over_predicts_the_same(worked_example: tuple[Path, dict[str, str]]) -> None:
+    folder, _ = worked_example
+    here, there = (sorted((folder / name).glob("*.png")) for name in ("heads-masks", "heads-masks-2"))
+    assert here and [path.name for path in here] == [path.name for path in there]
+    assert all(one.read_bytes() == other.read_bytes() for one, other in zip(here, there, strict=True))
 
 
 def test_python_example_runs(worked_example: tuple[Path, dict[str, str]]) -> None:

@@ -6,7 +6,6 @@ A network is converted straight from torch by tracing, which keeps instance norm
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
@@ -15,9 +14,9 @@ from torch import nn
 
 from autoseg.engines.cpu_engine import CpuEngine
 from autoseg.engines.device import pick_precision
+from autoseg.engines.graph_files import openvino_model
 from autoseg.engines.quantisation import calibration_tiles, quantised
 from autoseg.engines.silent_imports import import_openvino
-from autoseg.networks.plain import plain
 from autoseg.parallel import available_cores
 from autoseg.records import Shape
 
@@ -67,7 +66,7 @@ class OpenVinoEngine(CpuEngine):
         settings = _settings(pick_precision(self.device) if precision == "int8" else precision, threads or available_cores())
         self._compiled = []
         for network in networks:
-            model = self._converted(network, shape)
+            model = openvino_model(network, shape)
             if precision == "int8":
                 model = quantised(model, tiles)
             self._compiled.append(core.compile_model(model, "CPU", settings))
@@ -77,14 +76,6 @@ class OpenVinoEngine(CpuEngine):
     def n_folds(self) -> int:
         """How many networks vote."""
         return len(self._compiled)
-
-    def _converted(self, network: nn.Module, shape: Shape) -> Any:
-        """OpenVINO's model of a network for tiles (any number, *shape)."""
-        example, any_batch = torch.zeros(1, *shape), self._openvino.PartialShape([-1, *shape])
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that tracing is an old way, and fixes what depends on the example; nothing does
-            traced = torch.jit.trace(plain(network), example, check_trace=False)  # OpenVINO would trace twice
-            return self._openvino.convert_model(traced, example_input=example, input=[any_batch])
 
     def _logits(self, fold: int, tiles: torch.Tensor) -> torch.Tensor:
         """OpenVINO reads the tiles where they lie, and writes into a tensor made for this call."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoseg.errors import DataError, PlanError, RunFolderError
+from autoseg.pipeline.handing_over import export_model, import_model
 from autoseg.pipeline.planning import PlanOutcome, bill, plan, plan_files, planned
 from autoseg.pipeline.preparing import prepare_cases, prepare_masks, worker_count
 from autoseg.pipeline.status import status
@@ -40,6 +41,8 @@ __all__ = [
     "bill",
     "demo",
     "evaluate",
+    "export_model",
+    "import_model",
     "plan",
     "plan_files",
     "planned",
@@ -208,7 +211,7 @@ def predict(
     """Predict a folder of images, or one file; `images="held-out"` takes the cases that the run kept out of every fold.
 
     Args:
-        run: folder with trained folds, or a trained nnU-Net v2 model (folder or zip).
+        run: folder with trained folds, a zip that `export_model` wrote, or a trained nnU-Net v2 model (folder or zip).
         images: folder or file.
         out: folder for masks and `predictions.json`; a prediction that was interrupted goes on.
         folds: to ensemble; None takes all numbered ones that are trained (else `full`).
@@ -231,10 +234,12 @@ def predict(
         What became of every file; failures are in it and do not stop the others.
     """
     from autoseg.pipeline.engines import EngineWish
-    from autoseg.pipeline.nnunet_model import opened_model
+    from autoseg.pipeline.models import opened_model
     from autoseg.pipeline.predicting import predict_images
 
     with opened_model(Path(run)) as folder:
+        if str(images) == HELD_OUT and not folder.splits_file.is_file():
+            raise RunFolderError(f"{run} came without its data, so there are no cases held out; give a folder of images")
         return predict_images(
             folder,
             HELD_OUT if str(images) == HELD_OUT else Path(images),
@@ -252,17 +257,6 @@ def predict(
             memory_bytes=memory_bytes,
             progress=progress or SilentProgress(),
         )
-
-
-def import_model(source: str | Path, destination: str | Path, *, progress: Progress | None = None) -> Path:
-    """Convert a trained nnU-Net v2 model (folder or zip) into a run that predicts the same masks; it cannot be trained further.
-
-    Returns:
-        The run's folder.
-    """
-    from autoseg.pipeline.nnunet_model import import_nnunet_model
-
-    return import_nnunet_model(Path(source), Path(destination), progress=progress).root
 
 
 def evaluate(

@@ -17,7 +17,7 @@ from autoseg.engines.nnunet_weights import read_checkpoint_facts, read_nnunet_we
 from autoseg.engines.weights import file_sha256
 from autoseg.errors import DataError, Fault, RunFolderError
 from autoseg.layouts.archives import extract
-from autoseg.layouts.nnunet_folders import DATASET, PLANS, CheckpointKind, is_nnunet_model
+from autoseg.layouts.nnunet_folders import DATASET, PLANS, CheckpointKind
 from autoseg.layouts.nnunet_model import NnunetModel, TrainedFolder, read_nnunet_model
 from autoseg.learning.checkpoint import FINAL_WEIGHTS
 from autoseg.progress import Progress, SilentProgress
@@ -63,20 +63,6 @@ def import_nnunet_model(
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return RunFolder.open(destination)
-
-
-@contextmanager
-def opened_model(source: Path) -> Iterator[RunFolder]:
-    """What predicts: a run, or a trained nnU-Net v2 model as one.
-
-    Raises:
-        RunFolderError: it is neither.
-    """
-    if not (is_nnunet_model(source) or zipfile.is_zipfile(source)):
-        yield RunFolder.open(source)
-        return
-    with opened_nnunet_model(source) as folder:  # zips that hold something else are refused there
-        yield folder
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from autoseg.inference.parity import CASES
 from autoseg.parallel import ahead
 from autoseg.pipeline.engines import AUTO, EngineWish, networks_for
 from autoseg.pipeline.ensemble import ensemble_of
-from autoseg.pipeline.nnunet_model import opened_model
+from autoseg.pipeline.models import opened_model
 from autoseg.pipeline.trained import trained_default
 from autoseg.processing.labels import decode_labels
 from autoseg.processing.previous import encoding_of_masks

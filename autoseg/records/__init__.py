@@ -2,10 +2,23 @@
 
 from autoseg.records.augmentation import AugmentationSpec
 from autoseg.records.base import Part, Record, Shape, Spacing, write_text
+from autoseg.records.card import Extent, ModelCard, StructureFacts, ValidationFigures
 from autoseg.records.checkpoint import Amendment, FoldCheckpoint
 from autoseg.records.dataset import Case, ColourEncoding, Dataset, LabelEncoding, OutlineEncoding, Structure, ValueEncoding
 from autoseg.records.engine_times import EngineMemory, EngineSetting, EngineTimes, Parity, ParitySetting, RememberedParity
 from autoseg.records.fingerprint import CaseFacts, Fingerprint, Intensities, StructureSize
+from autoseg.records.inference_description import (
+    AxesRule,
+    ChannelRule,
+    CropRule,
+    DecisionRule,
+    GraphFile,
+    InferenceDescription,
+    LabelRule,
+    MirrorRule,
+    ResamplingRule,
+    WindowRule,
+)
 from autoseg.records.machine import MachineProfile, Throughput
 from autoseg.records.model import Model, TrainedConfiguration, TrainedFold
 from autoseg.records.plan import (
@@ -27,27 +40,37 @@ __all__ = [
     "FULL",
     "Amendment",
     "AugmentationSpec",
+    "AxesRule",
     "Case",
     "CaseFacts",
     "CaseScores",
+    "ChannelRule",
     "ColourEncoding",
     "Configuration",
+    "CropRule",
     "Dataset",
     "Decision",
+    "DecisionRule",
     "EngineMemory",
     "EngineSetting",
     "EngineTimes",
+    "Extent",
     "Extra",
     "Fingerprint",
     "Fold",
     "FoldCheckpoint",
+    "GraphFile",
+    "InferenceDescription",
     "InferenceProfile",
     "InferenceSpec",
     "InitialWeights",
     "Intensities",
     "LabelEncoding",
+    "LabelRule",
     "MachineProfile",
+    "MirrorRule",
     "Model",
+    "ModelCard",
     "NetworkSpec",
     "Normalization",
     "OutlineEncoding",
@@ -60,12 +83,14 @@ __all__ = [
     "Preparation",
     "Record",
     "RememberedParity",
+    "ResamplingRule",
     "Scores",
     "Shape",
     "Spacing",
     "Splits",
     "StartingWeights",
     "Structure",
+    "StructureFacts",
     "StructureScores",
     "StructureSize",
     "Summary",
@@ -74,6 +99,8 @@ __all__ = [
     "TrainedFold",
     "TrainingSpec",
     "Transfer",
+    "ValidationFigures",
     "ValueEncoding",
+    "WindowRule",
     "write_text",
 ]

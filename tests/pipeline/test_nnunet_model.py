@@ -77,6 +77,18 @@ def test_the_masks_are_those_of_the_network(model: Path, tmp_path: Path) -> None
     assert not np.array_equal(masks["0"], masks["full"])
 
 
+def test_a_model_is_handed_on(model: Path, tmp_path: Path) -> None:
+    """As a zip of ours, which predicts the same."""
+    (tmp_path / "images").mkdir()
+    sitk.WriteImage(sitk.GetImageFromArray(IMAGE), str(tmp_path / "images" / "a_0000.nii.gz"))
+    masks = []
+    for place in (model, autoseg.export_model(model, tmp_path / "model.zip")):
+        autoseg.predict(place, tmp_path / "images", tmp_path / f"by {place.name}", device="cpu")
+        masks.append(read(tmp_path / f"by {place.name}" / "a.nii.gz").array)
+    assert len(np.unique(masks[0])) == 3
+    assert np.array_equal(*masks)
+
+
 def test_what_is_written(model: Path, tmp_path: Path) -> None:
     before = sorted(model.rglob("*"))
     folder = import_nnunet_model(model, tmp_path / "run")
