@@ -20,7 +20,7 @@ from torch import Tensor
 
 from autoseg.errors import RecordError
 from autoseg.layouts.nnunet_folders import CheckpointFacts
-from autoseg.networks.unet import build_network
+from autoseg.networks.unet import build_for_weights
 from autoseg.records import NetworkSpec
 
 SCALAR_NAMES = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")  # numpy 1 and 2
@@ -87,8 +87,7 @@ def convert_weights(state: dict[str, Tensor], spec: NetworkSpec, *, conv_bias: b
         ValueError: weights are missing, left over, of another shape, or not finite; the sentence names them.
     """
     theirs = _without_twins({_without_wrappers(name): value for name, value in state.items()})
-    with torch.device("meta"):
-        ours = build_network(spec).state_dict()
+    ours = build_for_weights(spec).state_dict()  # not on the meta device, for which torch loads its compiler
     used: set[str] = set()
     result: dict[str, Tensor] = {}
     missing, misshapen, infinite = [], [], []

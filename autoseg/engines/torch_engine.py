@@ -16,7 +16,7 @@ from autoseg.engines.device import MemoryFormat, Precision, autocast, place
 from autoseg.engines.fitting_batch import FittingBatch
 from autoseg.engines.weights import read_tensors
 from autoseg.errors import RecordError
-from autoseg.networks.unet import build_network
+from autoseg.networks.unet import build_for_weights
 from autoseg.records import NetworkSpec
 
 BUFFER_SHARE = 0.4  # of the free device memory a score buffer may take; the rest is the network's
@@ -92,7 +92,7 @@ def load_engine(
     *,
     device: torch.device | str = "cpu",
     precision: Precision = "float32",
-    build: Callable[[NetworkSpec], nn.Module] = build_network,
+    build: Callable[[NetworkSpec], nn.Module] = build_for_weights,
 ) -> TorchEngine:
     """An engine of one network per fold.
 
@@ -112,7 +112,7 @@ def load_engine(
 
 
 def load_networks(
-    spec: NetworkSpec, weights: Sequence[tuple[Path, str]], build: Callable[[NetworkSpec], nn.Module] = build_network
+    spec: NetworkSpec, weights: Sequence[tuple[Path, str]], build: Callable[[NetworkSpec], nn.Module] = build_for_weights
 ) -> list[nn.Module]:
     """One network per fold, in main memory; arguments and errors are those of `load_engine`."""
     networks = []

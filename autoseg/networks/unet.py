@@ -26,7 +26,7 @@ class UNet(nn.Module):
     (nnU-Net weighs the coarsest head with zero, so it is not computed); otherwise the finest logits `(B, K, *spatial)`.
     """
 
-    def __init__(self, spec: NetworkSpec):
+    def __init__(self, spec: NetworkSpec, *, initialised: bool = True):
         super().__init__()
         self.spec = spec
         residual = spec.family == "residual_unet"
@@ -37,6 +37,8 @@ class UNet(nn.Module):
         n_heads = max(1, spec.n_stages - 2) if spec.deep_supervision else 1
         head = Conv[Conv.CONV, spec.rank]
         self.heads = nn.ModuleList(head(spec.features[i], spec.out_channels, 1) for i in range(n_heads))
+        if not initialised:
+            return
         self.apply(_initialise)
         for module in self.modules():
             if isinstance(module, ResidualBlock):
@@ -64,6 +66,11 @@ class UNet(nn.Module):
 def build_network(spec: NetworkSpec) -> UNet:
     """The network of a plan, freshly initialised from torch's global random state."""
     return UNet(spec)
+
+
+def build_for_weights(spec: NetworkSpec) -> UNet:
+    """The network of a plan whose weights are about to be loaded."""
+    return UNet(spec, initialised=False)
 
 
 def _initialise(module: nn.Module) -> None:

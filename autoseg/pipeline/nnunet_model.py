@@ -24,6 +24,7 @@ from autoseg.progress import Progress, SilentProgress
 from autoseg.records import AugmentationSpec, Configuration, Model, Shape, TrainedFold
 from autoseg.run_folder import RunFolder
 from autoseg.stages.plan.augmentation import DEFAULT_AUGMENTATION, augmentation_for
+from autoseg.stages.plan.frame import tile_batch
 
 MOST_GROWTH, GROWS_FREELY = 20, 2**30  # weights hardly shrink in a zip; a small one may hold so many bytes whatever its size
 
@@ -52,7 +53,7 @@ def import_nnunet_model(
     destination.parent.mkdir(parents=True, exist_ok=True)
     with _unpacked(source, destination.parent) as folder:
         model = read_nnunet_model(folder, read_checkpoint_facts, _augmentation, checkpoint=checkpoint)
-        model = model if folder == source else _said_to_come_from(model, source)
+        model = _in_batches(model if folder == source else _said_to_come_from(model, source))
         temporary = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", suffix=".part", dir=destination.parent))
         try:
             _write(model, RunFolder(temporary), progress or SilentProgress())
@@ -104,6 +105,16 @@ def _said_to_come_from(model: NnunetModel, source: Path) -> NnunetModel:
     dataset = model.dataset.model_copy(update={"root": str(source)})
     plan = model.plan.model_copy(update={"dataset_digest": dataset.digest()})
     return NnunetModel(plan, dataset, model.trained)
+
+
+def _in_batches(model: NnunetModel) -> NnunetModel:
+    """As many windows at a time as in plans of ours; nnU-Net takes one after another."""
+    configurations = {}
+    for name, configuration in model.plan.configurations.items():
+        tiles = {"tile_batch_size": tile_batch(configuration.training.patch_size)}
+        inference = configuration.inference.model_copy(update=tiles)
+        configurations[name] = configuration.model_copy(update={"inference": inference})
+    return NnunetModel(model.plan.model_copy(update={"configurations": configurations}), model.dataset, model.trained)
 
 
 def _write(model: NnunetModel, folder: RunFolder, progress: Progress) -> None:
