@@ -98,15 +98,29 @@ class RunFolder:
 
     def fingerprint(self) -> Fingerprint:
         """What was measured on its cases."""
+        self._refuse_without_data(self.fingerprint_file)
         return Fingerprint.load(self.root / "fingerprint.json")
 
     def machine(self) -> MachineProfile:
         """The machine that was planned for."""
+        self._refuse_without_data(self.root / "machine.json")
         return MachineProfile.load(self.root / "machine.json")
 
     def splits(self) -> Splits:
-        """The folds."""
+        """The folds.
+
+        Raises:
+            RunFolderError: the run was imported, and has none.
+        """
+        self._refuse_without_data(self.splits_file)
         return Splits.load(self.splits_file)
+
+    def _refuse_without_data(self, file: Path) -> None:
+        """A model that was imported has neither cases nor what was found out of them."""
+        if not file.is_file() and not self.dataset().cases:
+            raise RunFolderError(
+                f"{self.root} is an imported model, which came without its data: it can predict and be exported, and nothing else"
+            )
 
     @property
     def splits_file(self) -> Path:

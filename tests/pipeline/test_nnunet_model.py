@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -231,3 +232,10 @@ def test_a_model_predicts_where_it_lies(model: Path, tmp_path: Path) -> None:
     assert len(np.unique(masks["run"])) > 1
     with pytest.raises(RunFolderError):
         autoseg.predict(images, images, tmp_path / "out")
+
+
+def test_a_run_without_data_says_what_it_is(model: Path, tmp_path: Path) -> None:
+    run = import_nnunet_model(model, tmp_path / "run").root
+    for verb in (partial(autoseg.train, fold="0"), autoseg.status, autoseg.benchmark):
+        with pytest.raises(RunFolderError, match="an imported model, which came without its data"):
+            verb(run)
