@@ -25,7 +25,10 @@ def export(
     ] = None,
     to: Annotated[Format, typer.Option(help="zip is what `autoseg predict` takes; the others are for other programs.")] = "zip",
     configuration: Annotated[str | None, typer.Option(metavar="NAME", help="Of the plan. [default: the plan's]")] = None,
-    fold: Annotated[list[str] | None, typer.Option(metavar="K|full", help="Repeatable. [default: all trained folds]")] = None,
+    fold: Annotated[
+        list[str] | None,
+        typer.Option(metavar="K|full", help="Repeatable. [default: all trained folds; as the profile says for graphs]"),
+    ] = None,
     profile: Annotated[
         Literal["best", "balanced", "fast"] | None,
         typer.Option(help="How a network for other programs is to be applied. [default: balanced]", show_default=False),

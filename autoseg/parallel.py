@@ -123,21 +123,35 @@ def overlap(
             if finishing:
                 finishing.result()
         except BaseException:
+            preparer.shutdown(wait=False, cancel_futures=True)
             ended_early()
             raise
 
 
 def ahead(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Yield `function(item)` for every item in order; the next is computed in a thread while the one before is in use."""
+    """Yield `function(item)` for every item in order; the next is computed in a thread while the one before is in use.
+
+    What comes before an error, of the function or of the items, is given out first.
+    """
+    source, failure = iter(items), None
     with ThreadPoolExecutor(1, "ahead") as thread:
         coming: Future[R] | None = None
-        for item in items:
+        while True:
+            try:
+                item = next(source)
+            except StopIteration:
+                break
+            except Exception as error:
+                failure = error
+                break
             following = thread.submit(function, item)
             if coming is not None:
                 yield coming.result()
             coming = following
         if coming is not None:
             yield coming.result()
+    if failure is not None:
+        raise failure
 
 
 def _map_in_pool(

@@ -30,7 +30,7 @@ PARTS = (
 
 FOLD = re.compile(r"\d+|full")
 RECORDS_THAT_PREDICT = ("dataset.json", "plan.json", "model.json")
-WEIGHTS = re.compile(r"models/(?!\.)[^/]+/fold_(\d+|full)/(?!\.)[^/]+\.safetensors")  # relative to the run
+WEIGHTS = re.compile(r"models/(?!\.)[^/\\:]+/fold_(?P<fold>\d+|full)/(?!\.)[^/\\:]+\.safetensors")  # relative to the run
 HANDED_OVER = re.compile(rf"(dataset|plan|model|card)\.json|MODEL_CARD\.md|{WEIGHTS.pattern}")
 
 

@@ -54,6 +54,16 @@ def installed_engines(device: torch.device | str = "cpu") -> tuple[str, ...]:
     return tuple(name for name in CANDIDATES if not _fault(name, device))
 
 
+def refuse_unusable(name: str, device: torch.device) -> None:
+    """Say why an engine cannot be used here.
+
+    Raises:
+        PlanError: with what to install, or which others there are.
+    """
+    if fault := _fault(name, device):
+        raise PlanError(fault)
+
+
 def open_engine(
     name: str,
     spec: NetworkSpec,
@@ -82,8 +92,7 @@ def open_engine(
         RecordError: a file is not what the record says, or does not fit the network.
     """
     device = torch.device(device)
-    if fault := _fault(name, device):
-        raise PlanError(fault)
+    refuse_unusable(name, device)
     networks, weights = _networks(spec, folds)
     precision = CANDIDATES[name].precision
     if name.startswith("openvino-"):

@@ -39,7 +39,7 @@ def setting_here(
         engines=tuple(engines),
         device=device,
         cores=available_cores() if cores is None else cores,
-        machine=machine or machine_name(),
+        machine=machine or machine_name(device),
         versions=library_versions(),
     )
 

@@ -7,12 +7,13 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import torch
 from platformdirs import user_cache_path
 
 from autoseg.errors import RecordError
 from autoseg.records import EngineMemory, EngineSetting, EngineTimes, ParitySetting, RememberedParity
 
-LIBRARIES = ("torch", "openvino", "nncf", "onnxruntime", "onnx", "onnxscript")
+LIBRARIES = ("autoseg-toolkit", "torch", "openvino", "nncf", "onnxruntime", "onnx", "onnxscript")
 MOST_REMEMBERED = 200
 
 log = logging.getLogger(__name__)
@@ -23,9 +24,10 @@ def cache_file() -> Path:
     return user_cache_path("autoseg", appauthor=False) / "engines.json"
 
 
-def machine_name() -> str:
+def machine_name(device: str = "cpu") -> str:
     """The machine, as far as speed and arithmetic depend on it."""
-    return f"{platform.node()} {platform.processor() or platform.machine()}"
+    name = f"{platform.node()} {platform.processor() or platform.machine()}"
+    return f"{name} {torch.cuda.get_device_name(device)}" if device.startswith("cuda") else name
 
 
 def library_versions() -> dict[str, str]:

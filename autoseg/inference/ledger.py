@@ -74,9 +74,9 @@ class Ledger:
         if not overwrite and (out / PREDICTIONS_FILE).exists():
             before = Predictions.load(out / PREDICTIONS_FILE)
             _refuse_another_model(out, before, header)
-            header = header.model_copy(update={"parity": before.parity})
             if (before.weights, before.inference) == (header.weights, header.inference):
                 kept = tuple(case for case in before.cases if case.status == "done")
+                header = header.model_copy(update={"parity": before.parity})
             else:
                 log.info(
                     "%s: the model was trained again since, or is applied in another way, so its predictions are made anew", out
@@ -121,7 +121,10 @@ class Ledger:
                         (self.out / name).unlink(missing_ok=True)
             self._cases[case.id] = case
             if time.monotonic() - self._saved_at >= SECONDS_BETWEEN_SAVES:
-                self._save()
+                try:
+                    self._save()
+                except OSError as error:  # what was predicted is on disk; the record is written again soon, and at the end
+                    log.warning("%s cannot be written (%s); it will be tried again", self.out / PREDICTIONS_FILE, error)
             if self._on_case:
                 self._on_case(case)
 
@@ -129,7 +132,8 @@ class Ledger:
         """Write `predictions.json`, with comparisons that were made, and the same as a table."""
         with self._lock:
             if parities:
-                self._header = self._header.model_copy(update={"parity": parities})
+                by_engine = {parity.engine: parity for parity in (*self._header.parity, *parities)}
+                self._header = self._header.model_copy(update={"parity": tuple(by_engine.values())})
             self._save()
             self._save_table()
 

@@ -7,6 +7,7 @@ read and prepare, and up to 30.6 where the network's grid is finer.
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass, field, replace
 from math import prod
@@ -15,7 +16,7 @@ import psutil
 import torch
 
 from autoseg.engines import Engine
-from autoseg.engines.device import available_memory, peak_memory
+from autoseg.engines.device import available_memory, peak_memory, return_freed_memory
 from autoseg.errors import CaseTooLarge
 from autoseg.inference.case import Job, assumed_spacing, listed_spacing
 from autoseg.inference.decision import CHUNK_PIXELS
@@ -28,6 +29,7 @@ from autoseg.volume.files import read_header
 READING_BYTES = 16.5  # per voxel and channel of the file: float64 as it is read, and a copy
 RESAMPLING_BYTES = 8  # per voxel and channel of the network's grid, beside as much for the image's own
 FLOAT_BYTES = 4
+LOGITS_AT_ONCE = 3  # of a tile beside those that the network returns: their sum over folds and mirrored copies, one turned back
 CHUNKS = 5  # of a decision: one output's values, the best so far, comparisons
 FINE_STEPS = 1.1  # what the parts add up to beside the large ones
 
@@ -59,9 +61,10 @@ class Capacity:
         """
         sliding = job.sliding
         tile = torch.zeros(1, job.configuration.network.in_channels, *sliding.patch_size)
-        per_tile = FLOAT_BYTES * sliding.n_outputs * prod(sliding.patch_size)
-        for engine in engines:
-            per_tile = max(per_tile, _forward_bytes(engine, tile))
+        logits = FLOAT_BYTES * sliding.n_outputs * prod(sliding.patch_size)
+        forward = max((_forward_bytes(engine, tile) for engine in engines if engine.device.type == "cpu"), default=0)
+        per_tile = forward + LOGITS_AT_ONCE * logits
+        return_freed_memory()
         held = psutil.Process().memory_info().rss + per_tile  # of a batch of one
         left = available_memory() - per_tile if limit is None else limit - held
         return cls(max(0, left), held, per_tile, limit)
@@ -99,11 +102,17 @@ class Room:
     _closed: bool = False
 
     def enter(self, case: str, n_bytes: int) -> None:
-        """Wait for a place."""
+        """Wait for a place.
+
+        Raises:
+            RuntimeError: the work ends early; nobody asks for this case any more.
+        """
         with self._changed:
             self._changed.wait_for(
                 lambda: self._closed or not self._taken or sum(self._taken.values()) + n_bytes <= self.capacity
             )
+            if self._closed:
+                raise RuntimeError("the work has ended")
             self._taken[case] = n_bytes
 
     def leave(self, case: str) -> None:
@@ -113,7 +122,7 @@ class Room:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Let all who wait go on, as the work ends early."""
+        """Send away all who wait, as the work ends early."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -143,10 +152,11 @@ def _bytes_for(job: Job, channels: int, voxels: int, inner: Shape) -> int:
     image = FLOAT_BYTES * (channels + masks) * inner_voxels * (3 if padded else 2 if masks else 1)
     picture = FLOAT_BYTES * channels * voxels if "overlay" in job.save else 0
     results = voxels * (2 if sliding.n_outputs >= 256 else 1)
-    results += voxels * 2 * (("uncertainty" in job.save) + ("probabilities" in job.save) * sliding.n_outputs)
+    uncertainty = 2 * voxels if "uncertainty" in job.save else 0
+    results = 2 * (results + uncertainty)  # of the engine and of the reference, while they are compared
     deciding = CHUNKS * FLOAT_BYTES * min(CHUNK_PIXELS, voxels) * (sliding.n_outputs if "probabilities" in job.save else 1)
     network = image + sliding.band_bytes(inner) + deciding
-    writing = 2 * voxels
+    writing = 2 * voxels + 3 * uncertainty
     return int(FINE_STEPS * (picture + max(reading, results + max(network, writing))))
 
 
@@ -169,4 +179,5 @@ def _forward_bytes(engine: Engine, tiles: torch.Tensor) -> int:
 
 
 def _gigabytes(n_bytes: float) -> str:
-    return f"{n_bytes / 1e9:.1f}GB"
+    """Rounded up, so that what is said suffices."""
+    return f"{math.ceil(n_bytes / 1e8) / 10:.1f}GB"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -13,10 +13,10 @@ import torch
 from autoseg.engines import Engine
 from autoseg.errors import OutOfMemory
 from autoseg.inference.case import Job, PreparedCase, Segmentation, segment
-from autoseg.inference.parity import CASES, LEAST_AGREEMENT, MOST_MM, Tally
+from autoseg.inference.parity import LEAST_AGREEMENT, MOST_MM, Tally
 from autoseg.records import Parity
 
-MOST_EMPTY = 10  # so many cases are compared at least; later ones only where the engine finds foreground
+MOST_EMPTY = 10  # so many cases are compared at least; of later ones in which the engine finds nothing, one in so many
 
 log = logging.getLogger(__name__)
 
@@ -110,38 +110,54 @@ class CheckedEngines:
         self._start_comparison()
 
     def begin(self, n_cases: int) -> tuple[Engine, ...]:
-        """Choose, and open the quickest engine and, where they have to be compared, the reference."""
+        """Choose, and open the quickest engine that can be opened and, where it has to be compared, the reference."""
         choice = self._choose(n_cases)
         self._openers = dict(choice.openers)
         *_, self._reference = self._openers
         self._trusted = {self._reference} | {name for name, passed in choice.verdicts.items() if passed}
-        self._drop([name for name, passed in choice.verdicts.items() if not passed])
-        first = self._first
-        return tuple(self._engine(name) for name in dict.fromkeys((first, first if first in self._trusted else self._reference)))
-
-    def segment(self, prepared: PreparedCase, job: Job, scratch: Path | None = None) -> Segmentation:
-        """See `case.segment`; the engine that made the result is named in it."""
-        while (name := self._first) not in self._trusted:
+        for name, passed in choice.verdicts.items():
+            if not passed:
+                self._drop_precision(name)
+        while (name := self._first) != self._reference:
             try:
-                found = segment(prepared, job, self._engine(name), scratch)
+                engine = self._engine(name)
             except OutOfMemory:
                 raise
-            except Exception as error:  # whatever a library throws: the reference decides whether it is the image's fault
-                log.warning("%s cannot be used: %s: %s", name, type(error).__name__, error)
-                self._drop([name])
-                self._start_comparison()
+            except Exception as error:  # whatever a library throws: another engine will do
+                self._drop(name, error)
                 continue
-            if self._n_compared >= MOST_EMPTY and not found.winners.any():
-                return found
-            return self._compared(name, found, segment(prepared, job, self._engine(self._reference), scratch))
-        return segment(prepared, job, self._engine(name), scratch)
+            return (engine,) if name in self._trusted else (engine, self._engine(self._reference))
+        return (self._engine(name),)
 
-    def _compared(self, name: str, found: Segmentation, expected: Segmentation) -> Segmentation:
-        self._n_compared += 1
+    def segment(self, prepared: PreparedCase, job: Job, scratch: Path | None = None) -> Segmentation:
+        """See `case.segment`; the engine that made the result is named in it.
+
+        Where an engine fails at a case that the reference can do, it is left out from then on. Where the reference fails, too, the
+        fault is the image's.
+        """
+        name = self._first
+        if name == self._reference:
+            return segment(prepared, job, self._engine(name), scratch)
+        try:
+            found = segment(prepared, job, self._engine(name), scratch)
+        except OutOfMemory:
+            raise
+        except Exception as error:  # whatever a library throws
+            expected = segment(prepared, job, self._engine(self._reference), scratch)
+            self._drop(name, error)
+            return expected
+        if name in self._trusted or not self._is_to_be_compared(found):
+            return found
+        expected = segment(prepared, job, self._engine(self._reference), scratch)
         self._tally.add(found.winners, expected.winners, expected.prepared.spacing_mm)
-        if self._tally.n_cases == CASES:
+        if self._tally.suffices:
             self._settle(self._tally.verdict(name))
         return expected
+
+    def _is_to_be_compared(self, found: Segmentation) -> bool:
+        """Every case, but of those in which the engine finds nothing, beyond the first ones, only some."""
+        self._n_seen += 1
+        return self._n_seen <= MOST_EMPTY or self._n_seen % MOST_EMPTY == 0 or bool(found.winners.any())
 
     def _settle(self, parity: Parity) -> None:
         """Trust an engine, or leave out all of its precision."""
@@ -150,18 +166,25 @@ class CheckedEngines:
             self._on_verdict(parity)
         if parity.passed:
             self._trusted.add(parity.engine)
-            self._open.pop(self._reference)
+            self._open.pop(self._reference, None)
         else:
-            self._drop([parity.engine])
+            self._drop_precision(parity.engine)
         self._start_comparison()
 
     def _start_comparison(self) -> None:
-        self._tally, self._n_compared = Tally(), 0
+        self._tally, self._n_seen = Tally(), 0
 
-    def _drop(self, failed: Collection[str]) -> None:
-        """Leave out engines, and those of the same precision, which would fail alike."""
-        precisions = {name.partition("-")[2] for name in failed}
-        for name in [name for name in self._openers if name.partition("-")[2] in precisions and name not in self._trusted]:
+    def _drop(self, name: str, error: Exception) -> None:
+        """Leave out an engine that fails."""
+        log.warning("%s cannot be used: %s: %s", name, type(error).__name__, error)
+        del self._openers[name]
+        self._open.pop(name, None)
+        self._start_comparison()
+
+    def _drop_precision(self, failed: str) -> None:
+        """Leave out an engine whose masks differ, and those of the same precision, which would differ alike."""
+        precision = failed.partition("-")[2]
+        for name in [name for name in self._openers if name.partition("-")[2] == precision and name not in self._trusted]:
             del self._openers[name]
             self._open.pop(name, None)
 

@@ -2,7 +2,7 @@
 
 Over `CASES` cases with foreground, at least `LEAST_AGREEMENT` of the pixels that either engine calls foreground must bear the same
 label, and no measurement may differ by more than `MOST_MM`: per structure the diameter of the circle (ball) of the same area
-(volume), and in 2D the circumference of the ellipse fitted to each structure and to all of them together.
+(volume), and in 2D, of what has at least `LEAST_PIXELS`, the circumference of the ellipse fitted to each structure and to all together.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from autoseg.records import Parity
 CASES = 3
 LEAST_AGREEMENT = 0.999
 MOST_MM = 0.1
-UNMEASURED_MM = 1e6  # a structure that one of the two cannot be measured on
+LEAST_PIXELS = 1000  # of foreground in all cases: of fewer, a single pixel would be too much
+MOST_CASES = 10  # compared, where they have less foreground
 
 
 class Tally:
@@ -49,6 +50,11 @@ class Tally:
         if spacing_mm is not None:
             self.largest_mm = max(self.largest_mm or 0.0, _difference_mm(found, expected, spacing_mm))
 
+    @property
+    def suffices(self) -> bool:
+        """Whether a verdict can be given."""
+        return self.n_cases >= MOST_CASES or (self.n_cases >= CASES and self.foreground >= LEAST_PIXELS)
+
     def verdict(self, engine: str) -> Parity:
         """Of the cases so far."""
         agrees = self.differing <= (1 - LEAST_AGREEMENT) * self.foreground
@@ -64,25 +70,30 @@ class Tally:
 
 def _difference_mm(found: np.ndarray, expected: np.ndarray, spacing_mm: Sequence[float]) -> float:
     """The largest difference of any measurement."""
-    values = [int(value) for value in np.union1d(np.unique(found), np.unique(expected)) if value]
-    masks = [(found == value, expected == value) for value in values]
-    if len(values) > 1:
-        masks.append((found > 0, expected > 0))
-    return max(_measured_difference_mm(*pair, spacing_mm) for pair in masks)
+    sizes = [np.bincount(winners.ravel()) for winners in (found, expected)]
+    n_values = max(map(len, sizes))
+    counts = np.stack([np.pad(size, (0, n_values - len(size))) for size in sizes])[:, 1:]
+    diameters = _equivalent_diameters_mm(np.concatenate([counts, counts.sum(1, keepdims=True)], axis=1), spacing_mm)
+    largest = float(np.abs(diameters[0] - diameters[1]).max())
+    if found.ndim != 2:
+        return largest
+    present = [value + 1 for value in range(n_values - 1) if counts[:, value].min() >= LEAST_PIXELS]
+    for value in present:
+        largest = max(largest, _circumference_difference_mm(found == value, expected == value, spacing_mm))
+    if len(present) > 1:
+        largest = max(largest, _circumference_difference_mm(found > 0, expected > 0, spacing_mm))
+    return largest
 
 
-def _measured_difference_mm(found: np.ndarray, expected: np.ndarray, spacing_mm: Sequence[float]) -> float:
-    difference = abs(_equivalent_diameter_mm(found, spacing_mm) - _equivalent_diameter_mm(expected, spacing_mm))
-    if found.ndim != 2 or not (found != expected).any():
-        return difference
-    # A margin, so that the outline is not taken for one that the image's border cuts off.
+def _circumference_difference_mm(found: np.ndarray, expected: np.ndarray, spacing_mm: Sequence[float]) -> float:
+    """0 where no ellipse can be told from either; a margin keeps the outline from being taken for one that the image's border cuts."""
+    if np.array_equal(found, expected):
+        return 0.0
     lengths = [head_circumference_mm(np.pad(mask, 1), spacing_mm) for mask in (found, expected)]
-    if lengths[0] is None or lengths[1] is None:
-        return difference if lengths == [None, None] else UNMEASURED_MM
-    return max(difference, abs(lengths[0] - lengths[1]))
+    return 0.0 if lengths[0] is None or lengths[1] is None else abs(lengths[0] - lengths[1])
 
 
-def _equivalent_diameter_mm(mask: np.ndarray, spacing_mm: Sequence[float]) -> float:
-    """Of the circle or ball of the same size."""
-    size = np.count_nonzero(mask) * math.prod(spacing_mm)
-    return 2 * math.sqrt(size / math.pi) if mask.ndim == 2 else 2 * math.cbrt(3 * size / (4 * math.pi))
+def _equivalent_diameters_mm(pixels: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
+    """Of circles or balls of these sizes."""
+    sizes = pixels * math.prod(spacing_mm)
+    return np.asarray(2 * np.sqrt(sizes / np.pi) if len(spacing_mm) == 2 else 2 * np.cbrt(3 * sizes / (4 * np.pi)))

@@ -50,3 +50,9 @@ def folds_for(names: Sequence[str], profile: InferenceProfile) -> tuple[str, ...
     if not RULES[profile].one_fold:
         return numbered or tuple(names)
     return (FULL,) if FULL in names else numbered[:1]
+
+
+def applied_as(configuration: Configuration) -> str:
+    """What tells one way of applying a configuration's networks from another that may give other masks."""
+    inference = configuration.inference.model_copy(update={"tile_batch_size": 1})  # it is a matter of speed
+    return f"{inference.digest()} {'x'.join(map(str, configuration.training.patch_size))}"

@@ -237,9 +237,8 @@ def predict(
     from autoseg.pipeline.models import opened_model
     from autoseg.pipeline.predicting import predict_images
 
+    wish = EngineWish(engine)  # a name that is not known is told before anything is unpacked
     with opened_model(Path(run)) as folder:
-        if str(images) == HELD_OUT and not folder.splits_file.is_file():
-            raise RunFolderError(f"{run} came without its data, so there are no cases held out; give a folder of images")
         return predict_images(
             folder,
             HELD_OUT if str(images) == HELD_OUT else Path(images),
@@ -253,7 +252,7 @@ def predict(
             save=save,
             overwrite=overwrite,
             profile=profile,
-            engine=EngineWish(engine),
+            engine=wish,
             memory_bytes=memory_bytes,
             progress=progress or SilentProgress(),
         )

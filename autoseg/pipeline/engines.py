@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from autoseg.engines import Engine
-from autoseg.engines.candidates import CANDIDATES, installed_engines, open_engine
+from autoseg.engines.candidates import CANDIDATES, installed_engines, open_engine, refuse_unusable
 from autoseg.engines.quickest import quickest_engine, setting_here
 from autoseg.engines.remembered import (
     cache_file,
@@ -24,7 +24,7 @@ from autoseg.engines.remembered import (
 )
 from autoseg.errors import PlanError
 from autoseg.inference.networks import CheckedEngines, Choice, Networks, told
-from autoseg.inference.parity import CASES
+from autoseg.inference.profiles import applied_as
 from autoseg.progress import Progress
 from autoseg.records import Configuration, Parity, ParitySetting, RememberedParity
 
@@ -32,6 +32,8 @@ AUTO = "auto"
 REFERENCE = "torch-float32"
 # Integers change masks more than rounding does, and ONNX Runtime takes 7 to 13 s a fold to open: by name alone.
 BY_NAME_ONLY = ("openvino-int8", "onnxruntime-float32")
+
+FEWEST = 10  # cases for which it pays to measure and to compare; the reference does fewer
 
 log = logging.getLogger(__name__)
 
@@ -77,15 +79,14 @@ def networks_for(
     hashes = tuple(sha256 for _, sha256 in weights)
     opening = partial(open_engine, spec=configuration.network, patch_size=configuration.training.patch_size, device=device)
     if wish.name != AUTO:
-        if wish.name not in installed_engines(device):
-            opening(wish.name, folds=weights)  # says what is missing
+        refuse_unusable(wish.name, device)
         named = partial(opening, wish.name, folds=weights)
         return CheckedEngines(lambda _: Choice({wish.name: _calibrated(wish.name, named, calibration)}), hashes, device)
     setting = ParitySetting(
         weights=hashes,
-        inference=f"{configuration.inference.digest()} {'x'.join(map(str, configuration.training.patch_size))}",
+        inference=applied_as(configuration),
         device=str(device),
-        machine=machine_name(),
+        machine=machine_name(str(device)),
         versions=library_versions(),
     )
 
@@ -116,8 +117,8 @@ def _by_speed(
     patch, batch = configuration.training.patch_size, configuration.inference.tile_batch_size
     setting = setting_here(configuration.network, patch, batch, names, str(device))
     known = None if cache is None else remembered_times(cache, setting)
-    if len(names) == 1 or (n_cases <= CASES and not (known and any(verdicts.values()))):
-        return [REFERENCE]  # so few would all be compared with it, and nothing be gained
+    if len(names) == 1 or (n_cases < FEWEST and not (known and any(verdicts.values()))):
+        return [REFERENCE]
     if known is None:
         progress.message(f"measuring which of {', '.join(names)} is quickest here")
     openers = {name: partial(open_engine, name, configuration.network, weights, patch, device=device) for name in names}

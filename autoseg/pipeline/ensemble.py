@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoseg.errors import RunFolderError
-from autoseg.inference.profiles import folds_for, with_profile
+from autoseg.inference.profiles import applied_as, folds_for, with_profile
 from autoseg.pipeline.trained import trained_configuration
 from autoseg.records import Configuration, InferenceProfile, Model, Plan, TrainedFold
 from autoseg.run_folder import RunFolder
@@ -36,7 +36,7 @@ class Ensemble:
     @property
     def identity(self) -> str:
         """Digest of the networks and of how they are applied."""
-        parts = [self.configuration.inference.digest(), str(self.configuration.training.patch_size)]
+        parts = [applied_as(self.configuration)]
         return hashlib.sha256(" ".join([*parts, *(fold.sha256 for fold in self.folds)]).encode()).hexdigest()[:12]
 
     @property

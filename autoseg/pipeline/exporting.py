@@ -52,7 +52,7 @@ def export(
         if form != "zip":
             refuse_second_stage(contents, form)
         with tempfile.TemporaryDirectory(prefix=".autoseg-export-", dir=_existing(target.absolute().parent)) as place:
-            progress.stage("exporting", len(contents.folds))
+            progress.stage("exporting", sum(len(trained.folds) for trained in contents.model.configurations))
             _write(contents, form, Path(place), target, progress)
             pack(Path(place), target)
     return target
@@ -135,9 +135,11 @@ def _card(folder: RunFolder, plan: Plan, name: str, folds: Sequence[TrainedFold]
         fingerprint=folder.fingerprint() if folder.fingerprint_file.is_file() else None,
         splits=folder.splits() if folder.splits_file.is_file() else None,
         scores=_scores(folder, name, folds),
-        source=documentary(Path(dataset.root)),
+        source=documentary(Path(dataset.root)) if dataset.root else {},
     )
-    return card if folder.fingerprint_file.is_file() else with_nnunet_facts(card, Path(dataset.root))
+    if folder.fingerprint_file.is_file() or not dataset.root:  # what was handed over has no place that could be read
+        return card
+    return with_nnunet_facts(card, Path(dataset.root))
 
 
 def _scores(folder: RunFolder, name: str, folds: Sequence[TrainedFold]) -> Mapping[str, Scores]:

@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 
 from autoseg.engines.device import pick_device
-from autoseg.errors import DataError, RunFolderError
+from autoseg.errors import AutosegError, DataError, RunFolderError
 from autoseg.inference.case import Job, prepare_case
 from autoseg.inference.networks import Networks
 from autoseg.layouts.mm_table import read_spacings
-from autoseg.pipeline.engines import EngineWish, networks_for
+from autoseg.pipeline.engines import AUTO, EngineWish, networks_for
 from autoseg.pipeline.ensemble import Ensemble, ensemble_of
 from autoseg.pipeline.trained import refuse_foreign_plan, trained_default
 from autoseg.pipeline.validation import prediction_inputs
@@ -69,7 +69,13 @@ def predict_images(
         "keep" if images == HELD_OUT else "fail",
         frozenset(save),
     )
-    settings = Settings(origin, profile=profile, overwrite=overwrite, memory_bytes=memory_bytes)
+    settings = Settings(
+        origin,
+        profile=profile,
+        overwrite=overwrite,
+        memory_bytes=memory_bytes,
+        engine=None if engine.name == AUTO else engine.name,
+    )
     apply = _Application(job, settings, inputs, where, engine, progress)
     before = ensemble.configuration.previous_stage
     first = None if before is None else ensemble_of(folder, plan, model, before, None, profile)
@@ -118,8 +124,16 @@ class _Application:
         """Calibration cases are the first of all inputs, so that a prediction that goes on later has the same ones."""
 
         def calibration() -> Iterator[torch.Tensor]:
-            for item in self.inputs[:CALIBRATION_CASES]:
-                yield from job.sliding.tiles(prepare_case(item, job).array)
+            used = 0
+            for item in self.inputs:
+                try:
+                    prepared = prepare_case(item, job)
+                except AutosegError:  # it will be told when its turn comes
+                    continue
+                yield from job.sliding.tiles(prepared.array)
+                used += 1
+                if used == CALIBRATION_CASES:
+                    return
 
         if ensemble.configuration.previous_stage is not None and self.engine.name.endswith("int8"):
             raise DataError(
@@ -134,12 +148,12 @@ def _first_stage(ensemble: Ensemble, out: Path, apply: _Application) -> FirstSta
     if ensemble.configuration.previous_stage is not None:
         raise RunFolderError(f"{name} is a second stage itself; images can be predicted with cascades of two stages")
 
-    def masks(inputs: Sequence[PredictionInput]) -> Mapping[str, Path]:
+    def masks(inputs: Sequence[PredictionInput]) -> Mapping[str, Path | PredictedCase]:
         progress.stage(f"predicting with {name}", len(inputs))
         job = replace(apply.job, configuration=ensemble.configuration, save=frozenset())
         predictions = apply(ensemble, inputs, out, job)
         progress.stage("predicting", len(apply.inputs))
-        return {case.id: out / case.mask for case in predictions.cases if case.status == "done" and case.mask}
+        return {case.id: case if case.mask is None else out / case.mask for case in predictions.cases}
 
     return FirstStage(name, ensemble.identity, masks)
 

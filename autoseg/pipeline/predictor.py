@@ -17,12 +17,11 @@ from autoseg.errors import DataError, PlanError
 from autoseg.inference.case import Job, PreparedCase, Segmentation, prepare_volume
 from autoseg.inference.export import mask_from_winners
 from autoseg.inference.networks import Networks
-from autoseg.inference.parity import CASES
 from autoseg.parallel import ahead
-from autoseg.pipeline.engines import AUTO, EngineWish, networks_for
+from autoseg.pipeline.engines import AUTO, FEWEST, EngineWish, networks_for
 from autoseg.pipeline.ensemble import ensemble_of
 from autoseg.pipeline.models import opened_model
-from autoseg.pipeline.trained import trained_default
+from autoseg.pipeline.trained import refuse_foreign_plan, trained_default
 from autoseg.processing.labels import decode_labels
 from autoseg.processing.previous import encoding_of_masks
 from autoseg.progress import SilentProgress
@@ -32,7 +31,7 @@ from autoseg.volume.volume import Volume
 
 NAME = "image"  # what errors call an array
 COLOURS = 3
-MANY = CASES + 1  # images to come: so many that it pays to find the quickest engine
+MANY = FEWEST  # images to come
 
 Image = np.ndarray | tuple[np.ndarray, float | Sequence[float] | None]
 
@@ -70,15 +69,16 @@ class _Stage:
 
 
 class Predictor:
-    """Segments arrays with a trained model. It holds the networks until it is closed, or used as a context that ends.
+    """Segments arrays with a trained model, one at a time. It holds the networks until it is closed, or used as a context that ends.
 
     predictor = Predictor.load("RUN")
     found = predictor(image, spacing_mm=(0.2, 0.2))
     found.labels, found.mask("Head")
     """
 
-    def __init__(self, plan: Plan, stages: Sequence[_Stage], needs_mm: bool, resources: ExitStack):
-        self.plan, self._stages, self._needs_mm = plan, tuple(stages), needs_mm
+    def __init__(self, plan: Plan, stages: Sequence[_Stage], resources: ExitStack):
+        self.plan, self._stages = plan, tuple(stages)
+        self._needs_mm = stages[-1].job.configuration.preparation.spacing_mm is not None
         self._close = weakref.finalize(self, resources.close)
 
     @classmethod
@@ -104,11 +104,13 @@ class Predictor:
             engine: what runs the networks; `auto` compares the quickest with PyTorch on the first three images with foreground.
             save: `probabilities`, `uncertainty`, or both: what a prediction holds beside the labels.
         """
+        wish = EngineWish(engine)
         if unknown := set(save) - {"probabilities", "uncertainty"}:
             raise PlanError(f"a predictor gives probabilities and uncertainty, not {', '.join(sorted(unknown))}")
         with ExitStack() as resources:
             folder = resources.enter_context(opened_model(Path(model)))
             plan, record, where = folder.plan(), folder.model(), pick_device(device)
+            refuse_foreign_plan(folder, plan, folder.dataset())
             last = ensemble_of(folder, plan, record, configuration or trained_default(record), folds, profile)
             before = last.configuration.previous_stage
             first = () if before is None else (ensemble_of(folder, plan, record, before, None, profile),)
@@ -116,12 +118,10 @@ class Predictor:
             for ensemble in (*first, last):
                 extras = frozenset(save) if ensemble is last else frozenset()
                 job = Job(plan, ensemble.configuration, save=extras)
-                networks = networks_for(
-                    ensemble.configuration, ensemble.weights, where, EngineWish(engine), _no_calibration, SilentProgress()
-                )
+                networks = networks_for(ensemble.configuration, ensemble.weights, where, wish, _no_calibration, SilentProgress())
                 networks.begin(MANY)
                 stages.append(_Stage(job, networks))
-            return cls(plan, stages, record.spacing == "required", resources.pop_all())
+            return cls(plan, stages, resources.pop_all())
 
     def __call__(self, image: np.ndarray, *, spacing_mm: float | Sequence[float] | None = None) -> Prediction:
         """Segment an image.
@@ -152,7 +152,8 @@ class Predictor:
             yield self._segmented(prepared)
 
     def close(self) -> None:
-        """Let go of temporary files; a model that was unpacked cannot be used afterwards."""
+        """Let go of the networks and of temporary files; nothing can be segmented afterwards."""
+        self._stages = ()
         self._close()
 
     def __enter__(self) -> Self:
@@ -188,6 +189,8 @@ class Predictor:
         return mask_from_winners(found.winners, self.plan.targets, self.plan.regions)
 
     def _volume(self, image: np.ndarray, spacing_mm: float | Sequence[float] | None) -> Volume:
+        if not self._stages:
+            raise ValueError("the predictor is closed; load the model again")
         array, rank, channels = np.asarray(image), self.plan.rank, len(self.plan.channels)
         if array.dtype.kind not in "biuf":
             raise DataError(f"an image is an array of numbers, not of {array.dtype}")
@@ -199,7 +202,7 @@ class Predictor:
             axes = "(y, x)" if rank == 2 else "(z, y, x)"
             wanted = f"{channels} channel{'s' if channels > 1 else ''} ({', '.join(self.plan.channels)}) in front of {axes}"
             raise DataError(f"an image of shape {np.shape(image)} does not fit the model, which takes {wanted}")
-        spacing = (float(spacing_mm),) * rank if isinstance(spacing_mm, (int, float)) else spacing_mm
+        spacing = (float(spacing_mm),) * rank if isinstance(spacing_mm, (int, float, np.number)) else spacing_mm
         if spacing is None and self._needs_mm:
             raise DataError("this model works in mm: give spacing_mm, the size of a pixel along each spatial axis")
         if spacing is not None and (len(spacing) != rank or not all(np.isfinite(step) and step > 0 for step in spacing)):

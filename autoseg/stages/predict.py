@@ -17,6 +17,7 @@ from autoseg.inference.inputs import PredictionInput, check_distinct, find_input
 from autoseg.inference.ledger import Ledger
 from autoseg.inference.memory import Capacity, Room, case_bytes, with_tiles
 from autoseg.inference.networks import Networks
+from autoseg.inference.profiles import applied_as
 from autoseg.parallel import overlap
 from autoseg.records import Configuration, InferenceProfile, PredictedCase, Predictions
 
@@ -34,12 +35,14 @@ class Settings:
         profile: noted in the record; it is in the configuration already.
         overwrite: begin anew in a folder that holds something else.
         memory_bytes: what the program may take; None: what the machine has.
+        engine: masks that were made by another one are made anew; None: it does not matter.
     """
 
     run: str
     profile: InferenceProfile | None = None
     overwrite: bool = False
     memory_bytes: int | None = None
+    engine: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,13 @@ class FirstStage:
     Args:
         name: of the first stage's configuration.
         identity: a digest of its networks and of how they were applied; predictions are not continued with masks of another.
-        masks: called once with the inputs that are to be predicted; their masks by id, as the first stage wrote them on the
-            images' own grids. An input of which there is none fails.
+        masks: called once with the inputs that are to be predicted; by id their masks, as the first stage wrote them on the
+            images' own grids, or what became of those that it failed at. An input of which there is neither fails.
     """
 
     name: str
     identity: str
-    masks: Callable[[Sequence[PredictionInput]], Mapping[str, Path]]
+    masks: Callable[[Sequence[PredictionInput]], Mapping[str, Path | PredictedCase]]
 
 
 def predict_cases(
@@ -106,24 +109,29 @@ def predict_cases(
         cases=(),
     )
     ledger = Ledger.open(out, header, inputs, overwrite=settings.overwrite, on_case=on_case)
-    waiting = _waiting(inputs, job, ledger)
+    waiting = _waiting(inputs, job, ledger, settings.engine)
     try:
+        if waiting and first_stage is not None:
+            found = first_stage.masks(waiting)
+            for item in waiting:
+                if isinstance(failure := found.get(item.id), PredictedCase):
+                    ledger.add(failure)
+            waiting = [item for item in waiting if not isinstance(found.get(item.id), PredictedCase)]
+            job = replace(job, masks={case: mask for case, mask in found.items() if isinstance(mask, Path)})
         if waiting:
-            if first_stage is not None:
-                job = replace(job, masks=first_stage.masks(waiting))
             _predict(waiting, out, job, networks, ledger, settings.memory_bytes)
     finally:
         ledger.save(networks.parities)
     return ledger.predictions()
 
 
-def _waiting(inputs: Sequence[PredictionInput], job: Job, ledger: Ledger) -> list[PredictionInput]:
-    """What is not finished; the others are noted."""
+def _waiting(inputs: Sequence[PredictionInput], job: Job, ledger: Ledger, engine: str | None) -> list[PredictionInput]:
+    """What is not finished (by this engine, where it matters which one); the others are noted."""
     waiting = []
     for item in inputs:
         spacing = listed_spacing(item, job) or (assumed_spacing(job) if job.plan.rank == 2 else None)
         done = ledger.finished(item, spacing, job.save)
-        if done:
+        if done and (engine is None or done.engine in (engine, None)):
             ledger.add(done)
         else:
             waiting.append(item)
@@ -149,12 +157,13 @@ def _predict(
         return prepare_case(item, job)
 
     def write(item: PredictionInput, found: Segmentation) -> None:
-        ledger.add(write_case(item, found, job, out))
+        case = write_case(item, found, job, out)
         leave(item)
+        ledger.add(case)
 
     def fail(item: PredictionInput, error: Exception) -> None:
-        ledger.add(_failed(item, error))
         leave(item)
+        ledger.add(_failed(item, error))
 
     def leave(item: PredictionInput) -> None:
         jobs.pop(item.id, None)
@@ -171,7 +180,7 @@ def _predict(
 
 
 def _inference_identity(configuration: Configuration, first_stage: FirstStage | None) -> str:
-    own = f"{configuration.inference.digest()} {'x'.join(map(str, configuration.training.patch_size))}"
+    own = applied_as(configuration)
     return own if first_stage is None else f"{own} after {first_stage.name} {first_stage.identity}"
 
 

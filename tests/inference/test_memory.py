@@ -87,14 +87,21 @@ def test_a_case_waits_until_there_is_room() -> None:
     room.enter("c", 1000)  # the first may always
 
 
-def test_who_waits_is_let_go_when_the_work_ends() -> None:
-    room = Room(100)
+def test_who_waits_is_sent_away_when_the_work_ends() -> None:
+    room, told = Room(100), []
     room.enter("a", 60)
-    thread = threading.Thread(target=room.enter, args=("b", 60))
+
+    def second() -> None:
+        try:
+            room.enter("b", 60)
+        except RuntimeError as error:
+            told.append(str(error))
+
+    thread = threading.Thread(target=second)
     thread.start()
     room.close()
     thread.join(5)
-    assert not thread.is_alive()
+    assert told == ["the work has ended"]
 
 
 def test_a_case_too_large_does_not_stop_the_others(tmp_path: Path) -> None:
@@ -109,18 +116,29 @@ def test_a_case_too_large_does_not_stop_the_others(tmp_path: Path) -> None:
     assert failed.reason == "memory" and "give --memory" in (failed.error or "")
 
 
-def test_a_small_memory_predicts_the_same(tmp_path: Path) -> None:
+def test_a_small_memory_predicts_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With room for one and a half pictures they go one after another and tile by tile; with more, side by side."""
     (tmp_path / "images").mkdir()
     for number in range(5):
         save_picture(tmp_path / "images" / f"{number}.png", 5 + number, (200, 200))
-    import psutil
-
     plan = plan_of(2)
     (largest,) = {case_bytes(item, job_for(2)) for item in find_inputs(tmp_path / "images", plan.channels)}
-    predict(tmp_path / "images", tmp_path / "a", plan)
-    tight = predict(
-        tmp_path / "images", tmp_path / "b", plan, memory_bytes=psutil.Process().memory_info().rss + int(1.5 * largest) + 60 * MB
-    )
-    assert by_id(tight) == {str(number): "done" for number in range(5)}
+    seen: list[tuple[int, int]] = []
+    enter = Room.enter
+
+    def watched(self: Room, case: str, n_bytes: int) -> None:
+        enter(self, case, n_bytes)
+        seen.append((len(self._taken), n_bytes))
+
+    monkeypatch.setattr(Room, "enter", watched)
+    most = {}
+    for name, size in (("tight", int(1.5 * largest)), ("wide", 100 * largest)):
+        capacity = Capacity(bytes=size, held=0, tile_bytes=largest)
+        monkeypatch.setattr(Capacity, "measured", lambda job, engines, limit, found=capacity: found)
+        seen.clear()
+        assert set(by_id(predict(tmp_path / "images", tmp_path / name, plan)).values()) == {"done"}
+        most[name] = max(seen)
+    assert most["tight"] == (1, largest)
+    assert most["wide"][0] >= 2 and most["wide"][1] == 4 * largest
     for number in range(5):
-        assert (tmp_path / "a" / f"{number}.png").read_bytes() == (tmp_path / "b" / f"{number}.png").read_bytes()
+        assert (tmp_path / "tight" / f"{number}.png").read_bytes() == (tmp_path / "wide" / f"{number}.png").read_bytes()

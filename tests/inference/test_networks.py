@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from autoseg.errors import OutOfMemory
 from autoseg.inference.networks import MOST_EMPTY, CheckedEngines, Choice, told
@@ -40,10 +41,13 @@ class Broken(Shifted):
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
+    """Six pictures with 400 bright pixels each, so that three suffice for a verdict."""
     folder = tmp_path / "images"
     folder.mkdir()
     for number in range(6):
-        save_picture(folder / f"{number}.png", 5 + number)
+        array = np.zeros((40, 30), np.uint8)
+        array[5 + number : 25 + number, 5:25] = 1
+        Image.fromarray(array).save(folder / f"{number}.png")
     return folder
 
 
@@ -71,7 +75,7 @@ def test_one_that_differs_is_left_and_the_next_is_tried(images: Path, tmp_path: 
     wrong, alike, good = Shifted("openvino-bfloat16", 2.0), Shifted("torch-bfloat16"), Shifted("openvino-float32")
     networks = checked(wrong, alike, good, Shifted(REFERENCE))
     predictions = predict(images, tmp_path / "out", plan_of(2), networks)
-    assert [case.pixels["Head"] for case in predictions.cases] == [100] * 6
+    assert [case.pixels["Head"] for case in predictions.cases] == [400] * 6
     assert engines_of(predictions.cases) == [REFERENCE] * 6
     assert [(p.engine, p.passed) for p in predictions.parity] == [("openvino-bfloat16", False), ("openvino-float32", True)]
     assert alike.tiles == 0
@@ -88,8 +92,39 @@ def test_verdicts_of_earlier_days_count(images: Path, tmp_path: Path) -> None:
 def test_an_engine_that_breaks_is_left(images: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     predictions = predict(images, tmp_path / "out", plan_of(2), checked(Broken("openvino-bfloat16"), Shifted(REFERENCE)))
     assert engines_of(predictions.cases) == [REFERENCE] * 6
-    assert [case.pixels["Head"] for case in predictions.cases] == [100] * 6
+    assert [case.pixels["Head"] for case in predictions.cases] == [400] * 6
     assert "openvino-bfloat16 cannot be used: RuntimeError: not built for this processor" in caplog.text
+
+
+def test_one_that_cannot_be_opened_is_left(images: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def fails() -> Shifted:
+        raise RuntimeError("no such instruction")
+
+    openers = {"openvino-bfloat16": fails, REFERENCE: lambda: Shifted(REFERENCE)}
+    for verdicts in ({}, {"openvino-bfloat16": True}):
+        networks = CheckedEngines(lambda _, known=verdicts: Choice(openers, known), ("a" * 64,), torch.device("cpu"))
+        predictions = predict(images, tmp_path / f"out{len(verdicts)}", plan_of(2), networks)
+        assert engines_of(predictions.cases) == [REFERENCE] * 6
+    assert "openvino-bfloat16 cannot be used: RuntimeError: no such instruction" in caplog.text
+
+
+def test_a_trusted_engine_that_breaks_is_replaced(images: Path, tmp_path: Path) -> None:
+    networks = checked(Broken("openvino-bfloat16"), Shifted(REFERENCE), verdicts={"openvino-bfloat16": True})
+    assert engines_of(predict(images, tmp_path / "out", plan_of(2), networks).cases) == [REFERENCE] * 6
+
+
+def test_an_image_at_fault_is_not_blamed_on_the_engine(images: Path, tmp_path: Path) -> None:
+    """A value that no network can use: the reference says so, too, and the engine stays."""
+
+    class Honest(Shifted):
+        def __call__(self, tiles: torch.Tensor) -> Iterator[torch.Tensor]:
+            yield from (logits / (tiles.max() < 200) for logits in super().__call__(tiles))
+
+    array = np.full((40, 30), 255, np.uint8)
+    Image.fromarray(array).save(images / "0.png")
+    predictions = predict(images, tmp_path / "out", plan_of(2), checked(Honest("openvino-bfloat16"), Honest(REFERENCE)))
+    assert [case.status for case in predictions.cases] == ["failed"] + ["done"] * 5
+    assert engines_of(predictions.cases)[1:] == [REFERENCE] * 3 + ["openvino-bfloat16"] * 2
 
 
 def test_memory_that_does_not_suffice_ends_the_work(images: Path, tmp_path: Path) -> None:
@@ -134,7 +169,7 @@ def test_a_verdict_in_words() -> None:
 
 
 def test_the_masks_do_not_depend_on_who_is_compared(images: Path, tmp_path: Path) -> None:
-    networks = checked(Shifted("openvino-bfloat16", 0.7), Shifted(REFERENCE))
+    networks = checked(Shifted("openvino-bfloat16", 2.0), Shifted(REFERENCE))
     masks = [case.mask_sha256 for case in predict(images, tmp_path / "out", plan_of(2), networks).cases]
     alone = [case.mask_sha256 for case in predict(images, tmp_path / "alone", plan_of(2)).cases]
     assert masks == alone and len(np.unique([mask or "" for mask in masks])) == 6

@@ -77,3 +77,26 @@ def test_the_circumference_of_a_head() -> None:
 def test_without_a_spacing_labels_decide() -> None:
     parity = tally_of((square(40), square(40))).verdict("e")
     assert parity.largest_mm is None and parity.passed
+
+
+def test_when_there_is_enough_to_tell() -> None:
+    """Three cases with 1,000 pixels of foreground, or ten."""
+    small, large = (square(10), square(10)), (square(20), square(20))
+    assert not tally_of(*[small] * 9).suffices and tally_of(*[small] * 10).suffices
+    assert not tally_of(*[large] * 2).suffices and tally_of(*[large] * 3).suffices
+
+
+def test_many_classes_are_compared_by_their_numbers() -> None:
+    expected = np.random.default_rng(0).integers(0, 105, (40, 40, 40)).astype(np.uint8)
+    found = expected.copy()
+    found[expected == 7] = 0
+    lost = np.count_nonzero(expected == 7) * 8.0
+    assert tally_of((found, expected), spacing=(2.0, 2.0, 2.0)).largest_mm == pytest.approx(math.cbrt(6 * lost / math.pi))
+
+
+def test_small_structures_are_not_fitted() -> None:
+    """Of 900 pixels only the diameter counts: an ellipse may jump by a pixel."""
+    found = square(30)
+    found[5:8, 5:8] = 0
+    difference = 2 * (math.sqrt(900 / math.pi) - math.sqrt(891 / math.pi))
+    assert tally_of((found, square(30)), spacing=(1.0, 1.0)).largest_mm == pytest.approx(difference)

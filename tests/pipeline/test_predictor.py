@@ -118,3 +118,19 @@ def test_a_run_without_folds_is_refused(run: Path, tmp_path: Path) -> None:
     assert isinstance(record, Model) and isinstance(record.configurations[0].folds[0], TrainedFold)
     with pytest.raises(OSError, match="fold 3 is not trained"):
         autoseg.Predictor.load(run, folds=["3"])
+
+
+def test_a_closed_predictor_says_so(run: Path, pictures: list[np.ndarray]) -> None:
+    with autoseg.Predictor.load(run, engine="torch-float32", device="cpu") as predictor:
+        predictor(pictures[0], spacing_mm=np.float32(MM))
+    with pytest.raises(ValueError, match="the predictor is closed"):
+        predictor(pictures[0], spacing_mm=MM)
+
+
+def test_images_before_one_at_fault_are_given_out(run: Path, pictures: list[np.ndarray]) -> None:
+    predictor, found = autoseg.Predictor.load(run, engine="torch-float32", device="cpu"), []
+    images = [(pictures[0], MM), (pictures[1], MM), (np.zeros((3, 4, 5)), MM)]
+    with pytest.raises(DataError, match="does not fit the model"):
+        for one in predictor.iterate(images):
+            found.append(one)
+    assert len(found) == 2

@@ -101,6 +101,7 @@ def predict(
     of_job = {name: options.pop(name) for name in [*options] if name in {field.name for field in fields(Job)}}
     if "save" in of_job:
         of_job["save"] = frozenset(of_job["save"])  # type: ignore[call-overload]
+    options = {"engine" if name == "engine_wanted" else name: value for name, value in options.items()}
     of_settings = {name: options.pop(name) for name in [*options] if name in {field.name for field in fields(Settings)}}
     job = Job(plan, configuration, **of_job)  # type: ignore[arg-type]
     settings = Settings(**{"run": "run-1", **of_settings})  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,11 @@ import torch
 from PIL import Image
 
 from autoseg.errors import DataError, OutOfMemory, RunFolderError
-from autoseg.inference import sliding
+from autoseg.inference import ledger, sliding
 from autoseg.inference.ledger import PREDICTIONS_FILE, TABLE_FILE
 from autoseg.records import (
     Plan,
+    PredictedCase,
     Predictions,
 )
 from autoseg.stages.predict import FirstStage, PredictionInput
@@ -304,3 +305,51 @@ def test_a_second_stage_without_a_first_is_a_mistake(images: Path, tmp_path: Pat
         predict(images, tmp_path / "out", second_stage(), Second())
     with pytest.raises(ValueError, match="2d takes masks of None"):
         predict(images, tmp_path / "out", plan_of(2), first_stage=FirstStage("low", "digest", lambda inputs: {}))
+
+
+def test_a_record_that_cannot_be_written_for_a_while_loses_nothing(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The disk is full while the cases are noted, and has room again at the end."""
+    monkeypatch.setattr(ledger, "SECONDS_BETWEEN_SAVES", 0.0)
+    save, full = Predictions.save, [False]
+
+    def saved(self: Predictions, path: Path) -> None:
+        if self.cases and len(self.cases) < 3:
+            full[0] = True
+            raise OSError(28, "No space left on device")
+        save(self, path)
+
+    monkeypatch.setattr(Predictions, "save", saved)
+    predictions = predict(images, tmp_path / "out", plan_of(2))
+    assert full[0] and "will be tried again" in caplog.text
+    assert by_id(predictions) == {"a": "done", "b": "done", "c": "done"}
+    assert all((tmp_path / "out" / str(case.mask)).is_file() for case in predictions.cases)
+
+
+def test_masks_of_another_engine_are_made_anew_where_one_is_named(images: Path, tmp_path: Path) -> None:
+    predict(images, tmp_path / "out", plan_of(2))
+    for name, tiles in (("threshold", 0), (None, 0), ("other", MEASURING + 36)):
+        engine = Threshold()
+        predict(images, tmp_path / "out", plan_of(2), engine, engine_wanted=name)
+        assert engine.tiles == tiles
+
+
+def test_what_the_first_stage_failed_at_is_told(images: Path, tmp_path: Path) -> None:
+    """With its own reason; the others are predicted with their masks."""
+    plan = plan_of(2)
+    configuration = plan.configurations[plan.default]
+    network = configuration.network.model_copy(update={"in_channels": 2})
+    second = configuration.model_copy(update={"previous_stage": "3d_lowres", "network": network})
+    plan = plan.model_copy(update={"configurations": {plan.default: second}})
+    failure = PredictedCase(id="b", images=(), status="failed", error="needs about 9.9GB", reason="memory")
+
+    def masks(inputs: Sequence[PredictionInput]) -> dict[str, Path | PredictedCase]:
+        for item in inputs:
+            Image.fromarray(np.zeros((40, 30), np.uint8)).save(tmp_path / f"{item.id}.png")
+        return {item.id: failure if item.id == "b" else tmp_path / f"{item.id}.png" for item in inputs}
+
+    predictions = predict(images, tmp_path / "out", plan, first_stage=FirstStage("3d_lowres", "1", masks))
+    assert by_id(predictions) == {"a": "done", "b": "failed", "c": "done"}
+    (failed,) = (case for case in predictions.cases if case.status == "failed")
+    assert (failed.error, failed.reason) == ("needs about 9.9GB", "memory")

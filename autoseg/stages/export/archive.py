@@ -125,8 +125,12 @@ def _refuse_links_and_long_records(archive: Path) -> None:
 
 
 def _refuse_weights_elsewhere(model: Model, folder: Path, archive: Path) -> None:
-    for fold in (fold for trained in model.configurations for fold in trained.folds):
-        if WEIGHTS.fullmatch(fold.weights) is None:
+    folds = [fold for trained in model.configurations for fold in trained.folds]
+    if len({fold.weights for fold in folds}) < len(folds):
+        raise RunFolderError(f"{archive}: its record names the same weights for two folds")
+    for fold in folds:
+        place = WEIGHTS.fullmatch(fold.weights)
+        if place is None or place["fold"] != fold.fold:
             raise RunFolderError(f"{archive}: its record names weights at {fold.weights}, which is no place inside a model")
         if not (folder / fold.weights).is_file():
             raise RunFolderError(f"{archive}: {fold.weights}, the weights of fold {fold.fold}, are missing in it; copy it again")

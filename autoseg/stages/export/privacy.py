@@ -5,15 +5,18 @@ A name that is a mere number cannot be told from a figure in a sentence, and is 
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PurePath
 
 from autoseg.records import Configuration, Dataset, Decision, Plan
+from autoseg.volume.files import split_suffix
 
 WORD = re.compile(r"[\w.-]*\w")
-PATH = re.compile(r"(?<![\w.:/])(/[\w.~-]+){2,}|\b[A-Za-z]:\\|\\\\\w")  # two names deep: "and/or" and a lone slash are none
+PATH = re.compile(
+    r"(?<![\w.:/])(/[\w.~-]+){2,}|\.\./|\bfile:|\b[A-Za-z]:\\|\\\\\w"
+)  # two names deep: "and/or" and a lone slash are none
 LONG = 6  # names with blanks in them are looked for as they are, from this length on
 HANDED_OVER_NOTE = "handed over without its cases"
 
@@ -28,7 +31,9 @@ class Names:
     def _all(self) -> frozenset[str]:
         found = {self.dataset.root}
         for case in self.dataset.cases:
-            found |= {case.id, case.subject, case.group or case.id, *case.images, case.label or case.id}
+            files = [PurePath(file) for file in (*case.images, *([case.label] if case.label else []))]
+            found |= {case.id, case.subject, case.group or case.id}
+            found |= {name for file in files for name in (str(file), file.name, split_suffix(file.name)[0])}
         return frozenset(name.casefold() for name in found if name and not name.isdecimal())
 
     @cached_property
@@ -84,4 +89,4 @@ def _telling(decisions: tuple[Decision, ...], private: Names) -> tuple[Decision,
 def _words_of(decision: Decision) -> str:
     """All text of a decision; numbers are figures of the whole set."""
     words = [value for value in decision.numbers.values() if isinstance(value, str)]
-    return json.dumps([decision.choice, decision.rule, decision.reason, decision.alternative, *words], ensure_ascii=False)
+    return "\n".join(map(str, (decision.choice, decision.rule, decision.reason, decision.alternative, *words)))
