@@ -180,4 +180,4 @@ def _forward_bytes(engine: Engine, tiles: torch.Tensor) -> int:
 
 def _gigabytes(n_bytes: float) -> str:
     """Rounded up, so that what is said suffices."""
-    return f"{math.ceil(n_bytes / 1e8) / 10:.1f}GB"
+    return f"{math.ceil(n_bytes / 1e7) / 100:.2f}GB"

@@ -63,9 +63,9 @@ def test_tiles_take_half_of_what_a_case_leaves() -> None:
 def test_what_is_too_large_is_told_with_the_way_out() -> None:
     item = PredictionInput("a", (Path("a.png"),), ".png")
     Capacity(bytes=3000 * MB, held=1000 * MB).refuse(item, 3000 * MB)
-    with pytest.raises(CaseTooLarge, match=r"needs about 3\.5GB of memory, --memory 4\.0GB leaves 3\.0GB .*give --memory 4\.5GB"):
+    with pytest.raises(CaseTooLarge, match=r"needs about 3\.50GB of memory, --memory 4\.00GB leaves 3\.00GB .*give --memory 4\.50GB"):
         Capacity(bytes=3000 * MB, held=1000 * MB, limit=4000 * MB).refuse(item, 3500 * MB)
-    with pytest.raises(CaseTooLarge, match=r"this machine has 3\.0GB left"):
+    with pytest.raises(CaseTooLarge, match=r"this machine has 3\.00GB left"):
         Capacity(bytes=3000 * MB, held=1000 * MB).refuse(item, 3500 * MB)
 
 
