@@ -207,7 +207,8 @@ def predict(
         str,
         typer.Option(
             metavar="auto|NAME",
-            help="What runs the networks: torch-float32, openvino-bfloat16, ...; auto: the quickest here that gives the same masks.",
+            help="What runs the networks: torch-float32, torch-bfloat16, torch-float16, openvino-float32, openvino-bfloat16, openvino-int8, "
+            "onnxruntime-float32; auto: the quickest here that agrees with torch-float32.",
         ),
     ] = "auto",
     memory: Annotated[

@@ -19,7 +19,10 @@ NEXT_OF_GRAPHS = "inference.json in it says what is done before and after the ne
 
 def export(
     context: typer.Context,
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a trained nnU-Net v2 model.", show_default=False)],
+    run: Annotated[
+        Path,
+        typer.Argument(metavar="RUN", help="A run folder, a zip of `export`, or a trained nnU-Net v2 model.", show_default=False),
+    ],
     out: Annotated[
         Path | None, typer.Argument(metavar="[OUT]", help="File to write. [default: <RUN>-<configuration>.<to>.zip, here]")
     ] = None,

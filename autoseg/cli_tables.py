@@ -101,7 +101,10 @@ def predict_report(predictions: Predictions, out: Path) -> list[RenderableType]:
     parts += [f"failed: {case.id}: {case.error}" for case in failed[:SHOWN_FAILURES]]
     if len(failed) > SHOWN_FAILURES:
         parts.append(f"... and {len(failed) - SHOWN_FAILURES} more; {out / 'predictions.json'} names them")
-    parts.append(f"Masks are in {out}. Next: autoseg evaluate LABELS {out}")
+    if by_status["done"]:
+        parts.append(f"Masks are in {out}. Next: autoseg evaluate LABELS {out}")
+    else:
+        parts.append(f"No mask was written; {out / 'predictions.csv'} tells why")
     return parts
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -62,7 +63,12 @@ def find_inputs(path: Path, channels: Sequence[str]) -> tuple[PredictionInput, .
 
 def image_names(item: PredictionInput) -> tuple[str, ...]:
     """The input's files as they are recorded: absolute, so that the record can be read from anywhere."""
-    return tuple(str(file.absolute()) for file in item.files)
+    return tuple(readable(str(file.absolute())) for file in item.files)
+
+
+def readable(name: str) -> str:
+    """A file's name as it can be written down; bytes that are not UTF-8 (of old archives and foreign disks) in hex."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def check_distinct(inputs: Sequence[PredictionInput]) -> None:

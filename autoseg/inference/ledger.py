@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from autoseg.engines.weights import file_sha256
-from autoseg.errors import RunFolderError
+from autoseg.errors import RecordError, RunFolderError
 from autoseg.inference.inputs import PredictionInput, image_names
 from autoseg.records import Extra, Parity, PredictedCase, Predictions, Spacing
 
@@ -72,7 +72,7 @@ class Ledger:
         _refuse_replacing_images(out, inputs)
         kept: tuple[PredictedCase, ...] = ()
         if not overwrite and (out / PREDICTIONS_FILE).exists():
-            before = Predictions.load(out / PREDICTIONS_FILE)
+            before = _loaded(out / PREDICTIONS_FILE)
             _refuse_another_model(out, before, header)
             if (before.weights, before.inference) == (header.weights, header.inference):
                 kept = tuple(case for case in before.cases if case.status == "done")
@@ -162,6 +162,15 @@ class Ledger:
     def _save(self) -> None:
         self.predictions().save(self.out / PREDICTIONS_FILE)
         self._saved_at = time.monotonic()
+
+
+def _loaded(path: Path) -> Predictions:
+    try:
+        return Predictions.load(path)
+    except RecordError as error:
+        raise RecordError(
+            f"{error}\nIt tells what was done there; give another output folder, or --overwrite to predict all again"
+        ) from error
 
 
 def _refuse_replacing_images(out: Path, inputs: Sequence[PredictionInput]) -> None:

@@ -30,7 +30,7 @@ READING_BYTES = 16.5  # per voxel and channel of the file: float64 as it is read
 RESAMPLING_BYTES = 8  # per voxel and channel of the network's grid, beside as much for the image's own
 FLOAT_BYTES = 4
 LOGITS_AT_ONCE = 3  # of a tile beside those that the network returns: their sum over folds and mirrored copies, one turned back
-CHUNKS = 5  # of a decision: one output's values, the best so far, comparisons
+CHUNKS = 6  # of a decision: one output's values, the best so far, comparisons
 FINE_STEPS = 1.1  # what the parts add up to beside the large ones
 
 
@@ -84,12 +84,14 @@ class Capacity:
             return
         wanted = _gigabytes(self.held + case_bytes)
         if self.limit is not None:
-            cure = f"give --memory {wanted}, or split the image"
-            where = f"--memory {_gigabytes(self.limit)} leaves {_gigabytes(self.bytes)} beside the program and its networks"
+            cure = f"give --memory {wanted}"
+            where = (
+                f"beside the {_gigabytes(self.held)} of the program and its networks; --memory allows {_gigabytes(self.limit)}"
+            )
         else:
             cure = "close other programs, take a machine with more, or split the image"
-            where = f"this machine has {_gigabytes(self.bytes)} left"
-        raise CaseTooLarge(f"{item.id}: it needs about {_gigabytes(case_bytes)} of memory, {where}; {cure}")
+            where = f"beside the program and its networks; this machine has {_gigabytes(self.bytes)} left"
+        raise CaseTooLarge(f"{item.id}: it needs about {_gigabytes(case_bytes)} of memory {where}: {cure}")
 
 
 @dataclass

@@ -27,6 +27,8 @@ def opened_model(source: Path) -> Iterator[RunFolder]:
         RunFolderError: it is a folder without a run or a model.
         DataError, RecordError: a file that is no model, or a damaged one.
     """
+    if not source.exists():
+        raise RunFolderError(f"{source} does not exist; give a run, a zip of `autoseg export`, or a trained nnU-Net v2 model")
     if not source.is_file() and not is_nnunet_model(source):
         yield RunFolder.open(source)
         return

@@ -71,6 +71,7 @@ def predict_images(
     )
     settings = Settings(
         origin,
+        tell=progress.message,
         profile=profile,
         overwrite=overwrite,
         memory_bytes=memory_bytes,

@@ -17,6 +17,7 @@ from autoseg.errors import DataError, PlanError
 from autoseg.inference.case import Job, PreparedCase, Segmentation, prepare_volume
 from autoseg.inference.export import mask_from_winners
 from autoseg.inference.networks import Networks
+from autoseg.inference.profiles import RULES
 from autoseg.parallel import ahead
 from autoseg.pipeline.engines import AUTO, FEWEST, EngineWish, networks_for
 from autoseg.pipeline.ensemble import ensemble_of
@@ -57,9 +58,12 @@ class Prediction:
         """Where a structure was found, bool (*spatial).
 
         Raises:
-            KeyError: there is no structure of this name.
+            DataError: there is no structure of this name.
         """
-        return self.labels == {structure: value for value, structure in self.names.items()}[name]
+        values = {structure: value for value, structure in self.names.items()}
+        if name not in values:
+            raise DataError(f"there is no structure {name!r}; the model knows {', '.join(values)}")
+        return self.labels == values[name]
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,8 @@ class Predictor:
             save: `probabilities`, `uncertainty`, or both: what a prediction holds beside the labels.
         """
         wish = EngineWish(engine)
+        if profile not in RULES:
+            raise PlanError(f"there is no profile {profile}; there are {', '.join(RULES)}")
         if unknown := set(save) - {"probabilities", "uncertainty"}:
             raise PlanError(f"a predictor gives probabilities and uncertainty, not {', '.join(sorted(unknown))}")
         with ExitStack() as resources:

@@ -106,6 +106,9 @@ def assemble_image(
         raise DataError([Fault(paths[0].name if paths else "image", message)])
     wanted = len(channels) if len(paths) == 1 else 1
     parts = [_with_channels(path, read(path, trust_spacing=trust_file_spacing), wanted) for path in paths]
+    for path, part in zip(paths, parts, strict=True):
+        if part.array.dtype.kind == "c":
+            raise DataError([Fault(path.name, "holds complex numbers; save its magnitude")])
     first = parts[0]
     for path, part in zip(paths[1:], parts[1:], strict=True):
         faults = grid_faults(path.name, "channel", part.shape, part.geometry, paths[0].name, first.shape, first.geometry)

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autoseg.errors import AutosegError
+from autoseg.errors import AutosegError, DataError, Fault
 from autoseg.inference.case import Job, PreparedCase, Segmentation, assumed_spacing, listed_spacing, prepare_case, write_case
-from autoseg.inference.inputs import PredictionInput, check_distinct, find_inputs, image_names
+from autoseg.inference.inputs import PredictionInput, check_distinct, find_inputs, image_names, readable
 from autoseg.inference.ledger import Ledger
 from autoseg.inference.memory import Capacity, Room, case_bytes, with_tiles
 from autoseg.inference.networks import Networks
@@ -36,6 +36,7 @@ class Settings:
         overwrite: begin anew in a folder that holds something else.
         memory_bytes: what the program may take; None: what the machine has.
         engine: masks that were made by another one are made anew; None: it does not matter.
+        tell: takes sentences for the user.
     """
 
     run: str
@@ -43,6 +44,7 @@ class Settings:
     overwrite: bool = False
     memory_bytes: int | None = None
     engine: str | None = None
+    tell: Callable[[str], None] = log.info
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def predict_cases(
         cases=(),
     )
     ledger = Ledger.open(out, header, inputs, overwrite=settings.overwrite, on_case=on_case)
-    waiting = _waiting(inputs, job, ledger, settings.engine)
+    waiting = _waiting(inputs, job, ledger, settings)
     try:
         if waiting and first_stage is not None:
             found = first_stage.masks(waiting)
@@ -125,18 +127,18 @@ def predict_cases(
     return ledger.predictions()
 
 
-def _waiting(inputs: Sequence[PredictionInput], job: Job, ledger: Ledger, engine: str | None) -> list[PredictionInput]:
+def _waiting(inputs: Sequence[PredictionInput], job: Job, ledger: Ledger, settings: Settings) -> list[PredictionInput]:
     """What is not finished (by this engine, where it matters which one); the others are noted."""
     waiting = []
     for item in inputs:
         spacing = listed_spacing(item, job) or (assumed_spacing(job) if job.plan.rank == 2 else None)
         done = ledger.finished(item, spacing, job.save)
-        if done and (engine is None or done.engine in (engine, None)):
+        if done and (settings.engine is None or done.engine in (settings.engine, None)):
             ledger.add(done)
         else:
             waiting.append(item)
     if len(waiting) < len(inputs):
-        log.info("%d of %d cases were predicted before by the same model and are kept", len(inputs) - len(waiting), len(inputs))
+        settings.tell(f"{len(inputs) - len(waiting)} of {len(inputs)} cases were predicted before in the same way and are kept")
     return waiting
 
 
@@ -149,6 +151,8 @@ def _predict(
     jobs: dict[str, Job] = {}  # of the cases under way
 
     def prepare(item: PredictionInput) -> PreparedCase:
+        if readable(item.id) != item.id:
+            raise DataError([Fault(item.id, "its name is not UTF-8, so it cannot be recorded; rename the file")])
         taken = case_bytes(item, job)
         capacity.refuse(item, taken)
         tiles = capacity.tiles_for(taken, planned)
@@ -192,11 +196,13 @@ def _failed(item: PredictionInput, error: Exception) -> PredictedCase:
     else:
         message = f"{type(error).__name__}: {error}"
         log.debug("%s failed", item.id, exc_info=error)
-    log.warning("%s failed: %s", item.id, message.removeprefix(f"{item.id}: "))
+    name, message = readable(item.id), readable(message)
+    message = message.removeprefix(f"{name}: ")
+    log.warning("%s failed: %s", name, message)
     return PredictedCase(
-        id=item.id,
+        id=name,
         images=image_names(item),
         status="failed",
-        error=message.removeprefix(f"{item.id}: "),
+        error=message,
         reason="memory" if isinstance(error, MemoryError) else None,
     )

@@ -34,14 +34,14 @@ def job_for(rank: int = 3, spacing: tuple[float, ...] | None = None) -> Job:
 
 @pytest.mark.parametrize("coarser", [1.0, 2.0, 0.8])
 def test_the_estimate_holds_and_is_not_far_off(tmp_path: Path, coarser: float) -> None:
-    """Reading, preparing and deciding a volume of 4 million voxels takes at most what is said, and at least a third of it."""
+    """Reading, preparing and deciding a volume of 4 million voxels takes at most what is said, and at least a quarter of it."""
     item, job = volume(tmp_path, "a", (128, 180, 180)), job_for(3, (coarser,) * 3)
     segment(prepare_case(item, job), job, Threshold())  # libraries take what they keep
     with peak_memory(torch.device("cpu")) as peak:
         segment(prepare_case(item, job), job, Threshold())
     if not peak.bytes:
         pytest.skip("this system does not tell the peak")
-    assert peak.bytes <= case_bytes(item, job) <= 3 * peak.bytes
+    assert peak.bytes <= case_bytes(item, job) <= 4 * peak.bytes
 
 
 def test_what_is_known_before_a_value_is_read(tmp_path: Path) -> None:
@@ -63,7 +63,10 @@ def test_tiles_take_half_of_what_a_case_leaves() -> None:
 def test_what_is_too_large_is_told_with_the_way_out() -> None:
     item = PredictionInput("a", (Path("a.png"),), ".png")
     Capacity(bytes=3000 * MB, held=1000 * MB).refuse(item, 3000 * MB)
-    with pytest.raises(CaseTooLarge, match=r"needs about 3\.50GB of memory, --memory 4\.00GB leaves 3\.00GB .*give --memory 4\.50GB"):
+    with pytest.raises(
+        CaseTooLarge,
+        match=r"needs about 3\.50GB of memory beside the 1\.00GB of .* --memory allows 4\.00GB: give --memory 4\.50GB",
+    ):
         Capacity(bytes=3000 * MB, held=1000 * MB, limit=4000 * MB).refuse(item, 3500 * MB)
     with pytest.raises(CaseTooLarge, match=r"this machine has 3\.00GB left"):
         Capacity(bytes=3000 * MB, held=1000 * MB).refuse(item, 3500 * MB)

@@ -200,7 +200,7 @@ def test_files_that_are_no_model(heads: Path, tmp_path: Path) -> None:
     ):
         with pytest.raises(DataError, match=words):
             pipeline.predict(path, tmp_path, tmp_path / "out")
-    with pytest.raises(AutosegError, match="is not a run"):
+    with pytest.raises(AutosegError, match=r"absent\.zip does not exist; give a run, a zip"):
         pipeline.predict(tmp_path / "absent.zip", tmp_path, tmp_path / "out")
 
 
@@ -309,3 +309,16 @@ def test_the_command_line(heads: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert exit_code("export", str(heads), str(out), "--to", "torchscript", "--overwrite") == 0
     assert exit_code("import-model", str(out), str(tmp_path / "run")) == 2
     assert "other programs" in capsys.readouterr().err
+
+
+def test_changed_weights_are_found_when_a_model_is_taken_in(handed_over: Path, tmp_path: Path) -> None:
+    changed = tmp_path / "changed.zip"
+    with zipfile.ZipFile(handed_over) as source, zipfile.ZipFile(changed, "w") as sink:
+        for member in source.namelist():
+            content = bytearray(source.read(member))
+            if member.endswith(".safetensors"):
+                content[-1] ^= 1
+            sink.writestr(member, bytes(content))
+    with pytest.raises(DataError, match=r"changed\.zip: the weights of fold 0 are not those of its record"):
+        pipeline.import_model(changed, tmp_path / "run")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["changed.zip"]

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 import torch
 from PIL import Image
 
-from autoseg.errors import DataError, OutOfMemory, RunFolderError
+from autoseg.errors import DataError, OutOfMemory, RecordError, RunFolderError
 from autoseg.inference import ledger, sliding
 from autoseg.inference.ledger import PREDICTIONS_FILE, TABLE_FILE
 from autoseg.records import (
@@ -353,3 +353,23 @@ def test_what_the_first_stage_failed_at_is_told(images: Path, tmp_path: Path) ->
     assert by_id(predictions) == {"a": "done", "b": "failed", "c": "done"}
     (failed,) = (case for case in predictions.cases if case.status == "failed")
     assert (failed.error, failed.reason) == ("needs about 9.9GB", "memory")
+
+
+def test_a_name_that_is_not_utf_8_stops_nobody(images: Path, tmp_path: Path) -> None:
+    try:
+        (images / "a.png").rename(os.fsdecode(os.fsencode(images) + b"/a\xff.png"))
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    predictions = predict(images, tmp_path / "out", plan_of(2))
+    assert by_id(predictions) == {"a\\xff": "failed", "b": "done", "c": "done"}
+    assert (
+        Predictions.load(tmp_path / "out" / PREDICTIONS_FILE).cases[0].error
+        == "its name is not UTF-8, so it cannot be recorded; rename the file"
+    )
+
+
+def test_a_damaged_record_names_the_way_out(images: Path, tmp_path: Path) -> None:
+    predict(images, tmp_path / "out", plan_of(2))
+    (tmp_path / "out" / PREDICTIONS_FILE).write_text('{"cases": [')
+    with pytest.raises(RecordError, match="--overwrite to predict all again"):
+        predict(images, tmp_path / "out", plan_of(2))

@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-from autoseg.engines.weights import read_tensors
+from autoseg.engines.weights import file_sha256, read_tensors
 from autoseg.errors import AutosegError, DataError, Fault, RunFolderError
 from autoseg.layouts.archives import extract, members_of
 from autoseg.records import Model
@@ -134,3 +134,6 @@ def _refuse_weights_elsewhere(model: Model, folder: Path, archive: Path) -> None
             raise RunFolderError(f"{archive}: its record names weights at {fold.weights}, which is no place inside a model")
         if not (folder / fold.weights).is_file():
             raise RunFolderError(f"{archive}: {fold.weights}, the weights of fold {fold.fold}, are missing in it; copy it again")
+        if file_sha256(folder / fold.weights) != fold.sha256:
+            told = f"the weights of fold {fold.fold} are not those of its record: they were changed or damaged; copy it again"
+            raise DataError([Fault(archive.name, told)])
