@@ -25,5 +25,5 @@ format: .venv/.installed
 # Installed again only when the requirements change; the checkout itself is linked, not copied.
 .venv/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -c constraints.txt -e ".[test,cpu,int8,onnx]"
+	$(BIN)/python -m pip install -c constraints.txt -e ".[test]"
 	touch $@
