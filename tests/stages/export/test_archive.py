@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from autoseg import pipeline
-from autoseg.errors import AutosegError, DataError, RecordError, RunFolderError
+from autoseg.errors import AutosegError, DataError, RunFolderError
 from autoseg.stages.export import archive
 from tests.stages.export.runs import mask_of, picture_run
 
@@ -107,7 +107,7 @@ def test_weights_are_those_of_the_record(handed_over: Path, heads: Path, tmp_pat
         return member, content[:-4] + b"\0\0\0\0" if member.filename.endswith("fold_1/weights.safetensors") else content
 
     model = rewritten(handed_over, tmp_path / "other.zip", other)
-    with pytest.raises(RecordError, match="SHA-256"):
+    with pytest.raises(DataError, match="the weights of fold 1 are not those of its record"):
         mask_of(model, tmp_path, heads)
     lacking = rewritten(handed_over, tmp_path / "lacking.zip", lambda m, c: None if "fold_1/" in m.filename else (m, c))
     with pytest.raises(RunFolderError, match="the weights of fold 1, are missing"):
