@@ -6,6 +6,7 @@ looks complete, and a second call reuses what is there.
 
 from __future__ import annotations
 
+import lzma
 import os
 import shutil
 import tempfile
@@ -17,6 +18,9 @@ from pathlib import Path, PurePosixPath
 from autoseg.errors import DataError, Fault
 
 JUNK = "__MACOSX"
+# What `zipfile` raises where bytes are not as they should be; seeking to a place that a damaged entry names is an OSError.
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError)
+MOST_GROWTH, GROWS_FREELY = 20, 2**30  # weights hardly shrink in a zip; a small one may hold so many bytes whatever its size
 MOST_DEPTH = 8  # a published set nests four folders; a wrong path must not walk through a whole disk
 
 
@@ -57,13 +61,18 @@ def unpack_archives(root: Path, *, wanted: Callable[[str], bool]) -> tuple[list[
                 extract(archive, target, wanted)
             unpacked.append(archive)
             waiting += find_archives(target, wanted)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
-            faults.append(Fault(archive.name, f"cannot be unpacked ({error}); download it again, or unpack it beside itself"))
         except DataError as error:
             faults += error.faults
+        except (*DAMAGED, OSError) as error:
+            faults.append(Fault(archive.name, f"cannot be unpacked ({error}); download it again, or unpack it beside itself"))
     if faults:
         raise DataError(faults)
     return places + ([store] if unpacked else []), unpacked
+
+
+def most_bytes_of_model(archive: Path) -> int:
+    """What a zip of a model may unpack to."""
+    return max(GROWS_FREELY, MOST_GROWTH * archive.stat().st_size)
 
 
 def find_archives(folder: Path, wanted: Callable[[str], bool]) -> list[Path]:

@@ -6,7 +6,6 @@ import os
 import shutil
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -16,7 +15,7 @@ from safetensors.torch import save_file
 from autoseg.engines.nnunet_weights import read_checkpoint_facts, read_nnunet_weights
 from autoseg.engines.weights import file_sha256
 from autoseg.errors import DataError, Fault, RunFolderError
-from autoseg.layouts.archives import extract
+from autoseg.layouts.archives import DAMAGED, extract, most_bytes_of_model
 from autoseg.layouts.nnunet_folders import DATASET, PLANS, CheckpointKind
 from autoseg.layouts.nnunet_model import NnunetModel, TrainedFolder, read_nnunet_model
 from autoseg.learning.checkpoint import FINAL_WEIGHTS
@@ -25,8 +24,6 @@ from autoseg.records import AugmentationSpec, Configuration, Model, Shape, Train
 from autoseg.run_folder import RunFolder
 from autoseg.stages.plan.augmentation import DEFAULT_AUGMENTATION, augmentation_for
 from autoseg.stages.plan.frame import tile_batch
-
-MOST_GROWTH, GROWS_FREELY = 20, 2**30  # weights hardly shrink in a zip; a small one may hold so many bytes whatever its size
 
 
 def import_nnunet_model(
@@ -66,13 +63,6 @@ def import_nnunet_model(
     return RunFolder.open(destination)
 
 
-@contextmanager
-def opened_nnunet_model(source: Path, *, checkpoint: CheckpointKind = "final") -> Iterator[RunFolder]:
-    """A trained nnU-Net v2 model as a run in a temporary folder, which is gone afterwards; for arguments and errors see above."""
-    with tempfile.TemporaryDirectory(prefix="autoseg-model-") as place:
-        yield import_nnunet_model(source, Path(place) / "run", checkpoint=checkpoint)
-
-
 def _augmentation(patch: Shape) -> AugmentationSpec:
     return augmentation_for(DEFAULT_AUGMENTATION, patch)
 
@@ -87,10 +77,11 @@ def _unpacked(source: Path, beside: Path) -> Iterator[Path]:
         raise DataError(f"{source} is neither a folder nor a zip; give a trained nnU-Net model")
     with tempfile.TemporaryDirectory(prefix=f".{source.stem}.", dir=beside) as place:
         target = Path(place) / "unpacked"
-        most = max(GROWS_FREELY, MOST_GROWTH * source.stat().st_size)
         try:
-            extract(source, target, _is_of_use, most_bytes=most)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+            extract(source, target, _is_of_use, most_bytes=most_bytes_of_model(source))
+        except DataError:
+            raise
+        except DAMAGED as error:
             raise DataError([Fault(source.name, f"cannot be unpacked ({error}); copy it again")]) from error
         yield target
 

@@ -15,7 +15,8 @@ import torch
 import autoseg
 from autoseg.errors import DataError, RecordError, RunFolderError
 from autoseg.layouts.archives import extract
-from autoseg.pipeline.nnunet_model import import_nnunet_model, opened_nnunet_model
+from autoseg.pipeline.models import opened_model
+from autoseg.pipeline.nnunet_model import import_nnunet_model
 from autoseg.records import NetworkSpec
 from autoseg.run_folder import RunFolder
 from autoseg.volume.files import read
@@ -111,7 +112,7 @@ def test_what_is_written(model: Path, tmp_path: Path) -> None:
 
 def test_two_imports_are_the_same(model: Path, tmp_path: Path) -> None:
     """Predictions of a model that is imported anew each time can be continued: its weights have the same hash."""
-    with opened_nnunet_model(model) as first, opened_nnunet_model(model) as second:
+    with opened_model(model) as first, opened_model(model) as second:
         assert first.root != second.root
         assert first.model() == second.model()
         place = first.root
@@ -131,7 +132,7 @@ def test_an_export_as_a_zip(model: Path, tmp_path: Path) -> None:
     folder = import_nnunet_model(archive, tmp_path / "there" / "run")
     assert folder.dataset().root == str(archive)
     assert folder.plan().dataset_digest == folder.dataset().digest()
-    with opened_nnunet_model(model) as direct:
+    with opened_model(model) as direct:
         assert folder.model() == direct.model()
     assert sorted(path.name for path in tmp_path.rglob("*") if "export" in path.name or path.name.startswith(".")) == [
         "export.zip"

@@ -6,19 +6,17 @@ Two exports of one model are the same byte for byte: members are sorted and bear
 from __future__ import annotations
 
 import errno
-import lzma
 import os
 import shutil
 import stat
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 from autoseg.engines.weights import file_sha256, read_tensors
 from autoseg.errors import AutosegError, DataError, Fault, RunFolderError
-from autoseg.layouts.archives import extract, members_of
+from autoseg.layouts.archives import DAMAGED, extract, members_of, most_bytes_of_model
 from autoseg.records import Model
 from autoseg.run_folder import HANDED_OVER, RECORDS_THAT_PREDICT, WEIGHTS, RunFolder
 from autoseg.stages.export.contents import Contents
@@ -26,9 +24,6 @@ from autoseg.stages.export.contents import Contents
 DENSE = (".safetensors", ".onnx", ".bin", ".pt", ".ts")  # weights hardly shrink, and packing them takes long
 NO_DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip knows
 READABLE = 0o644
-MOST_GROWTH, GROWS_FREELY = 20, 2**30  # what is unpacked may be so many times larger than the zip, or so many bytes
-# what `zipfile` raises where bytes are not as they should be; seeking to a place that a damaged entry names is an OSError
-DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError)
 MOST_RECORD_BYTES = 64 * 2**20  # of a JSON file; real ones have some thousand lines
 
 
@@ -104,7 +99,7 @@ def unpack(archive: Path, destination: Path) -> RunFolder:
 def _extract(archive: Path, folder: Path) -> None:
     try:
         _refuse_links_and_long_records(archive)
-        most = max(GROWS_FREELY, MOST_GROWTH * archive.stat().st_size)
+        most = most_bytes_of_model(archive)
         extract(archive, folder, lambda member: HANDED_OVER.fullmatch(member) is not None, most_bytes=most)
     except AutosegError:
         raise

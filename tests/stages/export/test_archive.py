@@ -13,6 +13,7 @@ import pytest
 
 from autoseg import pipeline
 from autoseg.errors import AutosegError, DataError, RunFolderError
+from autoseg.layouts import archives
 from autoseg.stages.export import archive
 from tests.stages.export.runs import mask_of, picture_run
 
@@ -61,7 +62,7 @@ def test_bombs_are_refused(handed_over: Path, tmp_path: Path, monkeypatch: pytes
     def grown(member: zipfile.ZipInfo, content: bytes) -> tuple[zipfile.ZipInfo, bytes]:
         return member, content + bytes(10**7) if member.filename.endswith("safetensors") else content
 
-    monkeypatch.setattr(archive, "GROWS_FREELY", 10**6)
+    monkeypatch.setattr(archives, "GROWS_FREELY", 10**6)
     with pytest.raises(DataError, match="that such an archive can sensibly hold"):
         pipeline.import_model(rewritten(handed_over, tmp_path / "in.zip", grown), tmp_path / "run")
     monkeypatch.setattr(archive, "MOST_RECORD_BYTES", 100)
