@@ -25,6 +25,7 @@ __all__ = [
     "import_model",
     "plan",
     "predict",
+    "select",
     "status",
     "train",
 ]

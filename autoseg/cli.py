@@ -21,8 +21,18 @@ from autoseg import __version__
 from autoseg.cli_benchmark import benchmark
 from autoseg.cli_console import reported, show
 from autoseg.cli_export import export
-from autoseg.cli_options import DeviceOption, LayoutOption, RunArgument, SpacingOption, SubjectsOption, WorkersOption
+from autoseg.cli_options import (
+    DeviceOption,
+    EngineOption,
+    LayoutOption,
+    Profile,
+    RunArgument,
+    SpacingOption,
+    SubjectsOption,
+    WorkersOption,
+)
 from autoseg.cli_plan import plan
+from autoseg.cli_select import select
 from autoseg.cli_status import status
 from autoseg.cli_values import parse_choices, parse_memory, parse_number_or_file, parse_seconds, parse_subjects
 from autoseg.errors import EXIT_OUT_OF_MEMORY, EXIT_SOME_FAILED
@@ -40,14 +50,6 @@ app = typer.Typer(
 
 
 EXTRAS: tuple[Extra, ...] = ("overlay", "probabilities", "uncertainty")
-
-
-class Profile(StrEnum):
-    """What a prediction may cost."""
-
-    best = "best"
-    balanced = "balanced"
-    fast = "fast"
 
 
 class Tracking(StrEnum):
@@ -187,7 +189,9 @@ def predict(
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for masks and predictions.json.", show_default=False)],
     fold: Annotated[list[str] | None, typer.Option(metavar="K|full", help="Repeatable. [default: all trained folds]")] = None,
-    configuration: Annotated[str | None, typer.Option(metavar="NAME", help="Of the plan. [default: the plan's]")] = None,
+    configuration: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of the plan. [default: what `select` found, or the plan's]")
+    ] = None,
     device: DeviceOption = "auto",
     spacing: SpacingOption = None,
     assume_spacing: Annotated[
@@ -198,19 +202,16 @@ def predict(
         typer.Option(metavar="WHAT", help="Also overlay, probabilities, uncertainty (one, or several with commas)."),
     ] = None,
     profile: Annotated[
-        Profile,
+        Profile | None,
         typer.Option(
-            help="best: all folds, mirrored along all axes (as nnU-Net); balanced: along one; fast: one fold, not mirrored."
+            help="best: all folds, mirrored along all axes (as nnU-Net); balanced: along one; fast: one fold, not mirrored. "
+            "[default: what `select` found, or balanced]"
         ),
-    ] = Profile.balanced,
-    engine: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|NAME",
-            help="What runs the networks: torch-float32, torch-bfloat16, torch-float16, openvino-float32, openvino-bfloat16, openvino-int8, "
-            "onnxruntime-float32; auto: the quickest here that agrees with torch-float32.",
-        ),
-    ] = "auto",
+    ] = None,
+    postprocessing: Annotated[
+        bool, typer.Option("--postprocessing/--no-postprocessing", help="Do to every mask what `select` found to help.")
+    ] = True,
+    engine: EngineOption = "auto",
     memory: Annotated[
         str | None, typer.Option(metavar="4GB", help="Memory that the program may take. [default: what the machine has]")
     ] = None,
@@ -233,7 +234,8 @@ def predict(
             assume_spacing=assume_spacing,
             save=parse_choices(save or (), EXTRAS, "--save"),
             overwrite=not resume,
-            profile=profile.value,
+            profile=None if profile is None else profile.value,
+            postprocessing=postprocessing,
             engine=engine,
             memory_bytes=None if memory is None else parse_memory(memory),
             progress=progress,
@@ -244,6 +246,7 @@ def predict(
         raise typer.Exit(EXIT_OUT_OF_MEMORY if any(case.reason == "memory" for case in failed) else EXIT_SOME_FAILED)
 
 
+app.command()(select)
 app.command()(export)
 
 

@@ -18,6 +18,10 @@ PARTS = (
     "plan.json",
     "model.json",
     "scores.json",
+    "scores.csv",
+    "selection.json",
+    "selection",
+    "out_of_fold",
     "models",
     "prepared",
     "tensorboard",
@@ -137,9 +141,14 @@ class RunFolder:
         Raises:
             RunFolderError: nothing yet.
         """
-        if not (self.root / "model.json").is_file():
+        if not self.has_model_record:
             raise RunFolderError(f"{self.root} has no trained model yet; train one with `autoseg train {self.root} --fold 0`")
         return Model.load(self.root / "model.json")
+
+    @property
+    def has_model_record(self) -> bool:
+        """Whether any fold was trained to its end."""
+        return (self.root / "model.json").is_file()
 
     def card(self) -> ModelCard | None:
         """What was told of a model when it was handed over; None in the run that it was trained in."""
@@ -223,3 +232,22 @@ class RunFolder:
     def validation(self, configuration: str, fold: str) -> Path:
         """Masks predicted for the fold's validation cases."""
         return self.fold(configuration, fold) / "validation"
+
+    def selected(self, configuration: str, profile: str) -> Path:
+        """Out-of-fold predictions of a configuration, or of several that vote, with an inference profile; safe to delete."""
+        return self.root / "selection" / configuration / profile
+
+    @property
+    def held_out_predictions(self) -> Path:
+        """Predictions of the subjects that were kept out of every fold; safe to delete."""
+        return self.root / "selection" / "held_out"
+
+    @property
+    def out_of_fold(self) -> Path:
+        """For every training case the mask of networks that had not seen it, as `predict` would write it, with scores."""
+        return self.root / "out_of_fold"
+
+    @property
+    def selection_file(self) -> Path:
+        """What was tried, and what was found."""
+        return self.root / "selection.json"

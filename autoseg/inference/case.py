@@ -20,11 +20,12 @@ from autoseg.inference.decision import Decision
 from autoseg.inference.export import count_pixels, mask_from_winners, save_probabilities
 from autoseg.inference.inputs import PredictionInput, image_names
 from autoseg.inference.overlay import save_overlay
+from autoseg.inference.postprocessing import postprocess
 from autoseg.inference.sliding import Sliding
 from autoseg.processing.cases import assemble_image
 from autoseg.processing.prepare import Placement, prepare_image
 from autoseg.processing.previous import one_hot, prepare_previous, read_previous
-from autoseg.records import Configuration, Extra, Plan, PredictedCase, Spacing
+from autoseg.records import Configuration, Extra, Plan, PostprocessingStep, PredictedCase, Spacing
 from autoseg.volume.files import split_suffix, write_labels
 from autoseg.volume.geometry import Geometry
 from autoseg.volume.volume import Volume
@@ -51,6 +52,7 @@ class Job:
     unknown_spacing: Literal["fail", "keep"] = "fail"
     save: frozenset[Extra] = frozenset()
     masks: Mapping[str, Path] = field(default_factory=dict)  # of the first stage, by case id
+    postprocessing: tuple[PostprocessingStep, ...] = ()
 
     @cached_property
     def sliding(self) -> Sliding:
@@ -178,7 +180,8 @@ def segment(prepared: PreparedCase, job: Job, engine: Engine, scratch: Path | No
 def write_case(item: PredictionInput, found: Segmentation, job: Job, out: Path) -> PredictedCase:
     """Write the mask, and what else is wanted, into `out`; the record of the case."""
     started, plan, prepared = time.perf_counter(), job.plan, found.prepared
-    mask = mask_from_winners(found.winners, plan.targets, plan.regions)
+    winners = processed(found.winners, job, prepared.spacing_mm)
+    mask = mask_from_winners(winners, plan.targets, plan.regions)
     overlay = probabilities = uncertainty = None
     if found.probabilities is not None:
         probabilities = item.id + PROBABILITIES_SUFFIX
@@ -206,8 +209,13 @@ def write_case(item: PredictionInput, found: Segmentation, job: Job, out: Path) 
         network_seconds=round(found.network_seconds, 3),
         engine=found.engine,
         warnings=prepared.warnings,
-        pixels=count_pixels(found.winners, plan.targets, plan.derived, plan.regions),
+        pixels=count_pixels(winners, plan.targets, plan.derived, plan.regions),
     )
+
+
+def processed(winners: np.ndarray, job: Job, spacing_mm: Spacing | None) -> np.ndarray:
+    """What the networks found, after the steps that were selected."""
+    return postprocess(winners, job.postprocessing, job.plan.targets, regions=job.plan.regions, spacing_mm=spacing_mm)
 
 
 def listed_spacing(item: PredictionInput, job: Job) -> Spacing | None:

@@ -14,6 +14,8 @@ import numpy as np
 
 from autoseg.records import Structure
 
+PROBABILITIES = "probabilities"  # the array's name in the file of `save_probabilities`
+
 
 def mask_from_winners(winners: np.ndarray, targets: Sequence[Structure], regions: bool) -> np.ndarray:
     """The mask as it is written, each pixel with the `output_value` of its target, 0 for background.
@@ -22,9 +24,17 @@ def mask_from_winners(winners: np.ndarray, targets: Sequence[Structure], regions
     """
     values = [target.output_value for target in targets]
     table = np.zeros(_n_winners(targets, regions), np.uint8 if max(values) <= np.iinfo(np.uint8).max else np.uint16)
-    for winner, target in _painted(targets, regions):
+    for winner, target in painted_targets(targets, regions):
         table[winner] = target.output_value
     return table[winners]
+
+
+def winners_from_mask(mask: np.ndarray, targets: Sequence[Structure], regions: bool) -> np.ndarray:
+    """The way back from `mask_from_winners`; values that no target has become 0."""
+    table = np.zeros(int(max(mask.max(initial=0), *(target.output_value for target in targets))) + 1, np.uint16)
+    for winner, target in painted_targets(targets, regions):
+        table[target.output_value] = winner
+    return table[mask]
 
 
 def count_pixels(
@@ -38,7 +48,7 @@ def count_pixels(
     counts = np.zeros(_n_winners(targets, regions), np.int64)
     for plane in winners:  # one at a time: counting takes 8 bytes a pixel
         counts += np.bincount(plane.ravel(), minlength=len(counts))
-    painted = _painted(targets, regions)
+    painted = painted_targets(targets, regions)
     meaning: dict[int, set[int]] = {}
     for position, (winner, target) in enumerate(painted):
         later = {value for _, other in painted[position + 1 :] for value in other.values} if regions else set()
@@ -61,10 +71,10 @@ def save_probabilities(path: Path, probabilities: np.ndarray) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _painted(targets: Sequence[Structure], regions: bool) -> list[tuple[int, Structure]]:
-    """Winner number and target, in painting order."""
+def painted_targets(targets: Sequence[Structure], regions: bool) -> list[tuple[int, Structure]]:
+    """The winner's number and its target, in painting order."""
     return [(index + 1 if regions else target.values[0], target) for index, target in enumerate(targets)]
 
 
 def _n_winners(targets: Sequence[Structure], regions: bool) -> int:
-    return 1 + max(winner for winner, _ in _painted(targets, regions))
+    return 1 + max(winner for winner, _ in painted_targets(targets, regions))

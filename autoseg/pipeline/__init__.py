@@ -18,7 +18,7 @@ from autoseg.pipeline.preparing import prepare_cases, prepare_masks, worker_coun
 from autoseg.pipeline.status import status
 from autoseg.pipeline.trained import refuse_foreign_plan
 from autoseg.progress import Progress, SilentProgress
-from autoseg.records import FULL, Configuration, Extra, InferenceProfile, Plan, Predictions, Scores
+from autoseg.records import FULL, Configuration, Extra, InferenceProfile, Plan, Predictions, Scores, SelectionReport
 from autoseg.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ __all__ = [
     "planned",
     "predict",
     "preprocess",
+    "select",
     "status",
     "train",
 ]
@@ -202,7 +203,8 @@ def predict(
     spacing: str | Path | float | None = None,
     assume_spacing: float | None = None,
     save: Collection[Extra] = (),
-    profile: InferenceProfile = "balanced",
+    profile: InferenceProfile | None = None,
+    postprocessing: bool = True,
     engine: str = "auto",
     memory_bytes: int | None = None,
     overwrite: bool = False,
@@ -215,15 +217,16 @@ def predict(
         images: folder or file.
         out: folder for masks and `predictions.json`; a prediction that was interrupted goes on.
         folds: to ensemble; None takes all numbered ones that are trained (else `full`).
-        configuration: None takes the plan's default. Before the second stage of a cascade, the first predicts into a hidden folder
-            of `out`, which goes when all is done.
+        configuration: None takes what `select` found best, or the plan's default. Before the second stage of a cascade, the
+            first predicts into a hidden folder of `out`, which goes when all is done.
         device: `auto` takes the best one here.
         spacing: CSV of pixel sizes, or one number, in mm.
         assume_spacing: pixel size in mm for images whose own is unknown.
         save: what to write beside the masks: `overlay` (pictures), `probabilities` (of every class), `uncertainty` (how far folds
             and mirrors disagree).
         profile: `best` averages over copies mirrored along all axes, as nnU-Net does; `balanced` mirrors along one; `fast` takes one
-            fold, no mirrored copies, and larger steps.
+            fold, no mirrored copies, and larger steps. None takes what `select` found, or `balanced`.
+        postprocessing: do to every mask what `select` found to help.
         engine: what runs the networks: `auto`, or one of `autoseg.engines.candidates.CANDIDATES`. `auto` measures once which one is
             quickest on this machine, and takes it if its masks are those of PyTorch in float32 on three cases.
         memory_bytes: main memory that the program may take; None: what the machine has.
@@ -252,6 +255,7 @@ def predict(
             save=save,
             overwrite=overwrite,
             profile=profile,
+            postprocessing=postprocessing,
             engine=wish,
             memory_bytes=memory_bytes,
             progress=progress or SilentProgress(),
@@ -292,6 +296,45 @@ def evaluate(
     scores.save(out / "scores.json")
     save_csv(scores, out / "scores.csv")
     return scores
+
+
+def select(
+    run: str | Path,
+    *,
+    profiles: Sequence[InferenceProfile] = ("best", "fast"),
+    device: str = "auto",
+    engine: str = "auto",
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[SelectionReport, Scores]:
+    """Find out how a trained model is best applied, on predictions of cases that its folds had not seen.
+
+    Compared are the trained configurations, pairs of them that vote, inference profiles, and steps after the networks. What is better
+    than chance explains is written into `model.json`, which `predict` follows; all comparisons are in `selection.json`, the masks and
+    their scores in `out_of_fold/`, and the scores in `scores.json`, too.
+
+    Args:
+        run: folder with trained folds; not all need to be.
+        profiles: to compare with `balanced`.
+        device: `auto` takes the best one here.
+        engine: what runs the networks, see `predict`.
+        workers: processes that score; None takes the cores at hand.
+        progress: listener.
+
+    Returns:
+        What was found, and the scores of the out-of-fold masks.
+    """
+    from autoseg.pipeline.engines import EngineWish
+    from autoseg.pipeline.selecting import select as select_best
+
+    return select_best(
+        RunFolder.open(Path(run)),
+        profiles=profiles,
+        device=device,
+        engine=EngineWish(engine),
+        workers=workers,
+        progress=progress or SilentProgress(),
+    )
 
 
 def benchmark(

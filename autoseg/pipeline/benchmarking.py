@@ -13,6 +13,7 @@ import torch
 
 from autoseg.engines.device import describe_machine, pick_device
 from autoseg.engines.torch_engine import TorchEngine, load_engine
+from autoseg.inference.networks import OneEngine
 from autoseg.learning.benchmark import TrainingSpeed, measure_training
 from autoseg.learning.checkpoint import read_record
 from autoseg.networks.cost import multiply_adds
@@ -27,6 +28,7 @@ from autoseg.records.benchmark import Benchmarks, SpeedFigures
 from autoseg.run_folder import RunFolder
 from autoseg.stages.plan.presets import shipped
 from autoseg.stages.plan.timing import speed_of
+from autoseg.stages.predict import Settings
 from autoseg.stages.preprocess import case_digest
 
 TRAINED_ON = 16  # cases at most; more say nothing more about speed
@@ -179,7 +181,7 @@ def _predicted(
 
         def predict(ids: tuple[str, ...], part: str) -> dict[str, float]:
             inputs = prediction_inputs(dataset, ids)
-            done = predict_of_training_set(task, dataset, inputs, Path(out) / part, engine, run="")
+            done = predict_of_training_set(task, dataset, inputs, Path(out) / part, OneEngine(engine), settings=Settings(""))
             return {case.id: case.seconds for case in done.cases if case.seconds is not None}
 
         begin = time.monotonic()

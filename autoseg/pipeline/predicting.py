@@ -16,7 +16,9 @@ from autoseg.inference.networks import Networks
 from autoseg.layouts.mm_table import read_spacings
 from autoseg.pipeline.engines import AUTO, EngineWish, networks_for
 from autoseg.pipeline.ensemble import Ensemble, ensemble_of
-from autoseg.pipeline.trained import refuse_foreign_plan, trained_default
+from autoseg.pipeline.recipe import recipe_for
+from autoseg.pipeline.together import predict_together
+from autoseg.pipeline.trained import refuse_foreign_plan
 from autoseg.pipeline.validation import prediction_inputs
 from autoseg.progress import Progress
 from autoseg.records import Extra, InferenceProfile, PredictedCase, Predictions, Spacing
@@ -42,7 +44,8 @@ def predict_images(
     assume_spacing: float | None,
     save: Collection[Extra],
     overwrite: bool,
-    profile: InferenceProfile,
+    profile: InferenceProfile | None,
+    postprocessing: bool,
     engine: EngineWish,
     memory_bytes: int | None,
     progress: Progress,
@@ -50,7 +53,8 @@ def predict_images(
     """See `autoseg.predict`; `origin` is what the record names as the model."""
     plan, model, dataset = folder.plan(), folder.model(), folder.dataset()
     refuse_foreign_plan(folder, plan, dataset)
-    ensemble = ensemble_of(folder, plan, model, configuration or trained_default(model), folds, profile)
+    use = recipe_for(model, configuration, profile, postprocessing=postprocessing)
+    ensembles = [ensemble_of(folder, plan, model, name, folds, use.profile) for name in use.configurations]
     where = pick_device(device)
     if images == HELD_OUT:
         if spacing is not None:
@@ -62,31 +66,42 @@ def predict_images(
         spacings = spacings_for(inputs, spacing, plan.rank)
     job = Job(
         plan,
-        ensemble.configuration,
+        ensembles[0].configuration,
         spacings,
         assume_spacing,
         dataset.trust_file_spacing,
         "keep" if images == HELD_OUT else "fail",
         frozenset(save),
+        postprocessing=use.postprocessing,
     )
     settings = Settings(
         origin,
         tell=progress.message,
-        profile=profile,
+        profile=use.profile,
         overwrite=overwrite,
         memory_bytes=memory_bytes,
         engine=None if engine.name == AUTO else engine.name,
     )
     apply = _Application(job, settings, inputs, where, engine, progress)
-    before = ensemble.configuration.previous_stage
-    first = None if before is None else ensemble_of(folder, plan, model, before, None, profile)
-    stage = None if first is None else _first_stage(first, out / FIRST_STAGE_FOLDER, apply)
-    progress.message(f"{ensemble.told}{f', after {first.told}' if first else ''}, on {where.type}, profile {profile}")
-    progress.stage("predicting", len(inputs))
-    predictions = apply(ensemble, inputs, out, job, stage)
-    if first is not None:
-        shutil.rmtree(out / FIRST_STAGE_FOLDER, ignore_errors=True)  # what is done is kept; only what is not would need a mask
-    return predictions
+
+    def one(ensemble: Ensemble, waiting: Sequence[PredictionInput], place: Path, its: Job) -> Predictions:
+        before = ensemble.configuration.previous_stage
+        first = None if before is None else ensemble_of(folder, plan, model, before, None, use.profile)
+        stage = None if first is None else _first_stage(first, place / FIRST_STAGE_FOLDER, apply)
+        progress.message(f"{ensemble.told}{f', after {first.told}' if first else ''}, on {where.type}, profile {use.profile}")
+        progress.stage("predicting", len(waiting))
+        predictions = apply(ensemble, waiting, place, its, stage)
+        if first is not None:
+            shutil.rmtree(
+                place / FIRST_STAGE_FOLDER, ignore_errors=True
+            )  # what is done is kept; only what is not would need a mask
+        return predictions
+
+    if use.postprocessing:
+        progress.message(f"after the networks, as selected: {'; '.join(step.told for step in use.postprocessing)}")
+    if len(ensembles) == 1:
+        return one(ensembles[0], inputs, out, job)
+    return predict_together(ensembles, inputs, out, job, settings, str(where), one, progress)
 
 
 @dataclass(frozen=True)
@@ -151,7 +166,7 @@ def _first_stage(ensemble: Ensemble, out: Path, apply: _Application) -> FirstSta
 
     def masks(inputs: Sequence[PredictionInput]) -> Mapping[str, Path | PredictedCase]:
         progress.stage(f"predicting with {name}", len(inputs))
-        job = replace(apply.job, configuration=ensemble.configuration, save=frozenset())
+        job = replace(apply.job, configuration=ensemble.configuration, save=frozenset(), postprocessing=())
         predictions = apply(ensemble, inputs, out, job)
         progress.stage("predicting", len(apply.inputs))
         return {case.id: case if case.mask is None else out / case.mask for case in predictions.cases}

@@ -31,6 +31,13 @@ def record_model(folder: RunFolder, plan: Plan, progress: Progress | None = None
                 folds.append(TrainedFold(fold=fold, weights=(place / file).relative_to(folder.root).as_posix(), sha256=sha256))
         trained[name] = tuple(folds)
     model = Model.of(plan, trained)
+    selection = folder.model().selection if folder.has_model_record else None
+    if selection is not None and model.weights.issuperset(selection.weights):
+        model = model.model_copy(update={"selection": selection})
+    elif selection is not None and progress is not None:
+        progress.message(
+            f"what `autoseg select` found was found with folds that are no longer there; run `autoseg select {folder.root}` again"
+        )
     folder.save(model)
     return model
 

@@ -10,7 +10,9 @@ PREDICTIONS = "predictions.json"
 
 
 def trained_default(model: Model) -> str:
-    """The plan's default, or the first configuration that is trained."""
+    """What `select` found best (of several that vote, the first), else the plan's default, else the first that is trained."""
+    if model.selection is not None:
+        return model.selection.configurations[0]
     names = [trained.name for trained in model.configurations]
     return names[0] if names and model.default not in names else model.default
 

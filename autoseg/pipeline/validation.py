@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -11,13 +12,13 @@ import torch
 from autoseg.engines.device import pick_precision
 from autoseg.engines.torch_engine import TorchEngine, load_engine
 from autoseg.inference.case import Job
-from autoseg.inference.networks import OneEngine
+from autoseg.inference.networks import Networks, OneEngine
 from autoseg.networks.unet import build_network
 from autoseg.parallel import available_cores
 from autoseg.pipeline.cascade import OutOfFold
 from autoseg.pipeline.fold_task import FoldTask
 from autoseg.progress import Progress, SilentProgress
-from autoseg.records import Dataset, FoldCheckpoint, Predictions, Scores
+from autoseg.records import Dataset, Extra, FoldCheckpoint, Predictions, Scores
 from autoseg.stages.evaluate import evaluate
 from autoseg.stages.predict import FirstStage, PredictionInput, Settings, predict_cases
 
@@ -35,7 +36,9 @@ def validate(task: FoldTask, checkpoint: FoldCheckpoint, device: torch.device, p
     engine = load_engine(task.configuration.network, [weights], device=device, precision=pick_precision(device))
     progress.stage("validating on whole images", len(members))
     inputs = prediction_inputs(dataset, members)
-    predictions = predict_of_training_set(task, dataset, inputs, out, engine, run=str(folder.root), progress=progress)
+    predictions = predict_of_training_set(
+        task, dataset, inputs, out, OneEngine(engine), settings=Settings(str(folder.root)), progress=progress
+    )
     for case in predictions.cases:
         if case.status == "failed":
             progress.message(f"{case.id}: {case.error}")
@@ -60,7 +63,7 @@ def foreseen_seconds(task: FoldTask, device: torch.device, progress: Progress) -
     with tempfile.TemporaryDirectory(prefix="autoseg-") as out:
         for part in ("warm-up", "timed"):
             begin = time.monotonic()
-            predict_of_training_set(task, dataset, inputs, Path(out) / part, engine, run="")
+            predict_of_training_set(task, dataset, inputs, Path(out) / part, OneEngine(engine), settings=Settings(""))
             seconds = time.monotonic() - begin
     return VALIDATION_MARGIN * seconds / len(timed) * len(members)
 
@@ -76,9 +79,10 @@ def predict_of_training_set(
     dataset: Dataset,
     inputs: tuple[PredictionInput, ...],
     out: Path,
-    engine: TorchEngine,
+    networks: Networks,
     *,
-    run: str,
+    settings: Settings,
+    save: Collection[Extra] = (),
     progress: Progress | None = None,
 ) -> Predictions:
     """Predict cases of the training set, with the spacings they were trained with, and with masks of networks that had not seen them."""
@@ -95,14 +99,15 @@ def predict_of_training_set(
         spacings={case.id: case.spacing_mm for case in dataset.cases if case.spacing_mm is not None},
         trust_file_spacing=dataset.trust_file_spacing,
         unknown_spacing="keep",
+        save=frozenset(save),
     )
     return predict_cases(
         inputs,
         out,
         job,
-        OneEngine(engine),
+        networks,
         folds=(task.fold,),
-        settings=Settings(run),
+        settings=settings,
         first_stage=None if task.previous is None else _first_stage(task.previous),
         on_case=count,
     )

@@ -33,6 +33,7 @@ from autoseg.records.plan import (
 )
 from autoseg.records.predictions import Extra, InferenceProfile, PredictedCase, Predictions
 from autoseg.records.scores import CaseScores, Scores, StructureScores, Summary
+from autoseg.records.selection import Judgement, PostprocessingStep, Selection, SelectionReport
 from autoseg.records.splits import FULL, Fold, Splits
 from autoseg.records.transfer import InitialWeights, StartingWeights, Transfer
 
@@ -65,6 +66,7 @@ __all__ = [
     "InferenceSpec",
     "InitialWeights",
     "Intensities",
+    "Judgement",
     "LabelEncoding",
     "LabelRule",
     "MachineProfile",
@@ -78,6 +80,7 @@ __all__ = [
     "ParitySetting",
     "Part",
     "Plan",
+    "PostprocessingStep",
     "PredictedCase",
     "Predictions",
     "Preparation",
@@ -85,6 +88,8 @@ __all__ = [
     "RememberedParity",
     "ResamplingRule",
     "Scores",
+    "Selection",
+    "SelectionReport",
     "Shape",
     "Spacing",
     "Splits",

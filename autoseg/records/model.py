@@ -8,6 +8,7 @@ from typing import Literal, Self
 from autoseg.records.base import Part, Record
 from autoseg.records.dataset import Structure
 from autoseg.records.plan import Plan
+from autoseg.records.selection import Selection
 
 
 class TrainedFold(Part):
@@ -28,7 +29,7 @@ class TrainedConfiguration(Part):
 
 
 class Model(Record):
-    """Written after every fold. `spacing` says what prediction does with millimetres."""
+    """Written after every fold, and refined by `select`. `spacing` says what prediction does with millimetres."""
 
     targets: tuple[Structure, ...]
     derived: tuple[Structure, ...]
@@ -36,6 +37,12 @@ class Model(Record):
     spacing: Literal["required", "unused"]
     default: str
     configurations: tuple[TrainedConfiguration, ...]
+    selection: Selection | None = None
+
+    @property
+    def weights(self) -> frozenset[str]:
+        """SHA-256 of all folds' weights."""
+        return frozenset(fold.sha256 for trained in self.configurations for fold in trained.folds)
 
     @classmethod
     def of(cls, plan: Plan, folds: Mapping[str, tuple[TrainedFold, ...]]) -> Self:

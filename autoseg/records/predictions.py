@@ -49,6 +49,7 @@ class Predictions(Record):
     inference: str = ""  # how the model was applied: digest of its settings, and the size of the windows
     device: str
     profile: InferenceProfile | None = None  # None: as the plan says, which is how a fold is validated
+    postprocessing: tuple[str, ...] = ()  # in words
     parity: tuple[Parity, ...] = ()  # of the engines that were compared with PyTorch in float32
     targets: tuple[Structure, ...]
     derived: tuple[Structure, ...]

@@ -19,7 +19,7 @@ from autoseg.inference.memory import Capacity, Room, case_bytes, with_tiles
 from autoseg.inference.networks import Networks
 from autoseg.inference.profiles import applied_as
 from autoseg.parallel import overlap
-from autoseg.records import Configuration, InferenceProfile, PredictedCase, Predictions
+from autoseg.records import InferenceProfile, PredictedCase, Predictions
 
 __all__ = ["FirstStage", "PredictionInput", "Settings", "find_inputs", "predict_cases"]
 
@@ -102,9 +102,10 @@ def predict_cases(
         configuration=configuration.name,
         folds=folds,
         weights=networks.weights,
-        inference=_inference_identity(configuration, first_stage),
+        inference=_inference_identity(job, first_stage),
         device=str(networks.device),
         profile=settings.profile,
+        postprocessing=tuple(step.told for step in job.postprocessing),
         targets=plan.targets,
         derived=plan.derived,
         regions=plan.regions,
@@ -167,7 +168,7 @@ def _predict(
 
     def fail(item: PredictionInput, error: Exception) -> None:
         leave(item)
-        ledger.add(_failed(item, error))
+        ledger.add(failed_case(item, error))
 
     def leave(item: PredictionInput) -> None:
         jobs.pop(item.id, None)
@@ -183,12 +184,17 @@ def _predict(
     )
 
 
-def _inference_identity(configuration: Configuration, first_stage: FirstStage | None) -> str:
-    own = applied_as(configuration)
-    return own if first_stage is None else f"{own} after {first_stage.name} {first_stage.identity}"
+def _inference_identity(job: Job, first_stage: FirstStage | None) -> str:
+    parts = [applied_as(job.configuration)]
+    if first_stage is not None:
+        parts.append(f"after {first_stage.name} {first_stage.identity}")
+    if job.postprocessing:
+        parts.append(f"then {' '.join(step.digest() for step in job.postprocessing)}")
+    return " ".join(parts)
 
 
-def _failed(item: PredictionInput, error: Exception) -> PredictedCase:
+def failed_case(item: PredictionInput, error: Exception) -> PredictedCase:
+    """The record of a case that could not be predicted; it is told, too."""
     if isinstance(error, AutosegError):
         message = str(error)
     elif isinstance(error, MemoryError):

@@ -1,0 +1,38 @@
+"""How a model is applied: as `select` found best, unless the user says otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from autoseg.pipeline.trained import trained_default
+from autoseg.records import InferenceProfile, Model, PostprocessingStep
+
+DEFAULT_PROFILE: InferenceProfile = "balanced"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Configurations (several vote together), inference profile, and what is done to the masks."""
+
+    configurations: tuple[str, ...]
+    profile: InferenceProfile
+    postprocessing: tuple[PostprocessingStep, ...]
+
+
+def recipe_for(
+    model: Model, configuration: str | None, profile: InferenceProfile | None, *, postprocessing: bool = True
+) -> Recipe:
+    """What the user names, else what was selected, else the default.
+
+    Args:
+        model: of the run.
+        configuration: asked for; steps that were selected for others are left out then.
+        profile: asked for.
+        postprocessing: False leaves out the steps in any case.
+    """
+    selection = model.selection
+    if selection is None:
+        return Recipe((configuration or trained_default(model),), profile or DEFAULT_PROFILE, ())
+    names = selection.configurations if configuration is None else (configuration,)
+    steps = selection.postprocessing if postprocessing and names == selection.configurations else ()
+    return Recipe(names, profile or selection.profile, steps)

@@ -1,0 +1,86 @@
+"""`selection.json`, and its part of `model.json`: what was found best on out-of-fold predictions, and what was tried."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from autoseg.records.base import Part, Record
+from autoseg.records.predictions import InferenceProfile
+
+PostprocessingKind = Literal["largest_component", "fill_holes", "minimum_size"]
+
+
+class PostprocessingStep(Part):
+    """Something done to every mask, after the one before it.
+
+    `structure` names a target; None takes all of them as one object (`largest_component` alone). `least` is the smallest size of a
+    component that stays (`minimum_size` alone), in `unit`.
+    """
+
+    kind: PostprocessingKind
+    structure: str | None = None
+    least: float | None = None
+    unit: Literal["pixels", "mm2", "mm3"] | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.structure is None and self.kind != "largest_component":
+            raise ValueError(f"{self.kind} names a structure")
+        if any((value is not None) != (self.kind == "minimum_size") for value in (self.least, self.unit)):
+            raise ValueError("least and unit belong to minimum_size, and to nothing else")
+        return self
+
+    @property
+    def told(self) -> str:
+        """In words."""
+        of = self.structure or "the whole foreground"
+        if self.kind == "minimum_size":
+            return f"{of}: without components below {self.least:.3g} {self.unit}"
+        return f"{of}: {'largest component only' if self.kind == 'largest_component' else 'holes filled'}"
+
+
+class Judgement(Part):
+    """One comparison on the same cases: `difference` is the candidate's mean Dice less the baseline's, `interval` its 95 % interval.
+
+    The mean runs over cases, each with the mean over its structures; see `stages.select.rule` for what counts where one is absent.
+    """
+
+    question: str
+    baseline: str
+    candidate: str
+    cases: int
+    subjects: int
+    baseline_dice: float
+    candidate_dice: float
+    difference: float
+    interval: tuple[float, float] | None
+    adopted: bool
+    reason: str
+
+
+class Selection(Part):
+    """How `predict` applies a model unless told otherwise.
+
+    `configurations` are one, or several whose probabilities are averaged. `judged` names, per configuration, the folds on whose
+    validation cases this was found, and `weights` their SHA-256; it holds as long as these are part of the model.
+    """
+
+    configurations: tuple[str, ...]
+    profile: InferenceProfile
+    postprocessing: tuple[PostprocessingStep, ...] = ()
+    judged: dict[str, tuple[str, ...]]
+    weights: tuple[str, ...]
+
+
+class SelectionReport(Record):
+    """What was tried, on which cases, and what could not be told (`not_established`)."""
+
+    selection: Selection
+    folds_planned: int
+    cases: int
+    subjects: int
+    seconds_per_case: dict[str, float]  # configuration and profile -> mean seconds, of these predictions on this machine
+    judgements: tuple[Judgement, ...]
+    not_established: tuple[str, ...] = ()
