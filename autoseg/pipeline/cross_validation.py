@@ -53,6 +53,11 @@ class CrossValidation:
         trained = next((one.folds for one in self.model.configurations if one.name == configuration), ())
         return tuple(fold for fold in trained if fold.fold != FULL and self.splits.folds[int(fold.fold)].validation)
 
+    def trained(self, configuration: str) -> tuple[str, ...]:
+        """Names of the numbered folds that can vote."""
+        folds = next((one.folds for one in self.model.configurations if one.name == configuration), ())
+        return tuple(fold.fold for fold in folds if fold.fold != FULL)
+
     def cases(self, configurations: Collection[str]) -> tuple[str, ...]:
         """Validation cases of the folds that all these configurations have; none twice."""
         return tuple(dict.fromkeys(case for fold in self.common_folds(configurations) for case in self._members(fold)))

@@ -105,7 +105,7 @@ def _contents(
     if trained is not None and trained.previous_stage is not None:
         first = trained_configuration(folder, plan, model, trained.previous_stage)
         chosen = {first.name: _chosen(model, first.name, form, None, profile), **chosen}
-    return gathered(folder.root, plan, dataset, chosen, _card(folder, plan, name, chosen[name]), profile)
+    return gathered(folder.root, plan, dataset, chosen, _card(folder, plan, name, chosen[name]), profile, model.selection)
 
 
 def _is_trained(model: Model, name: str) -> bool:

@@ -14,7 +14,7 @@ import torch
 
 from autoseg.engines.device import pick_device
 from autoseg.errors import DataError, PlanError
-from autoseg.inference.case import Job, PreparedCase, Segmentation, prepare_volume
+from autoseg.inference.case import Job, PreparedCase, Segmentation, prepare_volume, processed
 from autoseg.inference.export import mask_from_winners
 from autoseg.inference.networks import Networks
 from autoseg.inference.profiles import RULES
@@ -22,6 +22,7 @@ from autoseg.parallel import ahead
 from autoseg.pipeline.engines import AUTO, FEWEST, EngineWish, networks_for
 from autoseg.pipeline.ensemble import ensemble_of
 from autoseg.pipeline.models import opened_model
+from autoseg.pipeline.recipe import recipe_for
 from autoseg.pipeline.trained import refuse_foreign_plan, trained_default
 from autoseg.processing.labels import decode_labels
 from autoseg.processing.previous import encoding_of_masks
@@ -92,7 +93,8 @@ class Predictor:
         *,
         folds: Sequence[str] | None = None,
         configuration: str | None = None,
-        profile: InferenceProfile = "balanced",
+        profile: InferenceProfile | None = None,
+        postprocessing: bool = True,
         device: str = "auto",
         engine: str = AUTO,
         save: Collection[Extra] = (),
@@ -102,14 +104,15 @@ class Predictor:
         Args:
             model: a run folder, an exported zip, or a trained nnU-Net v2 model.
             folds: to ensemble; None takes what the profile takes.
-            configuration: None takes the plan's default.
-            profile: how much a prediction may cost.
+            configuration: None takes what `select` found best (of several that vote, the first), or the plan's default.
+            profile: how much a prediction may cost; None takes what `select` found, or `balanced`.
+            postprocessing: do to every mask what `select` found to help.
             device: `auto` takes the best one here.
             engine: what runs the networks; `auto` compares the quickest with PyTorch on the first three images with foreground.
             save: `probabilities`, `uncertainty`, or both: what a prediction holds beside the labels.
         """
         wish = EngineWish(engine)
-        if profile not in RULES:
+        if profile is not None and profile not in RULES:
             raise PlanError(f"there is no profile {profile}; there are {', '.join(RULES)}")
         if unknown := set(save) - {"probabilities", "uncertainty"}:
             raise PlanError(f"a predictor gives probabilities and uncertainty, not {', '.join(sorted(unknown))}")
@@ -117,13 +120,15 @@ class Predictor:
             folder = resources.enter_context(opened_model(Path(model)))
             plan, record, where = folder.plan(), folder.model(), pick_device(device)
             refuse_foreign_plan(folder, plan, folder.dataset())
-            last = ensemble_of(folder, plan, record, configuration or trained_default(record), folds, profile)
+            use = recipe_for(record, configuration or trained_default(record), profile, postprocessing=postprocessing)
+            last = ensemble_of(folder, plan, record, use.configurations[0], folds, use.profile)
             before = last.configuration.previous_stage
-            first = () if before is None else (ensemble_of(folder, plan, record, before, None, profile),)
+            first = () if before is None else (ensemble_of(folder, plan, record, before, None, use.profile),)
             stages = []
             for ensemble in (*first, last):
                 extras = frozenset(save) if ensemble is last else frozenset()
-                job = Job(plan, ensemble.configuration, save=extras)
+                steps = use.postprocessing if ensemble is last else ()
+                job = Job(plan, ensemble.configuration, save=extras, postprocessing=steps)
                 networks = networks_for(ensemble.configuration, ensemble.weights, where, wish, _no_calibration, SilentProgress())
                 networks.begin(MANY)
                 stages.append(_Stage(job, networks))
@@ -178,10 +183,10 @@ class Predictor:
         found = first.networks.segment(prepared, first.job)
         for stage in second:
             encoding = encoding_of_masks(self.plan.targets, self.plan.regions)
-            previous = decode_labels(self._labels(found)[None], encoding, NAME)
+            previous = decode_labels(self._labels(found, first.job)[None], encoding, NAME)
             found = stage.networks.segment(prepare_volume(NAME, volume, stage.job, previous), stage.job)
         return Prediction(
-            labels=self._labels(found),
+            labels=self._labels(found, self._stages[-1].job),
             names={target.output_value: target.name for target in self.plan.targets},
             spacing_mm=found.prepared.spacing_mm,
             probabilities=found.probabilities,
@@ -191,8 +196,9 @@ class Predictor:
             warnings=found.prepared.warnings,
         )
 
-    def _labels(self, found: Segmentation) -> np.ndarray:
-        return mask_from_winners(found.winners, self.plan.targets, self.plan.regions)
+    def _labels(self, found: Segmentation, job: Job) -> np.ndarray:
+        winners = processed(found.winners, job, found.prepared.spacing_mm)
+        return mask_from_winners(winners, self.plan.targets, self.plan.regions)
 
     def _volume(self, image: np.ndarray, spacing_mm: float | Sequence[float] | None) -> Volume:
         if not self._stages:

@@ -12,6 +12,7 @@ from autoseg.errors import RunFolderError
 from autoseg.parallel import available_cores
 from autoseg.pipeline.cross_validation import CrossValidation, seconds_per_case
 from autoseg.pipeline.engines import EngineWish
+from autoseg.pipeline.predicting import HELD_OUT, predict_images
 from autoseg.pipeline.recipe import DEFAULT_PROFILE
 from autoseg.pipeline.trained import refuse_foreign_plan
 from autoseg.progress import Progress
@@ -114,6 +115,46 @@ class Selecting:
         self.judgements += judgements
         return steps
 
+    def ensemble(self, selection: Selection) -> None:
+        """All folds against one, which only subjects that none of them has seen can tell."""
+        question, folds = "all folds or one, on held-out subjects", self.folds
+        trained = {name: folds.trained(name) for name in selection.configurations}
+        if any(len(names) < 2 for names in trained.values()):
+            self.not_established.append("what an ensemble of folds brings: one fold alone is trained")
+            return
+        if not folds.splits.held_out:
+            self.not_established.append(
+                "what an ensemble of folds brings: each of these cases was seen by all folds but one; plan with --hold-out 0.2 to tell"
+            )
+            return
+        single = tuple(names[0] for names in trained.values())
+        ways = []
+        for name, chosen in ((f"fold {single[0]}", single[:1]), (f"{len(trained[selection.configurations[0]])} folds", None)):
+            out = folds.folder.held_out_predictions / name.replace(" ", "_")
+            predictions = predict_images(
+                folds.folder,
+                HELD_OUT,
+                out,
+                origin=str(folds.folder.root),
+                folds=chosen,
+                configuration=None,
+                device=str(folds.device),
+                spacing=None,
+                assume_spacing=None,
+                save=(),
+                overwrite=False,
+                profile=None,
+                postprocessing=True,
+                engine=folds.engine,
+                memory_bytes=None,
+                progress=folds.progress,
+            )
+            scores = folds.score(predictions, out)
+            scores.save(out / "scores.json")
+            save_csv(scores, out / "scores.csv")
+            ways.append((name, agreements(scores.cases, [target.name for target in folds.plan.targets])))
+        self.judgements.append(judge(question, ways[0], ways[1], self.subjects))
+
     def finished(self, chosen: Way, steps: Sequence[PostprocessingStep]) -> Scores:
         """Write the masks of the selected way, and their scores."""
         folder, progress = self.folds.folder, self.folds.progress
@@ -153,6 +194,7 @@ def select(
     scores = work.finished(chosen, steps)
     selection = _selection(work, chosen, steps)
     folder.save(model.model_copy(update={"selection": selection}))
+    work.ensemble(selection)
     report = SelectionReport(
         selection=selection,
         folds_planned=len(splits.folds),

@@ -14,6 +14,7 @@ from autoseg.records import (
     Model,
     ModelCard,
     Plan,
+    Selection,
     TrainedFold,
 )
 from autoseg.stages.export.privacy import Names, handed_over_plan, without_cases
@@ -63,6 +64,7 @@ def gathered(
     folds: Mapping[str, Sequence[TrainedFold]],
     card: ModelCard,
     profile: InferenceProfile | None,
+    selection: Selection | None,
 ) -> Contents:
     """Take what is needed and leave the rest behind.
 
@@ -73,8 +75,12 @@ def gathered(
         folds: by configuration, in the order in which they run; the last one is what is handed over.
         card: what is told of it.
         profile: how an exported graph is to be applied; None as `autoseg predict` does by itself.
+        selection: what was found best for the run; handed over where it is about the configuration that is, and that alone.
     """
     stripped, names = without_cases(dataset), tuple(folds)
     reduced = handed_over_plan(plan, names, stripped, Names(dataset))
     model = Model.of(reduced, {name: tuple(members) for name, members in folds.items()})
+    if selection is not None and selection.configurations == (names[-1],):
+        model = model.model_copy(update={"selection": selection})
+        profile = profile or selection.profile
     return Contents(root, reduced, stripped, model, card, profile or DEFAULT_PROFILE)
