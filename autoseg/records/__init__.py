@@ -32,7 +32,7 @@ from autoseg.records.plan import (
     TrainingSpec,
 )
 from autoseg.records.predictions import Extra, InferenceProfile, PredictedCase, Predictions
-from autoseg.records.scores import CaseScores, Scores, StructureScores, Summary
+from autoseg.records.scores import CaseScores, Scores, SizeUnit, StructureScores, Summary
 from autoseg.records.splits import FULL, Fold, Splits
 from autoseg.records.transfer import InitialWeights, StartingWeights, Transfer
 
@@ -86,6 +86,7 @@ __all__ = [
     "ResamplingRule",
     "Scores",
     "Shape",
+    "SizeUnit",
     "Spacing",
     "Splits",
     "StartingWeights",
