@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from autoseg.metrics.comparison import FigureComparison
     from autoseg.pipeline.comparing import Comparison
 
-Side = Annotated[
-    Path, typer.Argument(show_default=False, help="A run, whose folds were validated, or a folder that `evaluate` has scored.")
-]
 DIFFERENT = 0.05
 PERCENT = 100.0
 # How a figure is called, in how many digits, and what it is multiplied with.
@@ -41,8 +38,13 @@ COLUMNS = {
 
 def compare(
     context: typer.Context,
-    a: Side,
-    b: Side,
+    a: Annotated[
+        Path,
+        typer.Argument(
+            metavar="A", help="A run with validated folds, or a folder that `evaluate` has scored.", show_default=False
+        ),
+    ],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another one; differences are B - A.", show_default=False)],
     configuration: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Of the plan; twice: A's, then B's. [default: the plan's]"),

@@ -14,6 +14,9 @@ from autoseg.run_folder import RunFolder
 SCORES, PREDICTIONS = "scores.json", "predictions.json"
 ALL = "all"
 SURFACE_DICE = "surface_dice"
+LATER_FIGURES = (SURFACE_DICE, "hd_mm", "absolute_size_error", "absolute_relative_size_error")
+OLDER = "some of the scores were written by an older version, which had fewer figures"
+SCORE_AGAIN = "score the masks again with `autoseg evaluate` and one --tolerance (those of a fold lie in its folder `validation`)"
 TOO_FEW_SUBJECTS = 6  # of fewer, Wilcoxon's test cannot come below 0.05: two-sided, 2 / 2^5 is 0.06
 
 
@@ -180,14 +183,22 @@ def _said_of_folds(a: _Side, b: _Side, folds: Sequence[str]) -> Iterator[str]:
 
 def _comparable(figures: Sequence[str], scores: Sequence[Scores]) -> tuple[tuple[str, ...], float | None, list[str]]:
     """The figures that mean the same in all scores, the tolerance of the surface Dice, and what is to be said of the others."""
-    tolerances = {one.tolerance_mm for one in scores}
-    if SURFACE_DICE not in figures or len(tolerances) == 1:
-        return tuple(figures), tolerances.pop() if len(tolerances) == 1 else None, []
-    listed = ", ".join(
-        "none (scored before there was one)" if one is None else f"{one:g} mm" for one in sorted(tolerances, key=str)
+    if any(one.tolerance_mm is None for one in scores):
+        wanted = tuple(figure for figure in figures if figure not in LATER_FIGURES)
+        if not wanted:
+            raise DataError(f"{OLDER}: there is no {', '.join(figures)} in them; {SCORE_AGAIN}")
+        left_out = [figure for figure in figures if figure in LATER_FIGURES]
+        return wanted, None, [f"{OLDER}, so {', '.join(left_out)} are left out; {SCORE_AGAIN}"] if left_out else []
+    tolerances = sorted({one.tolerance_mm for one in scores if one.tolerance_mm is not None})
+    if len(tolerances) == 1:
+        return tuple(figures), tolerances[0], []
+    said = (
+        f"the tolerances differ ({', '.join(f'{one:g} mm' for one in tolerances)}), so {SURFACE_DICE} is left out; {SCORE_AGAIN}"
     )
-    said = f"surface Dice is left out, as its tolerances differ: {listed}; score again with the same --tolerance"
-    return tuple(figure for figure in figures if figure != SURFACE_DICE), None, [said]
+    wanted = tuple(figure for figure in figures if figure != SURFACE_DICE)
+    if not wanted:
+        raise DataError(said)
+    return wanted, None, [said] if wanted != tuple(figures) else []
 
 
 def _said_of_cases(pooled: Sequence[Sequence[CaseScores]], both: Set[str], subjects: int) -> Iterator[str]:
