@@ -111,21 +111,21 @@ def predict_report(predictions: Predictions, out: Path) -> list[RenderableType]:
 def scores_report(scores: Scores) -> list[RenderableType]:
     """One row per structure. Columns that tell nothing are left out; scores.json has all figures, with their intervals."""
     summaries = scores.summary
-    tolerance = "" if scores.tolerance_mm is None else f" {scores.tolerance_mm:g} mm"
+    tolerance = "" if scores.tolerance_mm is None else f" ({scores.tolerance_mm:g} mm)"
     table = new_table(f"Scores of {len(scores.cases)} cases (means over the cases where the structure is present)")
     figures = {
         "IoU": [_number(s.iou) for s in summaries.values()],
         "precision": [_number(s.precision) for s in summaries.values()],
         "recall": [_number(s.recall) for s in summaries.values()],
-        f"surface Dice{tolerance}": [_number(s.surface_dice) for s in summaries.values()],
+        f"surface{tolerance}\nDice": [_number(s.surface_dice) for s in summaries.values()],
         "HD95 mm": [_number(s.hd95_mm, 2) for s in summaries.values()],
         "ASSD mm": [_number(s.assd_mm, 2) for s in summaries.values()],
-        "size error %": [_number(_percent(s.absolute_relative_size_error), 1) for s in summaries.values()],
+        "size\nerror %": [_number(_percent(s.absolute_relative_size_error), 1) for s in summaries.values()],
         "HC MAE mm": [_number(s.circumference_mae_mm, 2) for s in summaries.values()],
     }
     figures = {name: column for name, column in figures.items() if any(cell != "-" for cell in column)}
     somewhere_absent = any(summary.absent for summary in summaries.values())
-    counts = ["present", "missed", *(["absent", "false alarms"] if somewhere_absent else [])]
+    counts = ["present", "missed", *(["absent", "false\nalarms"] if somewhere_absent else [])]
     add_columns(table, ["structure"], [*counts, "Dice [95 %]", *figures])
     for row, (name, summary) in enumerate(summaries.items()):
         numbers = [summary.present, summary.missed, *([summary.absent, summary.false_alarms] if somewhere_absent else [])]
