@@ -19,6 +19,7 @@ import typer
 
 from autoseg import __version__
 from autoseg.cli_benchmark import benchmark
+from autoseg.cli_compare import compare
 from autoseg.cli_console import reported, show
 from autoseg.cli_export import export
 from autoseg.cli_options import (
@@ -285,11 +286,12 @@ def evaluate(
     layout: LayoutOption = "auto",
     spacing: SpacingOption = None,
     subjects: SubjectsOption = None,
+    tolerance: Annotated[float, typer.Option(metavar="MM", min=0.0, help="Of the surface Dice.")] = 1.0,
     workers: WorkersOption = None,
 ) -> None:
     """Compare predicted masks with labels.
 
-    Writes OUT/scores.json and OUT/scores.csv.
+    Writes OUT/scores.json, OUT/scores.csv and OUT/summary.json, which is nnU-Net's.
     """
     with reported(context) as (console, progress):
         from autoseg import cli_tables, pipeline
@@ -300,10 +302,14 @@ def evaluate(
             layout=layout,
             spacing=None if spacing is None else parse_number_or_file(spacing, "--spacing"),
             subjects=parse_subjects(subjects),
+            tolerance_mm=tolerance,
             workers=workers,
             progress=progress,
         )
         show(console, cli_tables.scores_report(scores))
+
+
+app.command()(compare)
 
 
 app.command()(benchmark)

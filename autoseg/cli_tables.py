@@ -109,23 +109,27 @@ def predict_report(predictions: Predictions, out: Path) -> list[RenderableType]:
 
 
 def scores_report(scores: Scores) -> list[RenderableType]:
-    """One row per structure. Columns that no structure fills are left out."""
+    """One row per structure. Columns that tell nothing are left out; scores.json has all figures, with their intervals."""
     summaries = scores.summary
+    tolerance = "" if scores.tolerance_mm is None else f" ({scores.tolerance_mm:g} mm)"
     table = new_table(f"Scores of {len(scores.cases)} cases (means over the cases where the structure is present)")
     figures = {
         "IoU": [_number(s.iou) for s in summaries.values()],
-        "accuracy": [_number(s.accuracy, 4) for s in summaries.values()],
         "precision": [_number(s.precision) for s in summaries.values()],
         "recall": [_number(s.recall) for s in summaries.values()],
+        f"surface{tolerance}\nDice": [_number(s.surface_dice) for s in summaries.values()],
         "HD95 mm": [_number(s.hd95_mm, 2) for s in summaries.values()],
         "ASSD mm": [_number(s.assd_mm, 2) for s in summaries.values()],
+        "size\nerror %": [_number(_percent(s.absolute_relative_size_error), 1) for s in summaries.values()],
         "HC MAE mm": [_number(s.circumference_mae_mm, 2) for s in summaries.values()],
     }
     figures = {name: column for name, column in figures.items() if any(cell != "-" for cell in column)}
-    add_columns(table, ["structure"], ["present", "missed", "absent", "false alarms", "Dice [95 %]", *figures])
+    somewhere_absent = any(summary.absent for summary in summaries.values())
+    counts = ["present", "missed", *(["absent", "false\nalarms"] if somewhere_absent else [])]
+    add_columns(table, ["structure"], [*counts, "Dice [95 %]", *figures])
     for row, (name, summary) in enumerate(summaries.items()):
-        counts = (summary.present, summary.missed, summary.absent, summary.false_alarms)
-        table.add_row(name, *map(str, counts), _dice(summary), *(column[row] for column in figures.values()))
+        numbers = [summary.present, summary.missed, *([summary.absent, summary.false_alarms] if somewhere_absent else [])]
+        table.add_row(name, *map(str, numbers), _dice(summary), *(column[row] for column in figures.values()))
     parts: list[RenderableType] = ["", table, f"Mean Dice of the targets: {_number(scores.mean_dice)}"]
     without_mm = max((summary.without_mm for summary in summaries.values()), default=0)
     if without_mm:
@@ -216,6 +220,10 @@ def _dice(summary: Summary) -> str:
         return _number(summary.dice)
     low, high = summary.dice_interval
     return f"{summary.dice:.3f} [{low:.3f}..{high:.3f}]"
+
+
+def _percent(part: float | None) -> float | None:
+    return None if part is None else 100 * part
 
 
 def _number(value: float | None, digits: int = 3) -> str:

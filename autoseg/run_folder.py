@@ -229,6 +229,10 @@ class RunFolder:
         """Scores of the fold's whole-image validation."""
         return self.fold(configuration, fold) / "scores.json"
 
+    def nnunet_summary(self, configuration: str, fold: str) -> Path:
+        """The same as nnU-Net writes it, where nnU-Net writes it."""
+        return self.validation(configuration, fold) / "summary.json"
+
     def validation(self, configuration: str, fold: str) -> Path:
         """Masks predicted for the fold's validation cases."""
         return self.fold(configuration, fold) / "validation"

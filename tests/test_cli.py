@@ -13,6 +13,7 @@ from typer.main import get_command
 
 from autoseg import __version__, cli
 from autoseg.errors import AutosegError, CaseError, DataError, Fault, OutOfMemory, PlanError, RecordError, RunFolderError
+from autoseg.metrics.surface import TOLERANCE_MM
 from autoseg.records import PredictedCase, Predictions, Scores
 
 from .conftest import exit_code
@@ -31,7 +32,8 @@ FLAGS = {
     "predict": "fold configuration device spacing assume-spacing save profile engine memory resume overwrite",
     "export": "to configuration fold profile overwrite",
     "import-model": "",
-    "evaluate": "layout spacing subjects workers",
+    "evaluate": "layout spacing subjects tolerance workers",
+    "compare": "configuration figure json",
     "demo": "rank time-budget",
     "preprocess": "configuration workers",
     "phantom": "rank subjects seed",
@@ -117,6 +119,19 @@ def test_predict_passes_everything_on(replaced: Any, capsys: pytest.CaptureFixtu
         "memory_bytes": 4 * 10**9,
     }
     assert "2 done" in capsys.readouterr().out
+
+
+def test_evaluate_passes_everything_on(replaced: Any) -> None:
+    evaluate = replaced("evaluate", NO_SCORES)
+    words = "evaluate labels out --tolerance 2.5 --spacing 0.3 --subjects ^(.) --layout folders --workers 1"
+    assert exit_code(*words.split()) == 0
+    arguments, options = evaluate.call_args
+    assert arguments == (Path("labels"), Path("out"))
+    del options["progress"]
+    assert options == {"layout": "folders", "spacing": 0.3, "subjects": "^(.)", "tolerance_mm": 2.5, "workers": 1}
+    assert exit_code("evaluate", "labels", "out") == 0
+    assert evaluate.call_args.kwargs["tolerance_mm"] == TOLERANCE_MM, "the same default at the door as inside"
+    assert exit_code("evaluate", "labels", "out", "--tolerance", "-1") == 2
 
 
 def test_import_model_says_what_comes_next(replaced: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -69,6 +69,8 @@ def _summary(**changes: object) -> Summary:
         "recall": 0.85,
         "hd95_mm": 3.456,
         "assd_mm": 1.2,
+        "surface_dice": 0.66,
+        "absolute_relative_size_error": 0.045,
         "without_mm": 0,
         "circumference_mae_mm": None,
     }
@@ -76,7 +78,19 @@ def _summary(**changes: object) -> Summary:
 
 
 def _scores(**summary: Summary) -> Scores:
-    return Scores(labels="l", predictions="p", mean_dice=0.8765, cases=(), summary=summary)
+    return Scores(labels="l", predictions="p", mean_dice=0.8765, cases=(), summary=summary, tolerance_mm=2.0)
+
+
+def test_what_is_always_there_has_no_columns_of_absence() -> None:
+    text = _text(cli_tables.scores_report(_scores(CSP=_summary(absent=0, false_alarms=0, false_alarm_rate=None, present=10))))
+    assert "absent" not in text and "alarms" not in text
+    assert _row(text, "CSP")[:4] == ["CSP", "10", "1", "0.876 [0.800..0.950]"]
+
+
+def test_scores_of_an_older_version_show_what_they_have() -> None:
+    scores = _scores(CSP=_summary(surface_dice=None, absolute_relative_size_error=None)).model_copy(update={"tolerance_mm": None})
+    text = _text(cli_tables.scores_report(scores))
+    assert "surface" not in text and "error %" not in text and _row(text, "CSP")[-1] == "1.20"
 
 
 def test_scores_table() -> None:
@@ -89,12 +103,15 @@ def test_scores_table() -> None:
         "1",
         "0.876 [0.800..0.950]",
         "0.780",
-        "0.9900",
         "0.900",
         "0.850",
+        "0.660",
         "3.46",
         "1.20",
+        "4.5",
     ]
+    assert "surface (2 mm)" in text and "error %" in text
+    assert "accuracy" not in text, "it is near 1 whatever a small structure is like"
     assert _row(text, "LV")[5] == "-"
     assert "HC MAE" not in text, "a column without a figure is left out"
     assert "3 cases have no known spacing" in text

@@ -75,7 +75,7 @@ def test_installed_wheel_runs_the_demo_outside_the_checkout(installed: Path, tmp
 def test_public_functions_are_those_of_the_pipeline() -> None:
     from autoseg import pipeline
 
-    for name in ("plan", "train", "status", "predict", "evaluate", "benchmark"):
+    for name in ("plan", "train", "status", "predict", "evaluate", "compare", "benchmark"):
         assert getattr(autoseg, name) is getattr(pipeline, name)
         assert name in dir(autoseg)
     with pytest.raises(AttributeError, match="no attribute 'segment'"):

@@ -13,9 +13,9 @@ import argparse
 from pathlib import Path
 
 import autoseg
+from autoseg.metrics.comparison import compare_scores
 from autoseg.records import Scores
 from autoseg.run_folder import RunFolder
-from autoseg.stages.evaluate import compare
 
 
 def main() -> None:
@@ -34,14 +34,13 @@ def main() -> None:
         for structure, summary in scores[name].summary.items():
             print(f"{name}: {structure}: {described(summary)}")
     ensemble, single = scores["ensemble"], scores[f"fold {best}"]
-    for structure in ensemble.summary:
-        for figure, digits in (("dice", 4), ("hd95_mm", 2)):
-            difference = compare(single, ensemble, structure, figure=figure)
-            low, high = difference.interval if difference.interval else (float("nan"), float("nan"))
-            print(
-                f"{structure}: {figure}, ensemble - fold {best}: {difference.mean:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}] "
-                f"over {difference.cases} cases of {difference.groups} subjects"
-            )
+    for one in compare_scores(single.cases, ensemble.cases, figures=("dice", "hd95_mm")):
+        digits = 4 if one.figure == "dice" else 2
+        low, high = one.interval if one.interval else (float("nan"), float("nan"))
+        print(
+            f"{one.structure}: {one.figure}, ensemble - fold {best}: {one.difference:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}] "
+            f"over {one.cases} cases of {one.subjects} subjects"
+        )
 
 
 def best_fold(folder: RunFolder) -> tuple[str, dict[str, float]]:

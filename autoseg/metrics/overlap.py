@@ -1,16 +1,16 @@
 """Overlap of masks from counts of pixels. Counting is the one heavy step; every figure is a line of arithmetic on the counts.
 
-A structure that is absent from the reference has no overlap: the figures are None there, not 0 or 1, and whether something was
-predicted all the same is told by `Counts.fp` alone.
+What each figure is where a mask is empty stands in docs/metrics.md, once for all figures; None is "not defined".
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+MM3_PER_ML = 1000.0
 BLOCK_PIXELS = 1 << 22  # joint values are counted in blocks of this many pixels, so memory stays bounded for large volumes
 
 
@@ -75,26 +75,37 @@ def structure_counts(table: np.ndarray, reference_values: Collection[int], predi
 
 
 def dice(counts: Counts) -> float | None:
-    """2 tp / (2 tp + fp + fn). None where the reference is empty, 0 where the prediction alone is."""
+    """2 tp / (2 tp + fp + fn)."""
     return 2 * counts.tp / (counts.reference + counts.predicted) if counts.reference else None
 
 
 def iou(counts: Counts) -> float | None:
-    """Intersection over union, tp / (tp + fp + fn). None where the reference is empty, 0 where the prediction alone is."""
+    """Intersection over union, tp / (tp + fp + fn)."""
     return counts.tp / (counts.tp + counts.fp + counts.fn) if counts.reference else None
 
 
 def accuracy(counts: Counts) -> float:
-    """(tp + tn) / all. Defined for empty masks too; 1 where no pixel at all is counted, as none is wrong."""
+    """(tp + tn) / all; 1 where no pixel at all is counted, as none is wrong."""
     pixels = counts.tp + counts.fp + counts.fn + counts.tn
     return (counts.tp + counts.tn) / pixels if pixels else 1.0
 
 
 def precision(counts: Counts) -> float | None:
-    """Right part of what was predicted, tp / (tp + fp). None where the reference or the prediction is empty: nothing to be right about."""
+    """Right part of what was predicted, tp / (tp + fp)."""
     return counts.tp / counts.predicted if counts.reference and counts.predicted else None
 
 
 def recall(counts: Counts) -> float | None:
-    """Found part of the reference, tp / (tp + fn). None where the reference is empty, 0 where the prediction alone is."""
+    """Found part of the reference, tp / (tp + fn)."""
     return counts.tp / counts.reference if counts.reference else None
+
+
+def relative_size_error(counts: Counts) -> float | None:
+    """(predicted - reference) / reference: how much too large (0.1: by a tenth) or too small a structure is, wherever it lies."""
+    return (counts.predicted - counts.reference) / counts.reference if counts.reference else None
+
+
+def pixel_size(spacing_mm: Sequence[float]) -> float:
+    """Size of a pixel in mm2 (two spacings), or of a voxel in ml (three)."""
+    size = float(np.prod(spacing_mm))
+    return size / MM3_PER_ML if len(spacing_mm) == 3 else size

@@ -1,22 +1,78 @@
-"""Scores of one case from its two label maps, and their summary over cases."""
+"""Scores of one case from its two label maps, and their summary over cases.
+
+Definitions, and what each figure is where a mask is empty, stand in docs/metrics.md.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import find_objects
 
 from autoseg.metrics.biometry import head_circumference_mm
-from autoseg.metrics.overlap import Counts, accuracy, confusion, dice, iou, precision, recall, structure_counts
-from autoseg.metrics.statistics import bootstrap_interval
+from autoseg.metrics.overlap import (
+    Counts,
+    accuracy,
+    confusion,
+    dice,
+    iou,
+    pixel_size,
+    precision,
+    recall,
+    relative_size_error,
+    structure_counts,
+)
+from autoseg.metrics.statistics import Interval, bootstrap_intervals
 from autoseg.metrics.structures import ScoredStructure
-from autoseg.metrics.surface import assd_mm, diagonal_mm, hd95_mm, surface_distances
+from autoseg.metrics.surface import TOLERANCE_MM, assd_mm, diagonal_mm, hd95_mm, hd_mm, surface_dice, surface_distances
 from autoseg.records import CaseScores, StructureScores, Summary
 
 HEAD = "head"  # the structure whose circumference is measured, by its name in any case
 
 Box = tuple[slice, ...]
+
+
+@dataclass(frozen=True)
+class SurfaceFigures:
+    """What is read from the distances between two surfaces; None where they are not defined, or the spacing is unknown."""
+
+    hd_mm: float | None = None
+    hd95_mm: float | None = None
+    assd_mm: float | None = None
+    surface_dice: float | None = None
+
+
+def circumference_error_mm(score: StructureScores) -> float | None:
+    """Absolute error of the circumference; a head that was missed, or predicted too small to be measured, counts as 0 mm long.
+
+    Left out, it would make a model look better for missing heads.
+    """
+    if score.circumference_reference_mm is None:
+        return None
+    return abs((score.circumference_predicted_mm or 0.0) - score.circumference_reference_mm)
+
+
+# Every figure that has a mean over the cases where the structure is present, by its name in `Summary`.
+FIGURES: Mapping[str, Callable[[StructureScores], float | None]] = {
+    "dice": lambda score: score.dice,
+    "iou": lambda score: score.iou,
+    "accuracy": lambda score: score.accuracy,
+    "precision": lambda score: score.precision,
+    "recall": lambda score: score.recall,
+    "hd_mm": lambda score: score.hd_mm,
+    "hd95_mm": lambda score: score.hd95_mm,
+    "assd_mm": lambda score: score.assd_mm,
+    "surface_dice": lambda score: score.surface_dice,
+    "reference_size": lambda score: score.reference_size,
+    "predicted_size": lambda score: score.predicted_size,
+    "size_error": lambda score: score.size_error,
+    "absolute_size_error": lambda score: None if score.size_error is None else abs(score.size_error),
+    "relative_size_error": lambda score: score.relative_size_error,
+    "absolute_relative_size_error": lambda score: None if score.relative_size_error is None else abs(score.relative_size_error),
+    "circumference_mae_mm": circumference_error_mm,
+}
 
 
 def score_masks(
@@ -26,8 +82,9 @@ def score_masks(
     spacing_mm: Sequence[float] | None,
     *,
     ignore_value: int | None = None,
+    tolerance_mm: float = TOLERANCE_MM,
 ) -> dict[str, StructureScores]:
-    """All figures of every structure; what each is where a structure is absent or missed stands in `StructureScores`.
+    """All figures of every structure.
 
     Pixels whose reference is `ignore_value` count nowhere: in both masks they are taken for outside.
 
@@ -37,6 +94,7 @@ def score_masks(
         structures: which values belong together.
         spacing_mm: in the order of the axes; None leaves out everything in mm.
         ignore_value: internal value of the ignore label, if there is one.
+        tolerance_mm: of the surface Dice.
     """
     table = confusion(reference, predicted)
     if ignore_value is not None and ignore_value < len(table):
@@ -45,26 +103,37 @@ def score_masks(
     scores = {}
     for structure in structures:
         counts = structure_counts(table, structure.reference_values, structure.painted_values)
-        distances: tuple[float | None, float | None] = (None, None)
+        surface = SurfaceFigures()
         circumferences: tuple[float | None, float | None] = (None, None)
         if spacing_mm is not None and (counts.reference or counts.predicted):
             box = _union_box(boxes[0], structure.reference_values, boxes[1], structure.painted_values)
             masks = _masks(reference[box], predicted[box], structure, ignore_value)
             if counts.reference:
-                distances = _distances_mm(masks, spacing_mm, reference.shape)
+                surface = _surface_figures(masks, spacing_mm, reference.shape, tolerance_mm)
             if structure.name.casefold() == HEAD and reference.ndim == 2:
                 circumferences = _circumferences_mm(masks, box, reference.shape, spacing_mm)
-        scores[structure.name] = _structure_scores(counts, distances, circumferences)
+        scores[structure.name] = _structure_scores(counts, surface, spacing_mm, circumferences)
     return scores
 
 
 def summarise(cases: Sequence[CaseScores], names: Iterable[str], *, seed: int = 0) -> dict[str, Summary]:
-    """One `Summary` per structure name. Means run over the cases where the structure is present.
-
-    The error of the head circumference counts a head that was missed, or predicted too small to be measured, as 0 mm long:
-    left out, it would make a model look better for missing heads.
-    """
-    return {name: _summary([case.structures[name] for case in cases], [case.subject for case in cases], seed) for name in names}
+    """One `Summary` per structure name. Means run over the cases where the structure is present, but for the rate of false alarms."""
+    names = list(names)
+    columns: dict[tuple[str, str], tuple[list[float], list[str]]] = {}
+    for name in names:
+        scores = [(case.structures[name], case.subject) for case in cases]
+        for figure, value_of in FIGURES.items():
+            columns[name, figure] = _column((value_of(score) if score.present else None, subject) for score, subject in scores)
+        columns[name, "false_alarm_rate"] = _column(
+            (None if score.present else float(score.false_alarm), subject) for score, subject in scores
+        )
+    intervals = dict(zip(columns, bootstrap_intervals(list(columns.values()), seed=seed), strict=True))
+    found = {}
+    for name in names:
+        values = {figure: column for (owner, figure), (column, _) in columns.items() if owner == name}
+        ends = {figure: interval for (owner, figure), interval in intervals.items() if owner == name and interval is not None}
+        found[name] = _summary([case.structures[name] for case in cases], values, ends)
+    return found
 
 
 def mean_of(values: Iterable[float | None]) -> float | None:
@@ -73,9 +142,19 @@ def mean_of(values: Iterable[float | None]) -> float | None:
     return float(np.mean(defined)) if defined else None
 
 
+def _column(values: Iterable[tuple[float | None, str]]) -> tuple[list[float], list[str]]:
+    """The values that are defined, and their subjects."""
+    defined = [(value, subject) for value, subject in values if value is not None]
+    return [value for value, _ in defined], [subject for _, subject in defined]
+
+
 def _structure_scores(
-    counts: Counts, distances: tuple[float | None, float | None], circumferences: tuple[float | None, float | None]
+    counts: Counts,
+    surface: SurfaceFigures,
+    spacing_mm: Sequence[float] | None,
+    circumferences: tuple[float | None, float | None],
 ) -> StructureScores:
+    size = None if spacing_mm is None else pixel_size(spacing_mm)
     return StructureScores(
         present=counts.reference > 0,
         missed=counts.reference > 0 and counts.predicted == 0,
@@ -87,8 +166,18 @@ def _structure_scores(
         accuracy=accuracy(counts),
         precision=precision(counts),
         recall=recall(counts),
-        hd95_mm=distances[0],
-        assd_mm=distances[1],
+        hd95_mm=surface.hd95_mm,
+        assd_mm=surface.assd_mm,
+        tp=counts.tp,
+        fp=counts.fp,
+        fn=counts.fn,
+        tn=counts.tn,
+        hd_mm=surface.hd_mm,
+        surface_dice=surface.surface_dice,
+        reference_size=None if size is None else counts.reference * size,
+        predicted_size=None if size is None else counts.predicted * size,
+        size_error=(counts.predicted - counts.reference) * size if size is not None and counts.reference else None,
+        relative_size_error=relative_size_error(counts),
         circumference_reference_mm=circumferences[0],
         circumference_predicted_mm=circumferences[1],
     )
@@ -103,12 +192,15 @@ def _masks(
     return inside, painted
 
 
-def _distances_mm(masks: tuple[np.ndarray, np.ndarray], spacing_mm: Sequence[float], shape: Sequence[int]) -> tuple[float, float]:
-    """HD95 and ASSD of a structure that the reference has; missed, both are the image's diagonal."""
+def _surface_figures(
+    masks: tuple[np.ndarray, np.ndarray], spacing_mm: Sequence[float], shape: Sequence[int], tolerance_mm: float
+) -> SurfaceFigures:
+    """Of a structure that the reference has; missed, every distance is the image's diagonal."""
     distances = surface_distances(*masks, spacing_mm)
     if distances is None:
-        return (diagonal_mm(shape, spacing_mm),) * 2
-    return hd95_mm(distances), assd_mm(distances)
+        diagonal = diagonal_mm(shape, spacing_mm)
+        return SurfaceFigures(hd_mm=diagonal, hd95_mm=diagonal, assd_mm=diagonal, surface_dice=0.0)
+    return SurfaceFigures(hd_mm(distances), hd95_mm(distances), assd_mm(distances), surface_dice(distances, tolerance_mm))
 
 
 def _circumferences_mm(
@@ -139,32 +231,22 @@ def _union_box(
     return tuple(slice(min(part.start for part in parts), max(part.stop for part in parts)) for parts in zip(*found, strict=True))
 
 
-def _summary(scores: Sequence[StructureScores], subjects: Sequence[str], seed: int) -> Summary:
-    present = [(score, subject) for score, subject in zip(scores, subjects, strict=True) if score.present]
-    found = [score for score, _ in present]
-    absent = len(scores) - len(present)
-    false_alarms = sum(score.false_alarm for score in scores)
-    dices = [score.dice for score in found if score.dice is not None]
+def _summary(
+    scores: Sequence[StructureScores], values: Mapping[str, Sequence[float]], intervals: Mapping[str, Interval]
+) -> Summary:
+    """Of one structure, from the defined values of its figures and the intervals of their means."""
+    found = [score for score in scores if score.present]
+    absent = len(scores) - len(found)
+    means = {figure: mean_of(column) for figure, column in values.items()}
     return Summary(
         cases=len(scores),
-        present=len(present),
+        present=len(found),
         missed=sum(score.missed for score in found),
         absent=absent,
-        false_alarms=false_alarms,
-        false_alarm_rate=false_alarms / absent if absent else None,
-        dice=mean_of(dices),
-        dice_interval=bootstrap_interval(dices, [subject for _, subject in present], seed=seed),
-        dice_median=float(np.median(dices)) if dices else None,
-        iou=mean_of(score.iou for score in found),
-        accuracy=mean_of(score.accuracy for score in found),
-        precision=mean_of(score.precision for score in found),
-        recall=mean_of(score.recall for score in found),
-        hd95_mm=mean_of(score.hd95_mm for score in found),
-        assd_mm=mean_of(score.assd_mm for score in found),
+        false_alarms=sum(score.false_alarm for score in scores),
+        dice_interval=intervals.get("dice"),
+        dice_median=float(np.median(values["dice"])) if values["dice"] else None,
         without_mm=sum(score.hd95_mm is None for score in found),
-        circumference_mae_mm=mean_of(
-            abs((score.circumference_predicted_mm or 0.0) - score.circumference_reference_mm)
-            for score in found
-            if score.circumference_reference_mm is not None
-        ),
+        intervals={figure: interval for figure, interval in intervals.items() if figure != "dice"},
+        **means,
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoseg.errors import DataError, PlanError, RunFolderError
+from autoseg.pipeline.comparing import compare
 from autoseg.pipeline.handing_over import export_model, import_model
 from autoseg.pipeline.planning import PlanOutcome, bill, plan, plan_files, planned
 from autoseg.pipeline.preparing import prepare_cases, prepare_masks, worker_count
@@ -39,6 +40,7 @@ __all__ = [
     "augment",
     "benchmark",
     "bill",
+    "compare",
     "demo",
     "evaluate",
     "export_model",
@@ -269,12 +271,16 @@ def evaluate(
     layout: str = "auto",
     spacing: str | Path | float | None = None,
     subjects: str | Path | None = None,
+    tolerance_mm: float = 1.0,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Scores:
-    """Score predicted masks (`out`, a folder written by `predict`) against a data set's labels; writes scores.json and scores.csv."""
+    """Score predicted masks (`out`, a folder written by `predict`) against a data set's labels.
+
+    Writes scores.json, scores.csv and nnU-Net's summary.json into `out`. `tolerance_mm` is that of the surface Dice.
+    """
     from autoseg.stages.evaluate import evaluate as evaluate_masks
-    from autoseg.stages.evaluate import save_csv
+    from autoseg.stages.evaluate import save_csv, save_nnunet_summary
     from autoseg.stages.index import index_dataset
 
     out, progress = Path(out), progress or SilentProgress()
@@ -291,10 +297,17 @@ def evaluate(
         progress.message(f"not scored, or without mm: {fault}")
     progress.stage("scoring", len(wanted))
     scores = evaluate_masks(
-        dataset, predictions, out, labels_name=str(labels), workers=worker_count(workers), on_done=progress.advance
+        dataset,
+        predictions,
+        out,
+        labels_name=str(labels),
+        tolerance_mm=tolerance_mm,
+        workers=worker_count(workers),
+        on_done=progress.advance,
     )
     scores.save(out / "scores.json")
     save_csv(scores, out / "scores.csv")
+    save_nnunet_summary(scores, dataset, predictions, out, out / "summary.json")
     return scores
 
 

@@ -19,7 +19,7 @@ from autoseg.pipeline.cascade import OutOfFold
 from autoseg.pipeline.fold_task import FoldTask
 from autoseg.progress import Progress, SilentProgress
 from autoseg.records import Dataset, Extra, FoldCheckpoint, Predictions, Scores
-from autoseg.stages.evaluate import evaluate
+from autoseg.stages.evaluate import evaluate, save_nnunet_summary
 from autoseg.stages.predict import FirstStage, PredictionInput, Settings, predict_cases
 
 TIMED_CASES = 3
@@ -46,6 +46,7 @@ def validate(task: FoldTask, checkpoint: FoldCheckpoint, device: torch.device, p
     progress.stage("scoring", len(members))
     scores = evaluate(validated, predictions, out, labels_name=dataset.root, workers=available_cores(), on_done=progress.advance)
     scores.save(folder.fold_scores(name, task.fold))
+    save_nnunet_summary(scores, validated, predictions, out, folder.nnunet_summary(name, task.fold))
     return scores
 
 

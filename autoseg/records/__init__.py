@@ -32,7 +32,7 @@ from autoseg.records.plan import (
     TrainingSpec,
 )
 from autoseg.records.predictions import Extra, InferenceProfile, PredictedCase, Predictions
-from autoseg.records.scores import CaseScores, Scores, StructureScores, Summary
+from autoseg.records.scores import CaseScores, Scores, SizeUnit, StructureScores, Summary
 from autoseg.records.selection import Judgement, PostprocessingStep, Selection, SelectionReport
 from autoseg.records.splits import FULL, Fold, Splits
 from autoseg.records.transfer import InitialWeights, StartingWeights, Transfer
@@ -91,6 +91,7 @@ __all__ = [
     "Selection",
     "SelectionReport",
     "Shape",
+    "SizeUnit",
     "Spacing",
     "Splits",
     "StartingWeights",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+from pydantic import Field
+
 from autoseg.records.base import Part, Record
+
+SizeUnit = Literal["mm2", "ml"]  # of areas in 2D, of volumes in 3D
 
 
 class StructureScores(Part):
-    """One structure in one case. None where a figure is not defined.
+    """One structure in one case; definitions, and what each figure is where a mask is empty, stand in docs/metrics.md.
 
-    Absent in the reference: overlap and distances are None, `false_alarm` tells whether something was predicted.
-    Present but missed: dice is 0, distances are the image diagonal in mm, `missed` is True.
-    Distances are None, too, where the spacing is unknown.
+    None where a figure is not defined, where the spacing is unknown (what needs mm), or in a file of a version that did not have it.
     """
 
     present: bool
@@ -25,6 +29,16 @@ class StructureScores(Part):
     recall: float | None
     hd95_mm: float | None
     assd_mm: float | None
+    tp: int | None = None  # pixels in both masks, and so on; those of an ignore label are in none of the four
+    fp: int | None = None
+    fn: int | None = None
+    tn: int | None = None
+    hd_mm: float | None = None
+    surface_dice: float | None = None  # at the tolerance of the whole set of scores
+    reference_size: float | None = None  # mm2 in 2D, ml in 3D
+    predicted_size: float | None = None
+    size_error: float | None = None  # predicted - reference
+    relative_size_error: float | None = None  # size_error / reference; needs no spacing
     circumference_reference_mm: float | None = None
     circumference_predicted_mm: float | None = None
 
@@ -38,7 +52,10 @@ class CaseScores(Part):
 
 
 class Summary(Part):
-    """One structure over all cases; means run over the cases where it is present. Interval: 95 %, bootstrap over subjects."""
+    """One structure over all cases; means run over the cases where it is present.
+
+    Intervals: 95 % of the mean, bootstrap over subjects; `intervals` holds them by the name of the figure, but for Dice, which has its own.
+    """
 
     cases: int
     present: int
@@ -56,7 +73,16 @@ class Summary(Part):
     hd95_mm: float | None
     assd_mm: float | None
     without_mm: int  # cases whose spacing is unknown, left out of the mm figures
+    hd_mm: float | None = None
+    surface_dice: float | None = None
+    reference_size: float | None = None
+    predicted_size: float | None = None
+    size_error: float | None = None  # the bias: too much and too little cancel
+    absolute_size_error: float | None = None
+    relative_size_error: float | None = None
+    absolute_relative_size_error: float | None = None
     circumference_mae_mm: float | None = None
+    intervals: dict[str, tuple[float, float]] = Field(default_factory=dict)
 
 
 class Scores(Record):
@@ -68,3 +94,5 @@ class Scores(Record):
     cases: tuple[CaseScores, ...]
     summary: dict[str, Summary]
     missing: tuple[str, ...] = ()  # reference cases without a prediction
+    tolerance_mm: float | None = None  # of the surface Dice
+    size_unit: SizeUnit | None = None

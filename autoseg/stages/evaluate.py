@@ -1,4 +1,4 @@
-"""Predicted masks against reference labels: `scores.json`, a CSV, and the difference of two predictions."""
+"""Predicted masks against reference labels: `scores.json`, a CSV, and nnU-Net's `summary.json`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from autoseg.errors import DataError, Fault
+from autoseg.metrics.nnunet_summary import nnunet_keys, nnunet_summary
 from autoseg.metrics.scoring import mean_of, score_masks, summarise
-from autoseg.metrics.statistics import PairedDifference, paired_difference
 from autoseg.metrics.structures import ScoredStructure, match_structures
+from autoseg.metrics.surface import TOLERANCE_MM
 from autoseg.parallel import map_cases
 from autoseg.processing.cases import grid_faults, load_labels
-from autoseg.records import Case, CaseScores, Dataset, PredictedCase, Predictions, Scores, Spacing, StructureScores, write_text
+from autoseg.records import Case, CaseScores, Dataset, PredictedCase, Predictions, Scores, Spacing, write_text
 from autoseg.volume.files import read, read_header
 from autoseg.volume.geometry import Geometry
 
@@ -41,8 +41,13 @@ CSV_HEADER = (
     "assd_mm",
     "circumference_reference_mm",
     "circumference_predicted_mm",
+    "hd_mm",  # from here on later than the others, so that scripts which count columns find them
+    "surface_dice",
+    "reference_size",
+    "predicted_size",
+    "size_error",
+    "relative_size_error",
 )
-Figure = Literal["dice", "iou", "accuracy", "precision", "recall", "hd95_mm", "assd_mm"]
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +67,7 @@ def evaluate(
     folder: Path,
     *,
     labels_name: str,
+    tolerance_mm: float = TOLERANCE_MM,
     workers: int = 0,
     on_done: Callable[[int], None] | None = None,
 ) -> Scores:
@@ -76,12 +82,16 @@ def evaluate(
         predictions: what was predicted, and what the values in the masks mean.
         folder: where the masks lie.
         labels_name: what the scores call the reference, its path usually.
+        tolerance_mm: of the surface Dice.
         workers: processes; 0 runs in this one.
         on_done: called with the number of cases done so far.
 
     Raises:
-        DataError: the structures differ, no case has both, or masks do not fit their references; every such case is named.
+        DataError: the structures differ, no case has both, or masks do not fit their references; every such case is named. Or the
+            tolerance is none.
     """
+    if not 0 <= tolerance_mm < float("inf"):
+        raise DataError(f"the tolerance of the surface Dice is {tolerance_mm:g} mm; expected 0 mm or more")
     structures = match_structures(dataset, predictions)
     pairs, missing = pair_cases(dataset, predictions)
     score = partial(
@@ -90,6 +100,7 @@ def evaluate(
         folder=folder,
         structures=structures,
         declared=frozenset(target.output_value for target in predictions.targets),
+        tolerance_mm=tolerance_mm,
     )
     cases: list[CaseScores] = []
     faults: list[Fault] = []
@@ -108,6 +119,8 @@ def evaluate(
         cases=tuple(cases),
         summary=summary,
         missing=missing,
+        tolerance_mm=tolerance_mm,
+        size_unit="mm2" if dataset.rank == 2 else "ml",
     )
 
 
@@ -131,23 +144,20 @@ def pair_cases(dataset: Dataset, predictions: Predictions) -> tuple[list[_Pair],
     return pairs, tuple(case.id for case in labelled if case.id not in paired)
 
 
-def compare(a: Scores, b: Scores, structure: str, *, figure: Figure = "dice", seed: int = 0) -> PairedDifference:
-    """Mean of `b - a` in one figure over the cases that both scored, with a 95 % interval over subjects.
+def save_nnunet_summary(scores: Scores, dataset: Dataset, predictions: Predictions, folder: Path, path: Path) -> None:
+    """What nnU-Net would have written about these masks, written atomically; see `metrics.nnunet_summary`.
 
-    Raises:
-        DataError: no case has that figure in both.
+    Args:
+        scores: what `evaluate` returned for the three arguments that follow.
+        dataset: the reference.
+        predictions: what was predicted.
+        folder: where the masks lie.
+        path: file to write.
     """
-    first = {case.id: _figure(case, structure, figure) for case in a.cases}
-    both = [
-        (before, after, case.subject)
-        for case in b.cases
-        if (before := first.get(case.id)) is not None and (after := _figure(case, structure, figure)) is not None
-    ]
-    if not both:
-        raise DataError(
-            f"no case has {figure} of {structure} in both {a.predictions} and {b.predictions}; score the same cases twice"
-        )
-    return paired_difference(*zip(*both, strict=True), seed=seed)
+    labels = {case.id: str(dataset.path(case.label)) for case in dataset.cases if case.label is not None}
+    masks = {case.id: str(folder / case.mask) for case in predictions.cases if case.mask is not None}
+    files = {case.id: (masks[case.id], labels[case.id]) for case in scores.cases}
+    write_text(path, nnunet_summary(scores.cases, nnunet_keys(match_structures(dataset, predictions), dataset), files))
 
 
 def save_csv(scores: Scores, path: Path) -> None:
@@ -163,7 +173,13 @@ def save_csv(scores: Scores, path: Path) -> None:
 
 
 def _score_case(
-    pair: _Pair, *, dataset: Dataset, folder: Path, structures: Sequence[ScoredStructure], declared: frozenset[int]
+    pair: _Pair,
+    *,
+    dataset: Dataset,
+    folder: Path,
+    structures: Sequence[ScoredStructure],
+    declared: frozenset[int],
+    tolerance_mm: float,
 ) -> CaseScores | tuple[Fault, ...]:
     case = pair.case
     try:
@@ -186,7 +202,7 @@ def _score_case(
         faults.append(Fault(case.id, message))
     if faults:
         return tuple(faults)
-    scores = score_masks(reference, predicted, structures, spacing, ignore_value=dataset.ignore_value)
+    scores = score_masks(reference, predicted, structures, spacing, ignore_value=dataset.ignore_value, tolerance_mm=tolerance_mm)
     return CaseScores(id=case.id, subject=case.subject, structures=scores)
 
 
@@ -206,14 +222,6 @@ def _undeclared(predicted: np.ndarray, declared: frozenset[int]) -> list[str]:
 
 def _usable(case: PredictedCase) -> bool:
     return case.mask is not None and case.status != "failed"
-
-
-def _figure(case: CaseScores, structure: str, figure: Figure) -> float | None:
-    scores: StructureScores | None = case.structures.get(structure)
-    if scores is None or not scores.present:
-        return None
-    value = getattr(scores, figure)
-    return None if value is None else float(value)
 
 
 def _cell(value: float | bool | None) -> str:

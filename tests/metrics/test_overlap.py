@@ -5,7 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autoseg.metrics.overlap import Counts, accuracy, confusion, count, dice, iou, precision, recall, structure_counts
+from autoseg.metrics.overlap import (
+    Counts,
+    accuracy,
+    confusion,
+    count,
+    dice,
+    iou,
+    pixel_size,
+    precision,
+    recall,
+    relative_size_error,
+    structure_counts,
+)
 
 
 def test_figures_of_known_counts() -> None:
@@ -15,6 +27,16 @@ def test_figures_of_known_counts() -> None:
     assert accuracy(counts) == pytest.approx(0.94)
     assert precision(counts) == pytest.approx(0.75)
     assert recall(counts) == pytest.approx(0.6)
+
+
+def test_size_error_is_signed_and_a_part_of_the_reference() -> None:
+    assert relative_size_error(Counts(tp=6, fp=2, fn=4, tn=88)) == pytest.approx(-0.2)
+    assert relative_size_error(Counts(tp=0, fp=30, fn=10, tn=0)) == pytest.approx(2.0), "wherever it lies"
+
+
+def test_pixels_are_square_millimetres_and_voxels_millilitres() -> None:
+    assert pixel_size((0.5, 0.2)) == pytest.approx(0.1)
+    assert pixel_size((5.0, 0.5, 2.0)) == pytest.approx(0.005)
 
 
 def test_counting_two_shifted_squares() -> None:

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from autoseg.metrics.scoring import score_masks, summarise
+from autoseg.metrics.scoring import FIGURES, score_masks, summarise
+from autoseg.metrics.statistics import bootstrap_interval
 from autoseg.metrics.structures import ScoredStructure
 from autoseg.records import CaseScores
 
@@ -31,11 +32,16 @@ def test_shifted_and_missed() -> None:
     assert scores["a"].dice == pytest.approx(0.75) and scores["a"].iou == pytest.approx(0.6)
     assert (scores["a"].reference_pixels, scores["a"].predicted_pixels) == (16, 16)
     assert scores["a"].accuracy == pytest.approx(1 - 8 / 192)
-    assert scores["a"].hd95_mm == pytest.approx(3.0) and scores["a"].assd_mm == pytest.approx(14 / 12)
+    assert scores["a"].hd95_mm == scores["a"].hd_mm == pytest.approx(3.0) and scores["a"].assd_mm == pytest.approx(14 / 12)
+    assert scores["a"].surface_dice == pytest.approx(8 / 12)
+    assert (scores["a"].tp, scores["a"].fp, scores["a"].fn, scores["a"].tn) == (12, 4, 4, 172)
+    assert (scores["a"].reference_size, scores["a"].size_error) == (pytest.approx(48.0), 0.0)
     diagonal = math.hypot(36, 16)
     assert scores["b"].present and scores["b"].missed and not scores["b"].false_alarm
     assert (scores["b"].dice, scores["b"].precision, scores["b"].recall) == (0.0, None, 0.0)
-    assert scores["b"].hd95_mm == scores["b"].assd_mm == pytest.approx(diagonal)
+    assert scores["b"].hd_mm == scores["b"].hd95_mm == scores["b"].assd_mm == pytest.approx(diagonal)
+    assert (scores["b"].size_error, scores["b"].relative_size_error) == (pytest.approx(-12.0), -1.0)
+    assert scores["both"].size_error == pytest.approx(-12.0) and scores["both"].relative_size_error == pytest.approx(-0.2)
     assert scores["both"].dice == pytest.approx(2 * 12 / (20 + 16)) and not scores["both"].missed
 
 
@@ -61,6 +67,11 @@ def test_unknown_spacing_leaves_out_millimetres_only() -> None:
     scores = score_masks(*_maps(), (A, B), None)
     assert scores["a"].dice == pytest.approx(0.75) and scores["b"].missed
     assert {scores[name].hd95_mm for name in "ab"} == {scores[name].assd_mm for name in "ab"} == {None}
+
+
+def test_tolerance_of_the_surface_dice() -> None:
+    assert score_masks(*_maps(), (A,), (3.0, 1.0), tolerance_mm=0.5)["a"].surface_dice == pytest.approx(6 / 12)
+    assert score_masks(*_maps(), (A,), (3.0, 1.0), tolerance_mm=3.0)["a"].surface_dice == 1.0
 
 
 def test_ignored_pixels_count_nowhere() -> None:
@@ -112,5 +123,55 @@ def test_summary_over_present_missed_absent_and_cases_without_mm() -> None:
     assert summary.precision == 1.0 and summary.recall == pytest.approx(2 / 3)
     assert summary.hd95_mm == pytest.approx(math.hypot(80, 80) / 2) and summary.without_mm == 1
     assert summary.circumference_mae_mm == pytest.approx(2 * math.pi * 30 / 2, rel=0.003)  # the missed head counts in full
+    assert summary.hd_mm == summary.hd95_mm and summary.surface_dice == pytest.approx(0.5)
+    area = np.count_nonzero(disc)
+    assert summary.reference_size == pytest.approx(area) and summary.predicted_size == pytest.approx(area / 2)
+    assert summary.size_error == pytest.approx(-area / 2) and summary.absolute_size_error == pytest.approx(area / 2)
+    assert summary.relative_size_error == pytest.approx(-1 / 3), "three cases, one of them without mm"
     never = summarise(cases, ["b"])["b"]
     assert never.present == 0 and never.dice is None and never.dice_interval is None and never.false_alarm_rate == 0.0
+
+
+def test_errors_of_both_signs_cancel_in_the_bias_only() -> None:
+    reference, larger, smaller = (np.zeros((10, 10), np.int16) for _ in range(3))
+    reference[2:6, 2:6] = 1
+    larger[2:7, 2:6], smaller[2:5, 2:6] = 10, 10
+    cases = [
+        CaseScores(id=name, subject=name, structures=score_masks(reference, mask.astype(np.uint8), (A,), (0.5, 0.5)))
+        for name, mask in (("larger", larger), ("smaller", smaller))
+    ]
+    summary = summarise(cases, ["a"])["a"]
+    assert summary.size_error == summary.relative_size_error == 0.0
+    assert summary.absolute_size_error == pytest.approx(1.0) and summary.absolute_relative_size_error == pytest.approx(0.25)
+    assert summary.intervals["size_error"] == pytest.approx((-1.0, 1.0))
+    assert summary.intervals["absolute_size_error"] == pytest.approx((1.0, 1.0))
+
+
+def test_every_mean_has_an_interval_over_subjects_that_holds_it() -> None:
+    random = np.random.default_rng(4)
+    y, x = np.indices((80, 80)) - 40.0
+    cases = []
+    for number in range(12):
+        radius, wrong = random.uniform(20, 30), random.uniform(15, 32)
+        reference, predicted = (np.hypot(y, x) <= one for one in (radius, wrong))
+        if number % 4 == 3:
+            reference[:] = False
+        if number % 8 == 7:
+            predicted[:] = False
+        cases.append(
+            _case(str(number), f"s{number // 3}", reference.astype(np.int16), predicted.astype(np.uint8) * 10, (1.0, 1.0))
+        )
+    summary = summarise(cases, ["Head"])["Head"]
+    told = {name for name in (*FIGURES, "false_alarm_rate") if getattr(summary, name) is not None}
+    assert told == {*FIGURES, "false_alarm_rate"}
+    assert set(summary.intervals) == told - {"dice"}
+    for name in told:
+        low, high = summary.dice_interval if name == "dice" else summary.intervals[name]  # type: ignore[misc]
+        assert low - 1e-9 <= getattr(summary, name) <= high + 1e-9, name
+        values = [FIGURES[name](case.structures["Head"]) for case in cases] if name in FIGURES else []
+        if name in FIGURES:
+            present = [
+                (value, case.subject) for value, case in zip(values, cases, strict=True) if case.structures["Head"].present
+            ]
+            alone = bootstrap_interval([value for value, _ in present], [subject for _, subject in present])  # type: ignore[misc]
+            assert (low, high) == pytest.approx(alone), "as if it had been drawn for alone"

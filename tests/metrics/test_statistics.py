@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autoseg.metrics.statistics import bootstrap_interval, paired_difference
+from autoseg.metrics import statistics
+from autoseg.metrics.statistics import bootstrap_interval, bootstrap_intervals, group_means, paired_difference, paired_differences
 
 
 def test_equal_values_have_no_spread() -> None:
@@ -44,6 +45,39 @@ def test_seed_and_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert first == bootstrap_interval(values, groups, seed=1) != bootstrap_interval(values, groups, seed=2)
     monkeypatch.setattr("autoseg.metrics.statistics.BLOCK_ENTRIES", 20 * 999)
     assert bootstrap_interval(values, groups, seed=1) == pytest.approx(first)
+
+
+def test_columns_share_their_draws_and_find_what_they_find_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(7)
+    groups = [number // 2 for number in range(20)]
+    columns = [(random.random(20).tolist(), groups) for _ in range(5)]
+    columns += [(random.random(12).tolist(), groups[:12]), ([0.5], ["alone"]), ([], [])]
+    alone = [bootstrap_interval(*column, seed=3) for column in columns]
+    drawn = []
+    draws = statistics.resampled_weights
+    monkeypatch.setattr(statistics, "resampled_weights", lambda count, *rest: drawn.append(count) or draws(count, *rest))
+    together = bootstrap_intervals(columns, seed=3)
+    assert drawn == [10, 6], "five columns of ten subjects, and one of six"
+    assert together[-2:] == alone[-2:] == [None, None]
+    for one, other in zip(together[:-2], alone[:-2], strict=True):
+        assert one == pytest.approx(other, abs=1e-12)
+
+
+def test_many_columns_come_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = [([float(number), number + 1.0, 0.0], list("abc")) for number in range(7)]
+    whole = bootstrap_intervals(columns)
+    monkeypatch.setattr(statistics, "BLOCK_COLUMNS", 3)
+    assert bootstrap_intervals(columns) == whole
+
+
+def test_means_of_groups_come_in_the_order_of_the_groups() -> None:
+    assert group_means([1.0, 5.0, 3.0, 0.0], list("baba")).tolist() == [2.0, 2.5]
+
+
+def test_several_paired_differences() -> None:
+    first, second = paired_differences([([0.0, 1.0], [1.0, 2.0], ["a", "b"]), ([1.0], [0.5], ["a"])])
+    assert (first.mean, first.interval, first.groups) == (1.0, pytest.approx((1.0, 1.0)), 2)
+    assert (second.mean, second.interval, second.cases) == (-0.5, None, 1)
 
 
 def test_paired_difference_is_b_minus_a() -> None:

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
-from autoseg.metrics.surface import SurfaceDistances, assd_mm, bounding_box, diagonal_mm, hd95_mm, surface_distances
+from autoseg.metrics.surface import (
+    SurfaceDistances,
+    assd_mm,
+    bounding_box,
+    diagonal_mm,
+    hd95_mm,
+    hd_mm,
+    surface_dice,
+    surface_distances,
+)
 
 
 def _distances(reference: np.ndarray, predicted: np.ndarray, spacing_mm: tuple[float, ...]) -> SurfaceDistances:
@@ -39,7 +48,29 @@ def test_square_shifted_by_one_pixel_row() -> None:
     # outline, and the two inner pixels of the bottom row are 1 mm from a flank of the other one
     assert sorted(found.from_reference.tolist()) == pytest.approx([0.0] * 6 + [1.0] * 2 + [3.0] * 4)
     assert assd_mm(found) == pytest.approx((2 * 1 + 4 * 3) / 12)
-    assert hd95_mm(found) == pytest.approx(3.0)
+    assert hd95_mm(found) == hd_mm(found) == pytest.approx(3.0)
+    assert surface_dice(found, 0.0) == pytest.approx(6 / 12)
+    assert surface_dice(found, 1.0) == pytest.approx(8 / 12)
+    assert surface_dice(found, 3.0) == 1.0
+
+
+def test_hd_is_the_worst_of_both_directions() -> None:
+    assert hd_mm(SurfaceDistances(np.array([0.0, 4.0]), np.array([1.0, 2.0, 3.0]))) == 4.0
+    assert hd_mm(SurfaceDistances(np.array([0.0, 4.0]), np.array([9.0]))) == 9.0
+
+
+def test_surface_dice_pools_both_directions() -> None:
+    distances = SurfaceDistances(np.array([0.0, 0.5, 1.5, 2.5]), np.array([0.5, 3.0]))
+    assert surface_dice(distances, 0.5) == pytest.approx(3 / 6)
+    assert surface_dice(distances, 2.0) == pytest.approx(4 / 6)
+
+
+def test_a_distance_that_is_the_tolerance_is_within_it_whatever_the_rounding() -> None:
+    first, second = np.zeros((5, 9), bool), np.zeros((5, 9), bool)
+    first[2, 0] = second[2, 3] = True
+    found = _distances(first, second, (0.1, 0.1))
+    assert found.from_reference[0] > 0.3, "three steps of 0.1 are 0.30000000000000004"
+    assert surface_dice(found, 0.3) == 1.0 and surface_dice(found, 0.2999) == 0.0
 
 
 def test_concentric_circles_are_two_apart() -> None:

@@ -73,6 +73,8 @@ def test_learns_heads_in_mm(trained: Path) -> None:
     validation = folder.splits().folds[0].validation
     assert {case.id for case in scores.cases} == set(validation)
     assert (folder.fold("2d", "0") / "curves.png").exists()
+    summary = json.loads((folder.validation("2d", "0") / "summary.json").read_text())
+    assert len(summary["metric_per_case"]) == len(validation), "nnU-Net's, for scripts that read it"
 
 
 def test_held_out_cases_are_predicted_and_scored(trained: Path, heads: Path, tmp_path: Path, device: str) -> None:
@@ -85,6 +87,9 @@ def test_held_out_cases_are_predicted_and_scored(trained: Path, heads: Path, tmp
     scores = pipeline.evaluate(heads, out)
     assert scores.summary["head"].dice is not None
     assert scores.summary["head"].dice > 0.8
+    assert set(json.loads((out / "summary.json").read_text())["mean"]) == {
+        str(target.output_value) for target in predictions.targets
+    }
     assert (out / "scores.csv").read_text().count("\n") == 1 + 4 * len(held_out)
     before = (out / predictions.cases[0].mask).stat().st_mtime_ns
     pipeline.predict(trained, "held-out", out, save=["overlay"], device=device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 
 from autoseg.errors import DataError
 from autoseg.records import Case, Dataset, PredictedCase, Predictions, Scores, Structure, ValueEncoding
-from autoseg.stages.evaluate import compare, evaluate, save_csv
+from autoseg.stages.evaluate import evaluate, save_csv, save_nnunet_summary
 
 A, B = Structure(name="a", values=(1,), output_value=1), Structure(name="b", values=(2,), output_value=2)
 HEAD = Structure(name="head", values=(1, 2), output_value=3)
@@ -109,6 +110,7 @@ def test_csv_has_a_row_per_case_and_structure(scores: Scores, tmp_path: Path) ->
     assert [row["case"] for row in rows] == ["s1_1"] * 3 + ["s1_2"] * 3 + ["s2_1"] * 3 + ["s2_2"] * 3
     assert [row["structure"] for row in rows] == ["a", "b", "head"] * 4
     assert (rows[0]["dice"], rows[0]["hd95_mm"], rows[0]["present"], rows[0]["reference_pixels"]) == ("0.75", "3", "1", "16")
+    assert (rows[0]["hd_mm"], rows[0]["surface_dice"], rows[0]["size_error"]) == ("3", "0.666667", "0")
     assert (rows[1]["dice"], rows[1]["present"], rows[1]["accuracy"]) == ("", "0", "1")
 
 
@@ -155,7 +157,10 @@ def test_volumes_take_their_spacing_from_the_file(tmp_path: Path) -> None:
     case = Case(id="v", subject="v", images=("images/v.nii.gz",), label="labels/v.nii.gz")
     dataset = _dataset(tmp_path, case).model_copy(update={"rank": 3})
     predictions = _predictions(PredictedCase(id="v", images=("v.nii.gz",), status="done", mask="v.nii.gz"))
-    assert _evaluate(tmp_path, dataset, predictions).cases[0].structures["a"].hd95_mm == pytest.approx(2.5)
+    scores = _evaluate(tmp_path, dataset, predictions)
+    found = scores.cases[0].structures["a"]
+    assert found.hd95_mm == pytest.approx(2.5)
+    assert scores.size_unit == "ml" and found.reference_size == pytest.approx(2.5 * 0.7 * 0.7 / 1000)
     with pytest.raises(DataError, match=r"v: mask spacing .*2, 0.7.* reference spacing .*2.5"):
         evaluate(dataset, predictions, tmp_path / "other", labels_name="labels")
 
@@ -186,16 +191,47 @@ def test_nothing_in_common_is_an_error(tmp_path: Path) -> None:
         _evaluate(tmp_path, _dataset(tmp_path, case), _predictions(*_done("s1_1"), targets=renamed))
 
 
-def test_compare_two_predictions_of_the_same_cases(tmp_path: Path) -> None:
-    cases = [_write_case(tmp_path, name, _square(100), _square(9, top=3)) for name in ("s1_1", "s2_1", "s3_1")]
-    dataset = _dataset(tmp_path, *cases)
-    before = _evaluate(tmp_path, dataset, _predictions(*_done("s1_1", "s2_1", "s3_1")))
-    for name in ("s1_1", "s2_1"):
-        _save(tmp_path / "out" / f"{name}.png", _square(9))
-    after = _evaluate(tmp_path, dataset, _predictions(*_done("s1_1", "s2_1")))
-    difference = compare(before, after, "a")
-    assert difference.mean == pytest.approx(0.25) and difference.interval == pytest.approx((0.25, 0.25))
-    assert (difference.cases, difference.groups) == (2, 2)
-    assert compare(before, after, "a", figure="hd95_mm").mean == pytest.approx(-3.0)
-    with pytest.raises(DataError, match="no case"):
-        compare(before, after, "b")
+def test_tolerance_reaches_the_figure_and_is_told(tmp_path: Path) -> None:
+    case = _write_case(tmp_path, "s1_1", _square(100), _square(9, top=3))
+    dataset, predictions = _dataset(tmp_path, case), _predictions(*_done("s1_1"))
+    found = {
+        tolerance: evaluate(dataset, predictions, tmp_path / "out", labels_name="labels", tolerance_mm=tolerance)
+        for tolerance in (0.0, 1.0, 3.0)
+    }
+    assert [scores.tolerance_mm for scores in found.values()] == [0.0, 1.0, 3.0]
+    surface_dice = [scores.cases[0].structures["a"].surface_dice for scores in found.values()]
+    assert surface_dice == [pytest.approx(6 / 12), pytest.approx(8 / 12), 1.0]
+    assert _evaluate(tmp_path, dataset, predictions).tolerance_mm == 1.0
+    for wrong in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(DataError, match="tolerance"):
+            evaluate(dataset, predictions, tmp_path / "out", labels_name="labels", tolerance_mm=wrong)
+
+
+def test_sizes_are_areas_in_2d(scores: Scores) -> None:
+    assert scores.size_unit == "mm2"
+    shifted, exact, missed, alarm = (case.structures["a"] for case in scores.cases)
+    assert shifted.reference_size == shifted.predicted_size == pytest.approx(48.0) and shifted.size_error == 0.0
+    assert exact.size_error is None and exact.relative_size_error == 0.0, "no spacing"
+    assert missed.size_error == pytest.approx(-48.0) and alarm.predicted_size == pytest.approx(48.0)
+    assert scores.summary["a"].intervals["relative_size_error"] == pytest.approx((-1.0, 0.0))
+
+
+def test_nnunets_summary_is_of_the_same_masks(scores: Scores, tmp_path: Path) -> None:
+    cases = tuple(
+        Case(id=case.id, subject=case.subject, images=(f"images/{case.id}.png",), label=f"labels/{case.id}.png")
+        for case in scores.cases
+    )
+    predictions = _predictions(*_done(*(case.id for case in cases)))
+    save_nnunet_summary(scores, _dataset(tmp_path, *cases), predictions, tmp_path / "out", tmp_path / "summary.json")
+    found = json.loads((tmp_path / "summary.json").read_text())
+    first = found["metric_per_case"][0]
+    assert (first["prediction_file"], first["reference_file"]) == (
+        str(tmp_path / "out" / "s1_1.png"),
+        str(tmp_path / "labels" / "s1_1.png"),
+    )
+    assert set(first["metrics"]) == {"9", "7"}, "the values that the masks hold; the head is a union, which nnU-Net does not know"
+    assert first["metrics"]["9"] == {
+        "Dice": 0.75, "IoU": 0.6, "TP": 12, "FP": 4, "FN": 4, "TN": 172, "n_pred": 16, "n_ref": 16
+    }  # fmt: skip
+    assert found["mean"]["9"]["Dice"] == pytest.approx((0.75 + 1 + 0 + 0) / 4), "nnU-Net counts the false alarm, too"
+    assert Path(first["prediction_file"]).is_file() and Path(first["reference_file"]).is_file()
