@@ -17,6 +17,7 @@ from autoseg.engines import Engine
 from autoseg.engines.weights import file_sha256
 from autoseg.errors import DataError, Fault
 from autoseg.inference.decision import Decision
+from autoseg.inference.evidence import output_groups
 from autoseg.inference.export import count_pixels, mask_from_winners, save_probabilities
 from autoseg.inference.inputs import PredictionInput, image_names
 from autoseg.inference.overlay import save_overlay
@@ -24,7 +25,7 @@ from autoseg.inference.sliding import Sliding
 from autoseg.processing.cases import assemble_image
 from autoseg.processing.prepare import Placement, prepare_image
 from autoseg.processing.previous import one_hot, prepare_previous, read_previous
-from autoseg.records import Configuration, Extra, Plan, PredictedCase, Spacing
+from autoseg.records import Configuration, Evidence, Extra, Plan, PredictedCase, Spacing
 from autoseg.volume.files import split_suffix, write_labels
 from autoseg.volume.geometry import Geometry
 from autoseg.volume.volume import Volume
@@ -41,7 +42,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """What holds for all cases of one prediction."""
+    """What holds for all cases of one prediction.
+
+    `evidence` asks for what the networks themselves say of their masks, see `inference.evidence`; unasked, it costs nothing.
+    `temperature` divides the logits before they become the probabilities that are saved (Guo et al. 2017); labels do not depend on it.
+    """
 
     plan: Plan
     configuration: Configuration
@@ -51,6 +56,8 @@ class Job:
     unknown_spacing: Literal["fail", "keep"] = "fail"
     save: frozenset[Extra] = frozenset()
     masks: Mapping[str, Path] = field(default_factory=dict)  # of the first stage, by case id
+    evidence: bool = False
+    temperature: float = 1.0
 
     @cached_property
     def sliding(self) -> Sliding:
@@ -93,6 +100,7 @@ class Segmentation:
     engine: str
     seconds: float  # since the case was begun, reading included
     network_seconds: float
+    evidence: Evidence | None = None
 
 
 def prepare_case(item: PredictionInput, job: Job) -> PreparedCase:
@@ -161,18 +169,26 @@ def segment(prepared: PreparedCase, job: Job, engine: Engine, scratch: Path | No
         uncertainty = np.empty(placement.shape, np.float16)
     axis = sliding.grid(prepared.array.shape[1:]).axis
     decision = Decision(
-        placement, axis, sliding.n_outputs, regions=sliding.regions, probabilities=probabilities, disagreement=uncertainty
+        placement,
+        axis,
+        sliding.n_outputs,
+        regions=sliding.regions,
+        probabilities=probabilities,
+        disagreement=uncertainty,
+        temperature=job.temperature,
     )
+    sums = sliding.sums_for(prepared.array.shape[1:]) if job.evidence else None
     waited = time.perf_counter()
     network_seconds = 0.0
-    for block in sliding.blocks(prepared.array, engine):
+    for block in sliding.blocks(prepared.array, engine, evidence=sums):
         network_seconds += time.perf_counter() - waited
         decision.add(block)
         waited = time.perf_counter()
     winners = decision.winners()
     seconds = prepared.seconds + time.perf_counter() - started
     given_up = replace(prepared, array=prepared.array[:0].copy())
-    return Segmentation(winners, probabilities, uncertainty, given_up, engine.name, seconds, network_seconds)
+    evidence = sums.evidence(output_groups(job.plan.targets, job.plan.derived, sliding.regions)) if sums else None
+    return Segmentation(winners, probabilities, uncertainty, given_up, engine.name, seconds, network_seconds, evidence)
 
 
 def write_case(item: PredictionInput, found: Segmentation, job: Job, out: Path) -> PredictedCase:
@@ -207,6 +223,8 @@ def write_case(item: PredictionInput, found: Segmentation, job: Job, out: Path) 
         engine=found.engine,
         warnings=prepared.warnings,
         pixels=count_pixels(found.winners, plan.targets, plan.derived, plan.regions),
+        evidence=found.evidence,
+        temperature=None if probabilities is None else job.temperature,
     )
 
 

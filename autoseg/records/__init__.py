@@ -31,7 +31,14 @@ from autoseg.records.plan import (
     Preparation,
     TrainingSpec,
 )
-from autoseg.records.predictions import Extra, InferenceProfile, PredictedCase, Predictions
+from autoseg.records.predictions import (
+    Evidence,
+    Extra,
+    InferenceProfile,
+    PredictedCase,
+    Predictions,
+    StructureEvidence,
+)
 from autoseg.records.scores import CaseScores, Scores, StructureScores, Summary
 from autoseg.records.splits import FULL, Fold, Splits
 from autoseg.records.transfer import InitialWeights, StartingWeights, Transfer
@@ -54,6 +61,7 @@ __all__ = [
     "EngineMemory",
     "EngineSetting",
     "EngineTimes",
+    "Evidence",
     "Extent",
     "Extra",
     "Fingerprint",
@@ -90,6 +98,7 @@ __all__ = [
     "Splits",
     "StartingWeights",
     "Structure",
+    "StructureEvidence",
     "StructureFacts",
     "StructureScores",
     "StructureSize",
