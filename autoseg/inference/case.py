@@ -16,6 +16,7 @@ import numpy as np
 from autoseg.engines import Engine
 from autoseg.engines.weights import file_sha256
 from autoseg.errors import DataError, Fault
+from autoseg.inference.brightness import ImageSample
 from autoseg.inference.decision import Decision
 from autoseg.inference.evidence import output_groups
 from autoseg.inference.export import count_pixels, mask_from_winners, save_probabilities
@@ -83,6 +84,7 @@ class PreparedCase:
     picture: np.ndarray | None  # the image as read, where an overlay is wanted
     warnings: tuple[str, ...]
     seconds: float
+    sample: ImageSample | None = None  # of the image as read, where evidence is wanted
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +143,7 @@ def prepare_volume(case: str, volume: Volume, job: Job, previous: np.ndarray | N
         raise DataError([Fault(case, f"{np.count_nonzero(~np.isfinite(array))} values are NaN or infinite; replace them")])
     spacing = _used_spacing(case, geometry.spacing_mm, job)
     preparation = job.configuration.preparation
+    sample = ImageSample.of(array) if job.evidence else None
     prepared, placement = prepare_image(replace(volume, geometry=geometry.with_spacing(spacing)), preparation)
     warnings = _unit_mistakes(placement, preparation.spacing_mm)
     for warning in warnings:
@@ -149,7 +152,8 @@ def prepare_volume(case: str, volume: Volume, job: Job, previous: np.ndarray | N
         mask = prepare_previous(previous, placement, preparation, case)
         prepared = np.concatenate([prepared, one_hot(mask, job.plan.targets)])
     picture = array if "overlay" in job.save else None
-    return PreparedCase(prepared, placement, geometry, spacing, picture, warnings, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return PreparedCase(prepared, placement, geometry, spacing, picture, warnings, seconds, sample)
 
 
 def segment(prepared: PreparedCase, job: Job, engine: Engine, scratch: Path | None = None) -> Segmentation:
@@ -186,8 +190,11 @@ def segment(prepared: PreparedCase, job: Job, engine: Engine, scratch: Path | No
         waited = time.perf_counter()
     winners = decision.winners()
     seconds = prepared.seconds + time.perf_counter() - started
-    given_up = replace(prepared, array=prepared.array[:0].copy())
-    evidence = sums.evidence(output_groups(job.plan.targets, job.plan.derived, sliding.regions)) if sums else None
+    given_up = replace(prepared, array=prepared.array[:0].copy(), sample=None)
+    evidence = None
+    if sums:
+        groups = output_groups(job.plan.targets, job.plan.derived, sliding.regions)
+        evidence = sums.evidence(groups, winners.shape, prepared.sample.medians(winners) if prepared.sample else None)
     return Segmentation(winners, probabilities, uncertainty, given_up, engine.name, seconds, network_seconds, evidence)
 
 

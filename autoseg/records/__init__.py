@@ -2,6 +2,14 @@
 
 from autoseg.records.augmentation import AugmentationSpec
 from autoseg.records.base import Part, Record, Shape, Spacing, write_text
+from autoseg.records.calibration import (
+    DicePredictor,
+    FamiliarRange,
+    MeasurementInterval,
+    Proportion,
+    RankCorrelation,
+    ReviewRule,
+)
 from autoseg.records.card import Extent, ModelCard, StructureFacts, ValidationFigures
 from autoseg.records.checkpoint import Amendment, FoldCheckpoint
 from autoseg.records.dataset import Case, ColourEncoding, Dataset, LabelEncoding, OutlineEncoding, Structure, ValueEncoding
@@ -58,12 +66,14 @@ __all__ = [
     "Dataset",
     "Decision",
     "DecisionRule",
+    "DicePredictor",
     "EngineMemory",
     "EngineSetting",
     "EngineTimes",
     "Evidence",
     "Extent",
     "Extra",
+    "FamiliarRange",
     "Fingerprint",
     "Fold",
     "FoldCheckpoint",
@@ -76,6 +86,7 @@ __all__ = [
     "LabelEncoding",
     "LabelRule",
     "MachineProfile",
+    "MeasurementInterval",
     "MirrorRule",
     "Model",
     "ModelCard",
@@ -89,9 +100,12 @@ __all__ = [
     "PredictedCase",
     "Predictions",
     "Preparation",
+    "Proportion",
+    "RankCorrelation",
     "Record",
     "RememberedParity",
     "ResamplingRule",
+    "ReviewRule",
     "Scores",
     "Shape",
     "Spacing",
