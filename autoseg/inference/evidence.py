@@ -65,14 +65,23 @@ class EvidenceSums:
                     tables.add(tiles, index, self._weight(corner))
         self._members.clear()
 
-    def evidence(self, groups: Mapping[str, Sequence[int]]) -> Evidence:
-        """The figures, averaged over the folds.
+    def evidence(
+        self, groups: Mapping[str, Sequence[int]], shape: Sequence[int] = (), medians: tuple[float, ...] | None = None
+    ) -> Evidence:
+        """The figures, averaged over the folds, with what else is to be noted of the image.
 
         Args:
             groups: by name the outputs that make up a structure; for regions one each.
+            shape: of the image as it was read.
+            medians: per channel, of the intensities in the predicted foreground.
         """
         everything = range(1, self.n_outputs) if not self.regions else [self.n_outputs]
-        return Evidence(structures={name: self._of(outputs) for name, outputs in groups.items()}, foreground=self._of(everything))
+        return Evidence(
+            structures={name: self._of(outputs) for name, outputs in groups.items()},
+            foreground=self._of(everything),
+            shape=tuple(shape),
+            medians=medians,
+        )
 
     def _of(self, outputs: Sequence[int]) -> StructureEvidence:
         found = [tables.figures(list(outputs)) for tables in self._tables.values()]

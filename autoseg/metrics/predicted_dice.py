@@ -123,7 +123,7 @@ def _table(features: Mapping[str, Feature], n_cases: int) -> tuple[np.ndarray, n
     if any(len(column) != n_cases for column in columns):
         raise ValueError(f"{n_cases} cases are wanted, features have {[len(column) for column in columns]}")
     table = np.column_stack(columns) if columns else np.zeros((n_cases, 0))
-    return logit(np.clip(table, CLIP, 1 - CLIP)), ~np.isnan(table).any(1)
+    return logit(np.clip(table, CLIP, 1 - CLIP)), np.asarray(~np.isnan(table).any(axis=1))
 
 
 def _numbers(values: np.ndarray) -> tuple[float, ...]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from autoseg.records.base import Part, Record, Spacing
+from autoseg.records.base import Part, Record, Shape, Spacing
 from autoseg.records.dataset import Structure
 from autoseg.records.engine_times import Parity
 
@@ -28,10 +28,16 @@ class StructureEvidence(Part):
 
 
 class Evidence(Part):
-    """Of one case: by structure, targets and (for exclusive labels) derived ones, and of all structures together."""
+    """Of one case: by structure, targets and (for exclusive labels) derived ones, and of all structures together.
+
+    `shape` is the image's own, `medians` the median intensity per channel over the predicted foreground, as read (None where that is
+    hardly anything): with the spacing, they tell whether the image is like those of the training, see `metrics.familiarity`.
+    """
 
     structures: dict[str, StructureEvidence]
     foreground: StructureEvidence
+    shape: Shape = ()
+    medians: tuple[float, ...] | None = None
 
 
 class PredictedCase(Part):

@@ -197,6 +197,7 @@ def test_evidence_is_noted_where_it_is_asked_for(images: Path, tmp_path: Path) -
     likely, unlikely = 1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1))
     assert 2 * 100 * likely / (100 * likely + 1100 * unlikely + 100) <= head.soft_dice <= 2 * likely / (likely + 1)
     assert evidence.structures["All"] == evidence.foreground == head
+    assert (evidence.shape, evidence.medians) == ((40, 30), (1.0,))
     assert Predictions.load(out / PREDICTIONS_FILE) == asked
     engine = Threshold()
     predict(images, out, plan_of(2), engine, evidence=True)
