@@ -14,10 +14,10 @@ import numpy as np
 
 from autoseg.records import CaseFacts, FamiliarRange
 
-SPACING_FACTOR = 1.1  # scaling in training covers more
+SPACING_FACTOR = 1.25  # within the scaling that training applies to images, 0.7 to 1.4
 SIZE_FACTOR = 1.25
-INTENSITY_FACTOR = 1.25
-INTENSITY_SHARE = 0.25  # of the range, where intensities lie on both sides of 0
+INTENSITY_FACTOR = 1.5
+INTENSITY_SHARE = 0.5  # of the range, where intensities lie on both sides of 0
 FEWEST_CASES = 20  # from fewer, a range tells little
 AXES = {2: ("y", "x"), 3: ("z", "y", "x")}
 

@@ -121,21 +121,25 @@ def calibration_error(
     Args:
         sample: pixels.
         temperature: that divides the logits.
-        foreground: only pixels (for regions: of each output) that are foreground by label or by prediction; the easy background, which is
-            most of an image, would hide what happens at the structures.
+        foreground: only pixels (for regions: of each output) whose probability of foreground is above 0.01 at temperature 1; the easy
+            background, which is most of an image, would hide what happens at the structures. The label must have no part in this choice:
+            pixels taken because they were missed would make the best of networks seem too sure.
         bins: how many.
 
     Returns:
         In [0, 1]; None where no pixel counts.
     """
-    logits = sample.logits.astype(np.float64) / temperature
+    plain = sample.logits.astype(np.float64)
+    logits = plain / temperature
     if sample.regions:
         probability, weights = expit(logits), np.repeat(sample.weights[:, None], logits.shape[1], 1)
         confidence, predicted, truth = np.maximum(probability, 1 - probability), logits > 0, sample.labels.astype(bool)
+        near = expit(plain) > NEAR
     else:
         probability, weights = softmax(logits, axis=1), sample.weights
         confidence, predicted, truth = probability.max(1), logits.argmax(1), sample.labels
-    counted = (predicted > 0) | (truth > 0) if foreground else np.ones(predicted.shape, bool)
+        near = softmax(plain, axis=1)[:, 0] < 1 - NEAR
+    counted = near if foreground else np.ones(predicted.shape, bool)
     confidence, right, weights = confidence[counted], (predicted == truth)[counted], weights[counted]
     if not weights.sum():
         return None
