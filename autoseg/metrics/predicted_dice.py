@@ -2,7 +2,7 @@
 
 The model is as small as can be: a ridge regression of the Dice's logit on the features' logits, none of whose weights may be negative (a
 network that is surer of itself is never predicted to be worse). Against isotonic regression of one feature, or of their sum, it ranked
-cases better on 20 of 22 sets of out-of-fold predictions (fetal heads and hippocampi, good and half-trained networks) and in simulations
+cases better on 20 of 24 sets of out-of-fold predictions (fetal heads and hippocampi, good and half-trained networks), and in simulations
 of 15 to 200 cases; see docs/trust.md.
 """
 

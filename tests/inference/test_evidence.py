@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from autoseg.engines import Engine
-from autoseg.inference.evidence import output_groups
+from autoseg.inference.evidence import evidence_bytes, output_groups
 from autoseg.inference.sliding import Sliding
 from autoseg.records import Evidence, InferenceSpec, Structure
 
@@ -189,3 +189,21 @@ def test_groups_of_outputs() -> None:
     head = Structure(name="head", values=(1, 2), output_value=1)
     assert output_groups((brain, csp), (head,), regions=False) == {"Brain": (1,), "CSP": (2,), "head": (1, 2)}
     assert output_groups((head, csp), (brain,), regions=True) == {"head": (0,), "CSP": (1,)}
+
+
+def test_memory_of_a_tile_by_hand() -> None:
+    # 5 folds: 3 float32 sums and 4 copies' winners a pixel; and 6 float64 for the tile that is being counted
+    assert evidence_bytes(3, (10, 10), n_folds=5, n_copies=4, regions=False) == 100 * (5 * (12 + 4) + 48)
+    assert evidence_bytes(2, (10, 10), n_folds=1, n_copies=2, regions=True) == 100 * (8 + 2 * 3 + 40)
+
+
+def test_labels_beyond_a_byte(engine_of: EngineOf) -> None:
+    logits = torch.zeros(1, 300, 1, 2)
+    logits[0, 299, 0, 0], logits[0, 0, 0, 1] = 50, 50
+    found = evidence_of(
+        np.random.default_rng(5).random((1, 1, 2)),
+        engine_of(lambda x: logits),
+        Sliding((1, 2), PLAIN, n_outputs=300),
+        {"last": (299,), "other": (43,)},
+    )
+    assert found.structures["last"].pixels == 1 and found.structures["other"].pixels == 0
