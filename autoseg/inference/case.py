@@ -16,7 +16,9 @@ import numpy as np
 from autoseg.engines import Engine
 from autoseg.engines.weights import file_sha256
 from autoseg.errors import DataError, Fault
+from autoseg.inference.brightness import ImageSample
 from autoseg.inference.decision import Decision
+from autoseg.inference.evidence import output_groups
 from autoseg.inference.export import count_pixels, mask_from_winners, save_probabilities
 from autoseg.inference.inputs import PredictionInput, image_names
 from autoseg.inference.overlay import save_overlay
@@ -25,7 +27,7 @@ from autoseg.inference.sliding import Sliding
 from autoseg.processing.cases import assemble_image
 from autoseg.processing.prepare import Placement, prepare_image
 from autoseg.processing.previous import one_hot, prepare_previous, read_previous
-from autoseg.records import Configuration, Extra, Plan, PostprocessingStep, PredictedCase, Spacing
+from autoseg.records import Configuration, Evidence, Extra, Plan, PostprocessingStep, PredictedCase, Spacing
 from autoseg.volume.files import split_suffix, write_labels
 from autoseg.volume.geometry import Geometry
 from autoseg.volume.volume import Volume
@@ -42,7 +44,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Job:
-    """What holds for all cases of one prediction."""
+    """What holds for all cases of one prediction.
+
+    `evidence` asks for what the networks themselves say of their masks, see `inference.evidence`; unasked, it costs nothing.
+    `temperature` divides the logits before they become the probabilities that are saved (Guo et al. 2017); labels do not depend on it.
+    """
 
     plan: Plan
     configuration: Configuration
@@ -53,6 +59,8 @@ class Job:
     save: frozenset[Extra] = frozenset()
     masks: Mapping[str, Path] = field(default_factory=dict)  # of the first stage, by case id
     postprocessing: tuple[PostprocessingStep, ...] = ()
+    evidence: bool = False
+    temperature: float = 1.0
 
     @cached_property
     def sliding(self) -> Sliding:
@@ -78,6 +86,7 @@ class PreparedCase:
     picture: np.ndarray | None  # the image as read, where an overlay is wanted
     warnings: tuple[str, ...]
     seconds: float
+    sample: ImageSample | None = None  # of the image as read, where evidence is wanted
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +104,7 @@ class Segmentation:
     engine: str
     seconds: float  # since the case was begun, reading included
     network_seconds: float
+    evidence: Evidence | None = None
 
 
 def prepare_case(item: PredictionInput, job: Job) -> PreparedCase:
@@ -135,6 +145,7 @@ def prepare_volume(case: str, volume: Volume, job: Job, previous: np.ndarray | N
         raise DataError([Fault(case, f"{np.count_nonzero(~np.isfinite(array))} values are NaN or infinite; replace them")])
     spacing = _used_spacing(case, geometry.spacing_mm, job)
     preparation = job.configuration.preparation
+    sample = ImageSample.of(array) if job.evidence else None
     prepared, placement = prepare_image(replace(volume, geometry=geometry.with_spacing(spacing)), preparation)
     warnings = _unit_mistakes(placement, preparation.spacing_mm)
     for warning in warnings:
@@ -143,7 +154,8 @@ def prepare_volume(case: str, volume: Volume, job: Job, previous: np.ndarray | N
         mask = prepare_previous(previous, placement, preparation, case)
         prepared = np.concatenate([prepared, one_hot(mask, job.plan.targets)])
     picture = array if "overlay" in job.save else None
-    return PreparedCase(prepared, placement, geometry, spacing, picture, warnings, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return PreparedCase(prepared, placement, geometry, spacing, picture, warnings, seconds, sample)
 
 
 def segment(prepared: PreparedCase, job: Job, engine: Engine, scratch: Path | None = None) -> Segmentation:
@@ -163,18 +175,29 @@ def segment(prepared: PreparedCase, job: Job, engine: Engine, scratch: Path | No
         uncertainty = np.empty(placement.shape, np.float16)
     axis = sliding.grid(prepared.array.shape[1:]).axis
     decision = Decision(
-        placement, axis, sliding.n_outputs, regions=sliding.regions, probabilities=probabilities, disagreement=uncertainty
+        placement,
+        axis,
+        sliding.n_outputs,
+        regions=sliding.regions,
+        probabilities=probabilities,
+        disagreement=uncertainty,
+        temperature=job.temperature,
     )
+    sums = sliding.sums_for(prepared.array.shape[1:]) if job.evidence else None
     waited = time.perf_counter()
     network_seconds = 0.0
-    for block in sliding.blocks(prepared.array, engine):
+    for block in sliding.blocks(prepared.array, engine, evidence=sums):
         network_seconds += time.perf_counter() - waited
         decision.add(block)
         waited = time.perf_counter()
     winners = decision.winners()
     seconds = prepared.seconds + time.perf_counter() - started
-    given_up = replace(prepared, array=prepared.array[:0].copy())
-    return Segmentation(winners, probabilities, uncertainty, given_up, engine.name, seconds, network_seconds)
+    given_up = replace(prepared, array=prepared.array[:0].copy(), sample=None)
+    evidence = None
+    if sums:
+        groups = output_groups(job.plan.targets, job.plan.derived, sliding.regions)
+        evidence = sums.evidence(groups, winners.shape, prepared.sample.medians(winners) if prepared.sample else None)
+    return Segmentation(winners, probabilities, uncertainty, given_up, engine.name, seconds, network_seconds, evidence)
 
 
 def write_case(item: PredictionInput, found: Segmentation, job: Job, out: Path) -> PredictedCase:
@@ -210,6 +233,8 @@ def write_case(item: PredictionInput, found: Segmentation, job: Job, out: Path) 
         engine=found.engine,
         warnings=prepared.warnings,
         pixels=count_pixels(winners, plan.targets, plan.derived, plan.regions),
+        evidence=found.evidence,
+        temperature=None if probabilities is None else job.temperature,
     )
 
 

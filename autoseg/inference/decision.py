@@ -31,6 +31,7 @@ class Decision:
             True: outputs overlap; i + 1 is painted where logit i is above 0, later ones over earlier ones.
         probabilities: an array (K, *original) to be filled with the softmax (regions: sigmoid) of the resampled logits, or None.
         disagreement: an array (*original) to be filled with channel K of the blocks, resampled likewise, or None.
+        temperature: above 0; divides the logits that become `probabilities`, and changes no winner.
     """
 
     def __init__(
@@ -42,8 +43,12 @@ class Decision:
         regions: bool,
         probabilities: np.ndarray | None = None,
         disagreement: np.ndarray | None = None,
+        temperature: float = 1.0,
     ):
         self.placement, self.axis, self.n_outputs, self.regions = placement, axis, n_outputs, regions
+        if not temperature > 0:
+            raise ValueError(f"a temperature must be above 0, found {temperature:g}")
+        self._temperature = temperature
         self._full = np.zeros(placement.turned_shape, np.uint8 if n_outputs < 256 else np.uint16)
         self._winners = self._full[placement.box]
         self._probabilities = None if probabilities is None else _inside(probabilities, placement, background=not regions)
@@ -88,9 +93,11 @@ class Decision:
             self._disagreement[part] = self._resampled(self.n_outputs, part, planes)
         if self._probabilities is not None:
             logits = torch.stack([torch.from_numpy(self._resampled(output, part, planes)) for output in range(self.n_outputs)])
+            self._winners[part] = _winners_of(logits, self.regions)
+            if self._temperature != 1:
+                logits = logits / self._temperature
             probabilities = logits.sigmoid() if self.regions else logits.softmax(0)
             self._probabilities[(slice(None), *part)] = probabilities.numpy()
-            self._winners[part] = _winners_of(logits, self.regions)
         elif self._same_grid:
             self._winners[part] = _winners_of(planes.all(rows)[: self.n_outputs], self.regions)
         elif self.regions:

@@ -13,11 +13,17 @@ from math import log
 import torch
 
 from autoseg.engines import Engine
-from autoseg.inference.mirroring import member_logits, mirror_subsets
+from autoseg.inference.mirroring import OnMember, member_logits, mirror_subsets
 
 
 def mean_and_disagreement(
-    engine: Engine, tiles: torch.Tensor, mirror_axes: Sequence[int], batch_size: int | None, *, regions: bool
+    engine: Engine,
+    tiles: torch.Tensor,
+    mirror_axes: Sequence[int],
+    batch_size: int | None,
+    *,
+    regions: bool,
+    on_member: OnMember | None = None,
 ) -> torch.Tensor:
     """The members' mean logits, and their disagreement as one more channel: (B, K + 1, *patch) float32.
 
@@ -27,10 +33,11 @@ def mean_and_disagreement(
         mirror_axes: spatial axes.
         batch_size: tiles that go through the networks at a time.
         regions: outputs overlap; the divergence is then the mean of those of each output and its complement.
+        on_member: told of every member's logits, see `mirroring.member_logits`.
     """
     members = len(mirror_subsets(mirror_axes)) * engine.n_folds
     logits_sum = probability_sum = entropy_sum = torch.zeros(())
-    for logits in member_logits(engine, tiles, mirror_axes, batch_size):
+    for logits in member_logits(engine, tiles, mirror_axes, batch_size, on_member):
         probability = logits.float().sigmoid() if regions else logits.float().softmax(1)
         logits_sum = logits_sum + logits
         probability_sum = probability_sum + probability

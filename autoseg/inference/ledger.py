@@ -87,11 +87,20 @@ class Ledger:
         ledger.save()  # from here on the folder is known as ours, also if the run is killed before its first case is done
         return ledger
 
-    def finished(self, item: PredictionInput, spacing_mm: Spacing | None, save: Collection[Extra] = ()) -> PredictedCase | None:
+    def finished(
+        self,
+        item: PredictionInput,
+        spacing_mm: Spacing | None,
+        save: Collection[Extra] = (),
+        *,
+        evidence: bool = False,
+        temperature: float = 1.0,
+    ) -> PredictedCase | None:
         """The record of a case that need not be predicted again.
 
         Its images are the same and not changed since, its spacing is `spacing_mm` (None: whatever it was), and all that is
-        wanted was written. A mask that is not the one that was written (damaged, or corrected by hand) is put aside.
+        wanted was written: probabilities with this temperature, and `evidence` noted where it is wanted. A mask that is not the one
+        that was written (damaged, or corrected by hand) is put aside.
         """
         case = self._cases.get(item.id)
         if case is None or case.status != "done" or case.mask != item.mask or case.images != image_names(item):
@@ -103,6 +112,10 @@ class Ledger:
             name = companions[wanted]
             if name is None or not (self.out / name).exists():
                 return None
+        if evidence and case.evidence is None:
+            return None
+        if "probabilities" in save and (case.temperature or 1.0) != temperature:
+            return None
         mask = self.out / item.mask
         if not mask.exists() or any(file.exists() and file.stat().st_mtime > mask.stat().st_mtime for file in item.files):
             return None

@@ -20,7 +20,9 @@ from autoseg.engines.device import available_memory, peak_memory, return_freed_m
 from autoseg.errors import CaseTooLarge
 from autoseg.inference.case import Job, assumed_spacing, listed_spacing
 from autoseg.inference.decision import CHUNK_PIXELS
+from autoseg.inference.evidence import evidence_bytes
 from autoseg.inference.inputs import PredictionInput
+from autoseg.inference.mirroring import mirror_subsets
 from autoseg.inference.tiling import centred_padding
 from autoseg.processing.prepare import prepared_shape
 from autoseg.records import Shape
@@ -64,6 +66,9 @@ class Capacity:
         logits = FLOAT_BYTES * sliding.n_outputs * prod(sliding.patch_size)
         forward = max((_forward_bytes(engine, tile) for engine in engines if engine.device.type == "cpu"), default=0)
         per_tile = forward + LOGITS_AT_ONCE * logits
+        if job.evidence:
+            folds, copies = max(engine.n_folds for engine in engines), len(mirror_subsets(sliding.inference.mirror_axes))
+            per_tile += evidence_bytes(sliding.n_outputs, sliding.patch_size, folds, copies, sliding.regions)
         return_freed_memory()
         held = psutil.Process().memory_info().rss + per_tile  # of a batch of one
         left = available_memory() - per_tile if limit is None else limit - held

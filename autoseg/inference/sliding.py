@@ -16,6 +16,7 @@ import torch.nn.functional as F
 
 from autoseg.engines import Engine
 from autoseg.inference.disagreement import mean_and_disagreement
+from autoseg.inference.evidence import EvidenceSums
 from autoseg.inference.mirroring import mean_logits, mirror_subsets
 from autoseg.inference.sweep import Band, band_dtype, band_shape
 from autoseg.inference.tiling import Grid, centred_padding
@@ -70,9 +71,17 @@ class Sliding:
         grid = self.grid(shape)
         return band_dtype(self.n_channels, grid).itemsize * prod(band_shape(self.n_channels, grid)) if grid.overlaps else 0
 
+    def sums_for(self, shape: Sequence[int]) -> EvidenceSums:
+        """Empty sums of evidence for an image `(*spatial)`, to be handed to `blocks`."""
+        return EvidenceSums(shape, self.grid(shape), self.n_outputs, regions=self.regions)
+
     @torch.inference_mode()
     def blocks(
-        self, array: np.ndarray, engine: Engine, on_tile: Callable[[int, int], None] | None = None
+        self,
+        array: np.ndarray,
+        engine: Engine,
+        on_tile: Callable[[int, int], None] | None = None,
+        evidence: EvidenceSums | None = None,
     ) -> Iterator[torch.Tensor]:
         """Logits of every output at every pixel of a prepared image, swept along `grid(...).axis`.
 
@@ -83,6 +92,7 @@ class Sliding:
             array: (C, *spatial).
             engine: the folds' networks.
             on_tile: called with the number of tiles done and their total.
+            evidence: is shown what every fold and mirrored copy says, where it is wanted; see `sums_for`.
 
         Yields:
             (K, *spatial) on the CPU, float32 or float16, all but the swept axis complete; one after another they make up the
@@ -97,7 +107,7 @@ class Sliding:
         image, padding = _padded(array, grid)
         inside = tuple(slice(before, before + length) for (before, _), length in zip(padding, array.shape[1:], strict=True))
         first = 0
-        for planes in self._planes(image, engine, grid, on_tile):
+        for planes in self._planes(image, engine, grid, on_tile, evidence):
             n = planes.shape[1 + grid.axis]
             keep = slice(max(0, inside[grid.axis].start - first), min(n, inside[grid.axis].stop - first))
             first += n
@@ -120,14 +130,19 @@ class Sliding:
         return tile if self.slice_axis is None else tile.squeeze(1 + self.slice_axis)
 
     def _planes(
-        self, image: torch.Tensor, engine: Engine, grid: Grid, on_tile: Callable[[int, int], None] | None
+        self,
+        image: torch.Tensor,
+        engine: Engine,
+        grid: Grid,
+        on_tile: Callable[[int, int], None] | None,
+        evidence: EvidenceSums | None,
     ) -> Iterator[torch.Tensor]:
         """Finished planes of the padded image."""
         shape = band_shape(self.n_channels, grid)
         band = None
         if grid.overlaps:
             band = Band(self.n_channels, grid, engine.buffer_device(band_dtype(self.n_channels, grid).itemsize * prod(shape)))
-        for corner, logits in self._tiles(image, engine, grid, on_tile):
+        for corner, logits in self._tiles(image, engine, grid, on_tile, evidence):
             if band is None:
                 yield logits if logits.dtype in (torch.float32, torch.float16) else logits.float()
                 continue
@@ -138,7 +153,12 @@ class Sliding:
             yield from band.finish(grid.shape[grid.axis])
 
     def _tiles(
-        self, image: torch.Tensor, engine: Engine, grid: Grid, on_tile: Callable[[int, int], None] | None
+        self,
+        image: torch.Tensor,
+        engine: Engine,
+        grid: Grid,
+        on_tile: Callable[[int, int], None] | None,
+        evidence: EvidenceSums | None,
     ) -> Iterator[tuple[tuple[int, ...], torch.Tensor]]:
         """Every tile's first indices and its logits (K, *patch of the image's rank), in the order of the sweep."""
         size, done = max(1, self.inference.tile_batch_size), 0
@@ -152,7 +172,10 @@ class Sliding:
             new = [index for index in range(len(tiles)) if index not in known]
             computed = {}
             if new:
-                computed = dict(zip(new, self._logits(torch.stack([tiles[index] for index in new]), engine, size), strict=True))
+                stacked = torch.stack([tiles[index] for index in new])
+                computed = dict(zip(new, self._logits(stacked, engine, size, evidence), strict=True))
+                if evidence:
+                    evidence.end_batch([corners[index] if values[index] is None else None for index in new])
             for index, corner in enumerate(corners):
                 if index in computed:
                     constants.keep(values[index], computed[index])
@@ -164,13 +187,14 @@ class Sliding:
             if on_tile:
                 on_tile(done, len(grid))
 
-    def _logits(self, tiles: torch.Tensor, engine: Engine, size: int) -> torch.Tensor:
+    def _logits(self, tiles: torch.Tensor, engine: Engine, size: int, evidence: EvidenceSums | None = None) -> torch.Tensor:
         """Logits (B, K, *patch) of tiles (B, C, *patch), and the disagreement behind them where it is wanted."""
         tiles, mirrors = tiles.to(engine.device), self.inference.mirror_axes
+        on_member = evidence.member if evidence else None
         if self.disagreement:
-            logits = mean_and_disagreement(engine, tiles, mirrors, size, regions=self.regions)
+            logits = mean_and_disagreement(engine, tiles, mirrors, size, regions=self.regions, on_member=on_member)
         else:
-            logits = mean_logits(engine, tiles, mirrors, size)
+            logits = mean_logits(engine, tiles, mirrors, size, on_member)
         if logits.shape[1] != self.n_channels:
             extra = int(self.disagreement)
             raise ValueError(f"the network has {logits.shape[1] - extra} outputs, {self.n_outputs} were expected")

@@ -2,6 +2,14 @@
 
 from autoseg.records.augmentation import AugmentationSpec
 from autoseg.records.base import Part, Record, Shape, Spacing, write_text
+from autoseg.records.calibration import (
+    DicePredictor,
+    FamiliarRange,
+    MeasurementInterval,
+    Proportion,
+    RankCorrelation,
+    ReviewRule,
+)
 from autoseg.records.card import Extent, ModelCard, StructureFacts, ValidationFigures
 from autoseg.records.checkpoint import Amendment, FoldCheckpoint
 from autoseg.records.dataset import Case, ColourEncoding, Dataset, LabelEncoding, OutlineEncoding, Structure, ValueEncoding
@@ -31,7 +39,14 @@ from autoseg.records.plan import (
     Preparation,
     TrainingSpec,
 )
-from autoseg.records.predictions import Extra, InferenceProfile, PredictedCase, Predictions
+from autoseg.records.predictions import (
+    Evidence,
+    Extra,
+    InferenceProfile,
+    PredictedCase,
+    Predictions,
+    StructureEvidence,
+)
 from autoseg.records.scores import CaseScores, Scores, SizeUnit, StructureScores, Summary
 from autoseg.records.selection import Judgement, PostprocessingStep, Selection, SelectionReport
 from autoseg.records.splits import FULL, Fold, Splits
@@ -52,11 +67,14 @@ __all__ = [
     "Dataset",
     "Decision",
     "DecisionRule",
+    "DicePredictor",
     "EngineMemory",
     "EngineSetting",
     "EngineTimes",
+    "Evidence",
     "Extent",
     "Extra",
+    "FamiliarRange",
     "Fingerprint",
     "Fold",
     "FoldCheckpoint",
@@ -70,6 +88,7 @@ __all__ = [
     "LabelEncoding",
     "LabelRule",
     "MachineProfile",
+    "MeasurementInterval",
     "MirrorRule",
     "Model",
     "ModelCard",
@@ -84,9 +103,12 @@ __all__ = [
     "PredictedCase",
     "Predictions",
     "Preparation",
+    "Proportion",
+    "RankCorrelation",
     "Record",
     "RememberedParity",
     "ResamplingRule",
+    "ReviewRule",
     "Scores",
     "Selection",
     "SelectionReport",
@@ -96,6 +118,7 @@ __all__ = [
     "Splits",
     "StartingWeights",
     "Structure",
+    "StructureEvidence",
     "StructureFacts",
     "StructureScores",
     "StructureSize",

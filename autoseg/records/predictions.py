@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from autoseg.records.base import Part, Record, Spacing
+from autoseg.records.base import Part, Record, Shape, Spacing
 from autoseg.records.dataset import Structure
 from autoseg.records.engine_times import Parity
 
@@ -14,10 +14,37 @@ InferenceProfile = Literal["best", "balanced", "fast"]  # see inference.profiles
 Extra = Literal["overlay", "probabilities", "uncertainty"]  # what a prediction writes beside the masks where it is wanted
 
 
+class StructureEvidence(Part):
+    """What the networks themselves say of the mask of one structure; see `inference.evidence`.
+
+    `soft_dice` and `mirror_dice` are means over the folds, in [0, 1], higher is better; a fold that finds nothing where others do
+    counts as 0, and both are None where no fold finds any. `mirror_dice` is None, too, where nothing was mirrored. `pixels` is the
+    size of the mask on the networks' grid.
+    """
+
+    soft_dice: float | None
+    mirror_dice: float | None
+    pixels: float
+
+
+class Evidence(Part):
+    """Of one case: by structure, targets and (for exclusive labels) derived ones, and of all structures together.
+
+    `shape` is the image's own, `medians` the median intensity per channel over the predicted foreground, as read (None where that is
+    hardly anything): with the spacing, they tell whether the image is like those of the training, see `metrics.familiarity`.
+    """
+
+    structures: dict[str, StructureEvidence]
+    foreground: StructureEvidence
+    shape: Shape = ()
+    medians: tuple[float, ...] | None = None
+
+
 class PredictedCase(Part):
     """One case: its inputs, what became of it, and (when done) the mask and its companions, relative to the output folder.
 
     `seconds` are those of the case from reading to writing, `network_seconds` those in the network, which `engine` ran.
+    `evidence` is what the networks themselves say of the mask, where that was asked for; `temperature` is that of the probabilities.
     `reason` tells failures apart for which the way out is not in the file.
     """
 
@@ -37,6 +64,8 @@ class PredictedCase(Part):
     error: str | None = None
     reason: Literal["memory"] | None = None
     pixels: dict[str, int] = Field(default_factory=dict)
+    evidence: Evidence | None = None
+    temperature: float | None = None
 
 
 class Predictions(Record):

@@ -133,7 +133,7 @@ def _waiting(inputs: Sequence[PredictionInput], job: Job, ledger: Ledger, settin
     waiting = []
     for item in inputs:
         spacing = listed_spacing(item, job) or (assumed_spacing(job) if job.plan.rank == 2 else None)
-        done = ledger.finished(item, spacing, job.save)
+        done = ledger.finished(item, spacing, job.save, evidence=job.evidence, temperature=job.temperature)
         if done and (settings.engine is None or done.engine in (settings.engine, None)):
             ledger.add(done)
         else:

@@ -136,6 +136,21 @@ def test_probabilities_and_disagreement_come_along(regions: bool) -> None:
     assert disagreement[0].max() == 0
 
 
+@pytest.mark.parametrize("regions", [False, True])
+def test_a_temperature_changes_probabilities_and_no_label(regions: bool) -> None:
+    placement = placed((12, 14, 16), (1.0, 1.0, 2.0), (1.4, 1.4, 1.4))
+    logits = smooth(placement, 3)
+    probabilities = np.zeros((3, 12, 14, 16), np.float16)
+    options = {"regions": regions, "probabilities": probabilities, "temperature": 2.5, "n_outputs": 3}
+    found = decide(logits, placement, 2, 3, **options)
+    assert (found == all_at_once(logits, placement, regions)).all()
+    every = torch.from_numpy(resample(logits, placement.cropped_shape, 1)) / 2.5
+    expected = every.sigmoid() if regions else every.softmax(0)
+    np.testing.assert_allclose(probabilities[(slice(None), *(slice(1, -1),) * 3)], expected, atol=1e-3)
+    with pytest.raises(ValueError, match="above 0"):
+        Decision(placement, 2, 3, regions=regions, temperature=0)
+
+
 def test_missing_planes_are_noticed() -> None:
     placement = placed((20, 25, 30), (1.0, 1.0, 1.0), (1.7, 1.4, 1.3))
     decision = Decision(placement, 0, 3, regions=False)

@@ -182,6 +182,45 @@ def test_a_changed_image_or_a_new_wish_is_done_again(images: Path, tmp_path: Pat
     assert pixels_of(out / "uncertainty" / "b.png").max() == 0  # one network whose mirrors all say the same
 
 
+def test_evidence_is_noted_where_it_is_asked_for(images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    plain = predict(images, out, plan_of(2))
+    assert all(case.evidence is None for case in plain.cases)
+    engine = Threshold()
+    asked = predict(images, out, plan_of(2), engine, evidence=True)
+    assert engine.tiles == MEASURING + 3 * 12  # what was predicted without it is done again
+    evidence = asked.cases[0].evidence
+    assert evidence is not None and list(evidence.structures) == ["Head", "All"]
+    head = evidence.structures["Head"]
+    # all of the 1200 pixels lie in tiles that see the square or are constant; logits differ by 1 either way
+    assert head.pixels == 100 and head.soft_dice is not None and head.mirror_dice is None
+    likely, unlikely = 1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1))
+    assert 2 * 100 * likely / (100 * likely + 1100 * unlikely + 100) <= head.soft_dice <= 2 * likely / (likely + 1)
+    assert evidence.structures["All"] == evidence.foreground == head
+    assert (evidence.shape, evidence.medians) == ((40, 30), (1.0,))
+    assert Predictions.load(out / PREDICTIONS_FILE) == asked
+    engine = Threshold()
+    predict(images, out, plan_of(2), engine, evidence=True)
+    predict(images, out, plan_of(2), engine)
+    assert engine.tiles == 0
+    for case in plain.cases:
+        assert case.mask_sha256 == next(other.mask_sha256 for other in asked.cases if other.id == case.id)
+
+
+def test_probabilities_of_another_temperature_are_made_anew(images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    plain = predict(images, out, plan_of(2), save=("probabilities",))
+    assert [case.temperature for case in plain.cases] == [1, 1, 1]
+    warm = predict(images, out, plan_of(2), save=("probabilities",), temperature=2.0)
+    assert [case.temperature for case in warm.cases] == [2, 2, 2]
+    assert [case.mask_sha256 for case in warm.cases] == [case.mask_sha256 for case in plain.cases]
+    with np.load(out / "a.npz") as file:
+        assert file["probabilities"].max() == pytest.approx(1 / (1 + np.exp(-0.5)), abs=1e-3)
+    engine = Threshold()
+    predict(images, out, plan_of(2), engine, save=("probabilities",), temperature=2.0)
+    assert engine.tiles == 0
+
+
 def test_what_was_done_before_a_kill_is_kept(images: Path, tmp_path: Path) -> None:
     """The engine dies with the third case: the first two are on disk and in the record, and are not done again."""
 

@@ -1,0 +1,36 @@
+"""How far a mask is an ellipse, in the terms of overlap: for a fetal head, evidence of a good mask that needs no network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from autoseg.metrics.biometry import head_ellipse_mm
+from autoseg.metrics.overlap import count, dice
+from autoseg.volume.ellipse import Ellipse
+
+
+def ellipse_dice(mask: np.ndarray, spacing_mm: Sequence[float] = (1.0, 1.0)) -> float | None:
+    """Dice of a mask with the filled ellipse that is fitted to its outline, as `head_circumference_mm` fits it.
+
+    Args:
+        mask: boolean `(y, x)`.
+        spacing_mm: size of a pixel, `(y, x)`; only the ratio of the two matters, so the default does for unknown square pixels.
+
+    Returns:
+        In [0, 1]; None where no ellipse can be fitted (nothing there, too small, cut off).
+    """
+    ellipse = head_ellipse_mm(mask, spacing_mm)
+    if ellipse is None:
+        return None
+    return dice(count(mask, _filled(mask.shape, ellipse, spacing_mm)))
+
+
+def _filled(shape: tuple[int, ...], ellipse: Ellipse, spacing_mm: Sequence[float]) -> np.ndarray:
+    """Pixels whose centres lie inside an ellipse in mm; as `fill_ellipse`, but pixels need not be square."""
+    (cy, cx), (a, b), angle = ellipse.centre_yx, ellipse.semi_axes, ellipse.angle_rad
+    y = np.arange(shape[0])[:, None] * spacing_mm[0] - cy
+    x = np.arange(shape[1])[None, :] * spacing_mm[1] - cx
+    along, across = (x * np.cos(angle) + y * np.sin(angle)) / a, (y * np.cos(angle) - x * np.sin(angle)) / b
+    return np.asarray(along**2 + across**2 <= 1)
