@@ -146,14 +146,15 @@ def _judged(outline: Outline, ellipse: Ellipse, second: float) -> HeadFit:
     off = float(length[distance > tolerance].sum() / max(length.sum(), 1e-12))
     residual = float(np.sqrt(np.average(np.minimum(distance, tolerance) ** 2, weights=length))) / minor
     seen = _seen(outline.points_mm[distance <= tolerance], ellipse)
-    told = {"off": off, "residual": residual, "seen": seen}
+    failure = None
     if off > OFF_FAILS:
-        return HeadFit(None, f"the outline is not elliptical: {off:.0%} of it is off the ellipse that fits best", **told)
-    if seen < SEEN_FAILS:
-        return HeadFit(None, f"too much of the head is missing: outline backs only {seen:.0%} of the ellipse", **told)
-    if residual > RESIDUAL_FAILS and residual * minor > outline.pixel_mm:
-        return HeadFit(None, f"the outline is not elliptical: it lies {residual:.1%} of BPD/2 off the ellipse on average", **told)
-    return HeadFit(ellipse, None, tuple(_doubts(ellipse, second, off, residual, seen, outline.pixel_mm)), **told)
+        failure = f"the outline is not elliptical: {off:.0%} of it is off the ellipse that fits best"
+    elif seen < SEEN_FAILS:
+        failure = f"too much of the head is missing: outline backs only {seen:.0%} of the ellipse"
+    elif residual > RESIDUAL_FAILS and residual * minor > outline.pixel_mm:
+        failure = f"the outline is not elliptical: it lies {residual:.1%} of BPD/2 off the ellipse on average"
+    doubts = () if failure else tuple(_doubts(ellipse, second, off, residual, seen, outline.pixel_mm))
+    return HeadFit(None if failure else ellipse, failure, doubts, off, residual, seen)
 
 
 def _doubts(ellipse: Ellipse, second: float, off: float, residual: float, seen: float, pixel_mm: float) -> list[str]:
