@@ -80,7 +80,7 @@ def fit_head(mask: np.ndarray, spacing_mm: Sequence[float]) -> HeadFit:
     box = bounding_box(mask)
     if box is None:
         return HeadFit(None, "there is no head in the mask")
-    largest, second = _largest_component(mask[box])
+    largest, second = largest_component(mask[box])
     component = binary_fill_holes(largest)
     pixels = int(np.count_nonzero(component))
     if pixels < FEWEST_PIXELS:
@@ -189,7 +189,7 @@ def _seen(points: np.ndarray, ellipse: Ellipse) -> float:
     return float(length[found[group]].sum() / length.sum())
 
 
-def _largest_component(mask: np.ndarray) -> tuple[np.ndarray, float]:
+def largest_component(mask: np.ndarray) -> tuple[np.ndarray, float]:
     """The largest piece, and the size of the second in largest ones."""
     components, found = label(mask)
     if found == 1:

@@ -20,6 +20,15 @@ from autoseg.records.inference_description import (
     WindowRule,
 )
 from autoseg.records.machine import MachineProfile, Throughput
+from autoseg.records.measurements import (
+    Agreement,
+    FittedEllipse,
+    Measure,
+    MeasureAgreement,
+    MeasuredCase,
+    MeasuredStructure,
+    Measurements,
+)
 from autoseg.records.model import Model, TrainedConfiguration, TrainedFold
 from autoseg.records.plan import (
     Configuration,
@@ -38,6 +47,7 @@ from autoseg.records.transfer import InitialWeights, StartingWeights, Transfer
 
 __all__ = [
     "FULL",
+    "Agreement",
     "Amendment",
     "AugmentationSpec",
     "AxesRule",
@@ -57,6 +67,7 @@ __all__ = [
     "Extent",
     "Extra",
     "Fingerprint",
+    "FittedEllipse",
     "Fold",
     "FoldCheckpoint",
     "GraphFile",
@@ -68,6 +79,11 @@ __all__ = [
     "LabelEncoding",
     "LabelRule",
     "MachineProfile",
+    "Measure",
+    "MeasureAgreement",
+    "MeasuredCase",
+    "MeasuredStructure",
+    "Measurements",
     "MirrorRule",
     "Model",
     "ModelCard",
