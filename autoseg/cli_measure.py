@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SHOWN_CASES = 20  # measurements.csv has them all
 SHOWN_COLUMNS = 8
+SECOND_AGE = "GA_BPD"  # left to the table on disk, for want of room
 SHOWN_FAILURES = 20
 SHOWN_AGREEMENTS = 16
 
@@ -96,7 +97,7 @@ def show_measures(console: Console, out: Path) -> None:
 def measures_report(measurements: Measurements, out: Path) -> list[RenderableType]:
     """A row for each case with the figures that a clinician looks for, then doubts, reasons and failures."""
     from autoseg.cli_tables import add_columns, new_table
-    from autoseg.metrics.measures import FIRST
+    from autoseg.metrics.measures import ABSENT, FIRST, UNKNOWN_SPACING
     from autoseg.stages.measure import told_doubts, told_failures
 
     done = [case for case in measurements.cases if case.status == "done"]
@@ -110,7 +111,8 @@ def measures_report(measurements: Measurements, out: Path) -> list[RenderableTyp
         )
     )
     figures.sort(key=lambda figure: FIRST.index(figure[1]) if figure[1] in FIRST else len(FIRST))
-    shown = [figure for figure in figures if figure[1] in FIRST][:SHOWN_COLUMNS] or figures[:SHOWN_COLUMNS]
+    first = [figure for figure in figures if figure[1] in FIRST and figure[1] != SECOND_AGE]
+    shown = first[:SHOWN_COLUMNS] or figures[:SHOWN_COLUMNS]
     table = new_table(f"Measures of {len(done)} masks")
     add_columns(table, ["case"], [*(_title(*figure) for figure in shown), "doubts"])
     for case in done[:SHOWN_CASES]:
@@ -123,10 +125,16 @@ def measures_report(measurements: Measurements, out: Path) -> list[RenderableTyp
     parts: list[RenderableType] = ["", table]
     if len(done) > SHOWN_CASES:
         parts.append(f"... and {len(done) - SHOWN_CASES} more in {out / 'measurements.csv'}")
-    reasons = [f"not measured: {case.id}: {why}" for case in done for why in told_failures(case) if "holds none of it" not in why]
+    reasons = [f"not measured: {case.id}: {why}" for case in done for why in told_failures(case, ages=False) if ABSENT not in why]
     parts += reasons[:SHOWN_FAILURES]
     if len(reasons) > SHOWN_FAILURES:
         parts.append(f"... and {len(reasons) - SHOWN_FAILURES} more reasons in {out / 'measurements.csv'}")
+    ageless = sum(len(told_failures(case)) > len(told_failures(case, ages=False)) for case in done)
+    if ageless:
+        parts.append(f"note: {ageless} without a gestational age, as {measurements.dating} gives none for a head of that size")
+    without_mm = sum(case.spacing_mm is None for case in done)
+    if without_mm:
+        parts.append(f"note: {without_mm} without millimetres: {UNKNOWN_SPACING}")
     failed = [case for case in measurements.cases if case.status == "failed"]
     parts += [f"failed: {case.id}: {case.error}" for case in failed[:SHOWN_FAILURES]]
     if len(failed) > SHOWN_FAILURES:

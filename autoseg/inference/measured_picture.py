@@ -29,6 +29,8 @@ TICK = 9  # pixels, half the length of the bar at a line's end
 TEXT = 22  # pixels, beside a line
 SMALL_TEXT = 18  # pixels, below the picture
 PAD = 10
+BESIDE = 6  # pixels between a line and its words
+INDENT = "    "
 MOST_LINES = 14  # of words below the picture; measurements.csv has all
 OF_MEASURES = {
     "HC": "HC",
@@ -149,15 +151,19 @@ class _Sheet:
 
     def words(self, text: str, anchors: Sequence[Point]) -> None:
         """At the one of these places (middles of the text) where it is whole and covers least."""
-        font = font_of(TEXT * SMOOTH)
-        wide, high = font.getlength(text) / SMOOTH + PAD, TEXT + PAD
+        wide, high = self.room(text)
         boxes = [self._inside((x - wide / 2, y - high / 2, x + wide / 2, y + high / 2)) for x, y in anchors]
         costs = [self._cost(box) + 0.01 * place for place, box in enumerate(boxes)]
         left, top, right, bottom = boxes[costs.index(min(costs))]
         self.taken.append((left, top, right, bottom))
         self.draw.rounded_rectangle([side * SMOOTH for side in (left, top, right, bottom)], 5 * SMOOTH, fill=PAPER)
         middle = ((left + right) / 2 * SMOOTH, (top + bottom) / 2 * SMOOTH)
-        self.draw.text(middle, text, fill=INK, font=font, anchor="mm")
+        self.draw.text(middle, text, fill=INK, font=font_of(TEXT * SMOOTH), anchor="mm")
+
+    @staticmethod
+    def room(text: str) -> tuple[float, float]:
+        """Width and height of words in their box."""
+        return font_of(TEXT * SMOOTH).getlength(text) / SMOOTH + PAD, TEXT + PAD
 
     def finished(self) -> Image.Image:
         return self.large.resize(self.size, Image.Resampling.LANCZOS)
@@ -191,7 +197,8 @@ def _with_lines(picture: Image.Image, found: Mapping[str, Measured], place: Plac
         for line in measured.lines:
             ends = [place(end) for end in line.ends_mm]
             if is_head(name):
-                sheet.words(f"{line.name} {math.dist(*line.ends_mm):.1f} mm", list(_beside(ends[0], ends[1])))
+                text = f"{line.name} {math.dist(*line.ends_mm):.1f} mm"
+                sheet.words(text, list(_beside(ends[0], ends[1], sheet.room(text))))
         if measured.circle_mm is not None:
             (y, x), diameter = measured.circle_mm
             centre = place((y, x))
@@ -210,15 +217,15 @@ def _draw_line(sheet: _Sheet, ends: Sequence[Point]) -> None:
         sheet.path([(x - across[0], y - across[1]), (x + across[0], y + across[1])], 2.0)
 
 
-def _beside(start: Point, end: Point) -> Iterator[Point]:
-    """Places for words along a line: a little beside it, nearer to its ends than to its middle, where lines cross."""
+def _beside(start: Point, end: Point, room: tuple[float, float]) -> Iterator[Point]:
+    """Places for words along a line: close beside it, nearer to its ends than to its middle, where lines cross."""
     (x0, y0), (x1, y1) = start, end
     length = math.hypot(x1 - x0, y1 - y0) or 1.0
     across = (-(y1 - y0) / length, (x1 - x0) / length)
+    off = (abs(across[0]) * room[0] + abs(across[1]) * room[1]) / 2 + BESIDE
     for part in (0.75, 0.25, 0.85, 0.15, 0.65, 0.35):
-        for side in (1, -1):
-            off = side * (TEXT + 60 * abs(across[0]))
-            yield x0 + (x1 - x0) * part + across[0] * off, y0 + (y1 - y0) * part + across[1] * off
+        for side in (off, -off):
+            yield x0 + (x1 - x0) * part + across[0] * side, y0 + (y1 - y0) * part + across[1] * side
 
 
 def _around(centre: Point, radius: float) -> Iterator[Point]:
@@ -270,7 +277,7 @@ def _told(measured: Measured) -> str:
     reasons = dict.fromkeys(measure.failure for measure in own.values() if measure.failure is not None)
     if not told:
         return "not measured: " + "; ".join(str(reason) for reason in reasons)
-    missing = [f"{OF_MEASURES.get(key, key)} not told ({measure.failure})" for key, measure in own.items() if measure.failure]
+    missing = [f"no {OF_MEASURES.get(key, key.replace('_', ' '))}" for key, measure in own.items() if measure.failure]
     return ", ".join([*told, *missing])
 
 
@@ -283,12 +290,13 @@ def _figure(key: str, value: float, unit: str) -> str:
 
 
 def _wrapped(text: str, length: Length, width: float) -> Iterator[str]:
+    """Lines of at most this width where words allow, all but the first indented."""
     line = ""
     for word in text.split():
-        longer = f"{line} {word}".strip()
-        if line and length(longer) > width:
+        longer = f"{line} {word}" if line else word
+        if line.strip() and length(longer) > width:
             yield line
-            line = f"    {word}"
+            line = f"{INDENT}{word}"
         else:
-            line = longer if not line.startswith("    ") else f"{line} {word}"
+            line = longer
     yield line

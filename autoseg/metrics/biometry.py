@@ -87,7 +87,8 @@ def fit_head(mask: np.ndarray, spacing_mm: Sequence[float]) -> HeadFit:
         return HeadFit(None, f"the head is too small: {pixels} pixels, at least {FEWEST_PIXELS} are needed")
     if second > PIECE_FAILS:
         return HeadFit(
-            None, f"the mask has several pieces; the second is {second:.0%} of the largest, so which is the head cannot be told"
+            None,
+            f"the mask has several pieces; the second is {100 * second:.0f} % of the largest, so which is the head cannot be told",
         )
     outline = outline_of(component, box, mask.shape, spacing_mm)
     extent = float(np.linalg.norm(np.ptp(outline.points_mm, axis=0))) if len(outline.points_mm) else 0.0
@@ -148,11 +149,11 @@ def _judged(outline: Outline, ellipse: Ellipse, second: float) -> HeadFit:
     seen = _seen(outline.points_mm[distance <= tolerance], ellipse)
     failure = None
     if off > OFF_FAILS:
-        failure = f"the outline is not elliptical: {off:.0%} of it is off the ellipse that fits best"
+        failure = f"the outline is not elliptical: {100 * off:.0f} % of it is off the ellipse that fits best"
     elif seen < SEEN_FAILS:
-        failure = f"too much of the head is missing: outline backs only {seen:.0%} of the ellipse"
+        failure = f"too much of the head is missing: outline backs only {100 * seen:.0f} % of the ellipse"
     elif residual > RESIDUAL_FAILS and residual * minor > outline.pixel_mm:
-        failure = f"the outline is not elliptical: it lies {residual:.1%} of BPD/2 off the ellipse on average"
+        failure = f"the outline is not elliptical: it is {100 * residual:.1f} % of half the BPD off the ellipse on average"
     doubts = () if failure else tuple(_doubts(ellipse, second, off, residual, seen, outline.pixel_mm))
     return HeadFit(None if failure else ellipse, failure, doubts, off, residual, seen)
 
@@ -160,13 +161,13 @@ def _judged(outline: Outline, ellipse: Ellipse, second: float) -> HeadFit:
 def _doubts(ellipse: Ellipse, second: float, off: float, residual: float, seen: float, pixel_mm: float) -> list[str]:
     doubts = []
     if off > OFF_WARNS:
-        doubts.append(f"{off:.0%} of the outline is off the ellipse and was left out")
+        doubts.append(f"{100 * off:.0f} % of the outline is off the ellipse")
     if seen < SEEN_WARNS:
-        doubts.append(f"outline backs only {seen:.0%} of the ellipse; the rest of the head is cut off or misshapen")
+        doubts.append(f"outline backs only {100 * seen:.0f} % of the ellipse; the rest of the head is cut off or misshapen")
     if residual > RESIDUAL_WARNS and residual * ellipse.semi_axes[1] > pixel_mm:
-        doubts.append(f"the outline is wavy: it lies {residual:.1%} of BPD/2 off the ellipse on average")
+        doubts.append(f"the outline is wavy: it is {100 * residual:.1f} % of half the BPD off the ellipse on average")
     if second > PIECE_WARNS:
-        doubts.append(f"the mask has another piece of {second:.0%} of the head's size, which was left out")
+        doubts.append(f"the mask has another piece of {100 * second:.0f} % of the head's size, which was left out")
     index = 100 * ellipse.semi_axes[1] / ellipse.semi_axes[0]
     if not USUAL_INDEX[0] <= index <= USUAL_INDEX[1]:
         doubts.append(f"the head is unusually {'long' if index < USUAL_INDEX[0] else 'round'} (cephalic index {index:.0f} %)")

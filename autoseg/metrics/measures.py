@@ -34,6 +34,7 @@ OF_3D = {
 FIRST = ("HC", "BPD", "OFD", "cephalic_index", "GA_HC", "GA_BPD", "width", "volume")  # what a clinician looks for
 NARROW = 4.0  # pixels; what is narrower is told too narrow, see `width`
 OTHER_PIECE = 0.05  # of the largest piece; a smaller one is a speck
+ABSENT = "the mask holds none of it"
 UNKNOWN_SPACING = "the size of a pixel is not known, so there are no millimetres; give --spacing CSV|MM"
 
 Point = tuple[float, float]
@@ -86,7 +87,7 @@ def measure_structure(name: str, mask: np.ndarray, spacing_mm: Sequence[float] |
     """
     pixels, units = int(np.count_nonzero(mask)), measures_of(name, mask.ndim)
     if not pixels:
-        return Measured(MeasuredStructure(pixels=0, measures=_failed(units, "the mask holds none of it")))
+        return Measured(MeasuredStructure(pixels=0, measures=_failed(units, ABSENT)))
     if spacing_mm is None:
         counted = Measure(value=float(pixels), unit="pixels")
         return Measured(
@@ -138,7 +139,7 @@ def _of_width(mask: np.ndarray, spacing_mm: Sequence[float]) -> tuple[dict[str, 
     if found.touches_border:
         doubts.append("it touches the border of the picture and may go on beyond")
     if second > OTHER_PIECE:
-        doubts.append(f"there is another piece of {second:.0%} of its size; the largest was measured")
+        doubts.append(f"there is another piece of {100 * second:.0f} % of its size; the largest was measured")
     if found.circle_mm < NARROW * max(spacing_mm):
         doubts.append(f"it is less than {NARROW:g} pixels wide")
     middle = "its middle lies outside of it, so nothing can be measured across it" if found.chord_mm is None else None

@@ -157,18 +157,19 @@ def told_doubts(case: MeasuredCase) -> list[str]:
     return list(dict.fromkeys((*case.warnings, *of_structures)))
 
 
-def told_failures(case: MeasuredCase) -> list[str]:
-    """Why figures are missing, each reason once, with the figures that it is about."""
+def told_failures(case: MeasuredCase, *, ages: bool = True) -> list[str]:
+    """Why figures are missing, each reason once, with the figures that it is about; with or without gestational ages."""
     if case.error is not None:
         return [case.error]
     missing: dict[tuple[str, str], list[str]] = {}
     for name, structure in case.structures.items():
         for key, measure in structure.measures.items():
-            if measure.failure is not None:
+            if measure.failure is not None and (ages or measure.unit != "weeks"):
                 missing.setdefault((name, measure.failure), []).append(key)
     told = []
     for (name, failure), keys in missing.items():
-        whole = len(keys) == len(case.structures[name].measures) or failure == UNKNOWN_SPACING
+        measures = case.structures[name].measures.values()
+        whole = len(keys) >= sum(ages or measure.unit != "weeks" for measure in measures) or failure == UNKNOWN_SPACING
         told.append(f"{name}: {failure}" if whole else f"{name} {', '.join(keys)}: {failure}")
     return told
 
