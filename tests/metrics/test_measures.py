@@ -63,8 +63,8 @@ def test_doubts_go_with_every_figure_of_the_head() -> None:
 
 def test_a_ventricle() -> None:
     found = measure_structure("LV", _mask(Ellipse((40.0, 50.0), (15.0, 5.0), 0.7)), (0.5, 0.5), "hadlock-1984")
-    assert found.record.measures["width"].value == pytest.approx(10, abs=0.15)
-    assert found.record.measures["width_across"].value == pytest.approx(10, abs=0.15)
+    assert found.record.measures["width"].value == pytest.approx(10, abs=0.25)  # half a pixel
+    assert found.record.measures["width_across"].value == pytest.approx(10, abs=0.25)  # half a pixel
     assert found.circle_mm is not None and found.circle_mm[0] == pytest.approx((40, 50), abs=1)
     mask = _mask(Ellipse((40.0, 50.0), (15.0, 5.0), 0.7))
     mask[5:15, 5:15] = True  # 25 mm2 beside 236
