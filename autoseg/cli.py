@@ -22,6 +22,7 @@ from autoseg.cli_benchmark import benchmark
 from autoseg.cli_compare import compare
 from autoseg.cli_console import reported, show
 from autoseg.cli_export import export
+from autoseg.cli_measure import measure, show_measures
 from autoseg.cli_options import (
     DeviceOption,
     EngineOption,
@@ -216,6 +217,9 @@ def predict(
     memory: Annotated[
         str | None, typer.Option(metavar="4GB", help="Memory that the program may take. [default: what the machine has]")
     ] = None,
+    measure_too: Annotated[
+        bool, typer.Option("--measure", help="Measure the masks, too: `autoseg measure OUT`, with its defaults.")
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume/--overwrite", help="Keep what is done and unchanged, or predict all again.")
     ] = True,
@@ -239,15 +243,19 @@ def predict(
             postprocessing=postprocessing,
             engine=engine,
             memory_bytes=None if memory is None else parse_memory(memory),
+            measure=measure_too,
             progress=progress,
         )
         show(console, cli_tables.predict_report(predictions, out))
+        if measure_too:
+            show_measures(console, out)
         failed = [case for case in predictions.cases if case.status == "failed"]
     if failed:
         raise typer.Exit(EXIT_OUT_OF_MEMORY if any(case.reason == "memory" for case in failed) else EXIT_SOME_FAILED)
 
 
 app.command()(select)
+app.command()(measure)
 app.command()(export)
 
 

@@ -29,8 +29,9 @@ FLAGS = {
     "augment": "out configuration fold cases variants seed workers",
     "status": "configuration watch every json",
     "benchmark": "configuration seconds device workers json",
-    "predict": "fold configuration device spacing assume-spacing save profile engine memory resume overwrite",
+    "predict": "fold configuration device spacing assume-spacing save profile engine memory measure resume overwrite",
     "export": "to configuration fold profile overwrite",
+    "measure": "spacing structure layout subjects truth dating figures no-figures workers",
     "import-model": "",
     "evaluate": "layout spacing subjects tolerance workers",
     "compare": "configuration figure json",
@@ -117,6 +118,7 @@ def test_predict_passes_everything_on(replaced: Any, capsys: pytest.CaptureFixtu
         "profile": "best",
         "engine": "openvino-int8",
         "memory_bytes": 4 * 10**9,
+        "measure": False,
     }
     assert "2 done" in capsys.readouterr().out
 

@@ -68,6 +68,12 @@ def painted_memberships(targets: Sequence[Structure]) -> dict[int, frozenset[int
     return seen
 
 
+def painted_structures(targets: Sequence[Structure], derived: Sequence[Structure]) -> dict[str, tuple[int, ...]]:
+    """The values that each structure is painted with in a mask, by its name: the targets', then those of the derived unions."""
+    painted = painted_memberships(targets)
+    return {structure.name: tuple(sorted(_painted(structure.values, painted))) for structure in (*targets, *derived)}
+
+
 def _same_targets(dataset: Dataset, predictions: Predictions) -> tuple[ScoredStructure, ...]:
     """Everything is told in the data set's values; the predictions' targets serve for their names, order and painted values."""
     own = {target.name: target for target in dataset.targets}

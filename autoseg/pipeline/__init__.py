@@ -5,7 +5,7 @@ All paths may be `str` or `Path`. Nothing is printed; hand in a `Progress` to wa
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,8 +23,10 @@ from autoseg.records import FULL, Configuration, Extra, InferenceProfile, Plan, 
 from autoseg.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from autoseg.metrics.gestation import Dating
     from autoseg.pipeline.benchmarking import BenchmarkOutcome
     from autoseg.pipeline.fold import FoldOutcome
+    from autoseg.pipeline.measuring import MeasureOutcome
 
 ALL = "all"
 HELD_OUT = "held-out"
@@ -45,6 +47,7 @@ __all__ = [
     "evaluate",
     "export_model",
     "import_model",
+    "measure",
     "plan",
     "plan_files",
     "planned",
@@ -210,6 +213,7 @@ def predict(
     engine: str = "auto",
     memory_bytes: int | None = None,
     overwrite: bool = False,
+    measure: bool = False,
     progress: Progress | None = None,
 ) -> Predictions:
     """Predict a folder of images, or one file; `images="held-out"` takes the cases that the run kept out of every fold.
@@ -233,6 +237,7 @@ def predict(
             quickest on this machine, and takes it if its masks are those of PyTorch in float32 on three cases.
         memory_bytes: main memory that the program may take; None: what the machine has.
         overwrite: predict again what is there already.
+        measure: measure the masks, too, and write the results beside them; see `autoseg.measure`.
         progress: listener.
 
     Returns:
@@ -244,7 +249,7 @@ def predict(
 
     wish = EngineWish(engine)  # a name that is not known is told before anything is unpacked
     with opened_model(Path(run)) as folder:
-        return predict_images(
+        predictions = predict_images(
             folder,
             HELD_OUT if str(images) == HELD_OUT else Path(images),
             Path(out),
@@ -262,6 +267,51 @@ def predict(
             memory_bytes=memory_bytes,
             progress=progress or SilentProgress(),
         )
+    if measure and any(case.status == "done" for case in predictions.cases):
+        measure_masks(out, progress=progress)
+    return predictions
+
+
+def measure(
+    masks: str | Path,
+    out: str | Path | None = None,
+    *,
+    structures: Mapping[str, Sequence[int]] | None = None,
+    layout: str = "auto",
+    spacing: str | Path | float | None = None,
+    subjects: str | Path | None = None,
+    truth: str | Path | None = None,
+    dating: Dating = "hadlock-1984",
+    figures: bool = True,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> MeasureOutcome:
+    """Measure masks: a fetal head, widths, sizes and shapes in mm; writes measurements.json, measurements.csv and pictures.
+
+    Args:
+        masks: a folder written by `predict`, any folder of label maps, or a data set whose labels are measured.
+        out: where the results go; None: beside the masks of a prediction.
+        structures: the values of each structure in a folder of label maps; None: every value is one of its own.
+        layout: of a data set.
+        spacing: CSV of pixel sizes, or one number, in mm, for pictures.
+        subjects: which cases belong to one person, as in `plan`.
+        truth: a data set whose labels are measured in the same way, or a CSV of figures; agreement.json and agreement.png tell how it agrees.
+        dating: formula for the gestational age.
+        figures: whether to draw a picture of each case.
+        workers: processes; None takes the cores at hand.
+        progress: listener.
+
+    Returns:
+        What was measured; masks that failed are in it and do not stop the others.
+    """
+    from autoseg.pipeline.measuring import MeasureOptions, measure_folder
+
+    options = MeasureOptions(structures, layout, spacing, subjects, dating, figures, workers)
+    place, true = (None if path is None else Path(path) for path in (out, truth))
+    return measure_folder(Path(masks), place, true, options, progress or SilentProgress())
+
+
+measure_masks = measure  # `predict` has an argument of that name
 
 
 def evaluate(

@@ -28,6 +28,15 @@ from autoseg.records.inference_description import (
     WindowRule,
 )
 from autoseg.records.machine import MachineProfile, Throughput
+from autoseg.records.measurements import (
+    Agreement,
+    FittedEllipse,
+    Measure,
+    MeasureAgreement,
+    MeasuredCase,
+    MeasuredStructure,
+    Measurements,
+)
 from autoseg.records.model import Model, TrainedConfiguration, TrainedFold
 from autoseg.records.plan import (
     Configuration,
@@ -54,6 +63,7 @@ from autoseg.records.transfer import InitialWeights, StartingWeights, Transfer
 
 __all__ = [
     "FULL",
+    "Agreement",
     "Amendment",
     "AugmentationSpec",
     "AxesRule",
@@ -76,6 +86,7 @@ __all__ = [
     "Extra",
     "FamiliarRange",
     "Fingerprint",
+    "FittedEllipse",
     "Fold",
     "FoldCheckpoint",
     "GraphFile",
@@ -88,7 +99,12 @@ __all__ = [
     "LabelEncoding",
     "LabelRule",
     "MachineProfile",
+    "Measure",
+    "MeasureAgreement",
+    "MeasuredCase",
+    "MeasuredStructure",
     "MeasurementInterval",
+    "Measurements",
     "MirrorRule",
     "Model",
     "ModelCard",

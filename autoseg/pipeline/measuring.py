@@ -1,0 +1,215 @@
+"""Measure the masks of a prediction, of a folder, or of a data set, and compare the figures with a truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from autoseg.errors import DataError, Fault, RunFolderError
+from autoseg.inference.inputs import find_inputs
+from autoseg.layouts import LAYOUTS
+from autoseg.layouts.mm_table import read_spacings
+from autoseg.layouts.subjects import assign_subjects, hc18_subject
+from autoseg.metrics.gestation import DATINGS, Dating
+from autoseg.metrics.structures import painted_structures
+from autoseg.pipeline.preparing import worker_count
+from autoseg.progress import Progress
+from autoseg.records import Agreement, Case, Measurements, Predictions, Spacing
+from autoseg.stages.agree import agree, truth_of_labels, truth_of_table
+from autoseg.stages.index import index_dataset
+from autoseg.stages.measure import MaskSet, MaskToMeasure, measure_masks, save_csv, save_hc18_csv
+
+PREDICTIONS = "predictions.json"
+AUTO = "auto"
+SAME_SPACING = 1e-3  # relative
+
+SpacingChoice = str | Path | float | None
+
+
+@dataclass(frozen=True)
+class MeasureOptions:
+    """See `autoseg.measure`."""
+
+    structures: Mapping[str, Sequence[int]] | None = None
+    layout: str = AUTO
+    spacing: SpacingChoice = None
+    subjects: str | Path | None = None
+    dating: Dating = "hadlock-1984"
+    figures: bool = True
+    workers: int | None = None
+
+
+@dataclass(frozen=True)
+class MeasureOutcome:
+    """What was measured, how it agrees with the truth (None without one), and the folder that it was written to."""
+
+    measurements: Measurements
+    agreement: Agreement | None
+    out: Path
+
+
+def measure_folder(
+    masks: Path, out: Path | None, truth: Path | None, options: MeasureOptions, progress: Progress
+) -> MeasureOutcome:
+    """See `autoseg.measure`."""
+    if options.dating not in DATINGS:
+        raise DataError(f"there is no formula {options.dating} for the gestational age; there are {', '.join(DATINGS)}")
+    if out is None:
+        if not (masks / PREDICTIONS).is_file():
+            raise RunFolderError(f"{masks} was not written by `autoseg predict`; give a folder OUT for the results")
+        out = masks
+    if out.exists() and not out.is_dir():
+        raise RunFolderError(f"{out} is a file; give a folder for the results")
+    found = _mask_set(masks, options, progress)
+    truth_found = None if truth is None else _truth_masks(truth, options, progress)  # faults of it are told before the work
+    progress.stage("measuring", len(found.masks))
+    workers = worker_count(options.workers)
+    measured = measure_masks(
+        found, dating=options.dating, out=out if options.figures else None, workers=workers, on_done=progress.advance
+    )
+    measured.save(out / "measurements.json")
+    save_csv(measured, out / "measurements.csv")
+    if not save_hc18_csv(measured, out / "hc18.csv"):
+        (out / "hc18.csv").unlink(missing_ok=True)  # of an earlier call
+    if truth is None:
+        return MeasureOutcome(measured, None, out)
+    agreement = _agreement(measured, truth, truth_found, out, workers, progress)
+    agreement.save(out / "agreement.json")
+    return MeasureOutcome(measured, agreement, out)
+
+
+def _mask_set(masks: Path, options: MeasureOptions, progress: Progress) -> MaskSet:
+    if not masks.exists():
+        raise DataError(f"{masks} does not exist; give a folder of masks")
+    if (masks / PREDICTIONS).is_file() and not options.structures and options.layout == AUTO:
+        return _of_prediction(masks, options)
+    is_dataset = options.layout != AUTO or any(layout.recognise(masks) is not None for layout in LAYOUTS.values())
+    if is_dataset and not options.structures:
+        return _of_dataset(masks, options, progress)
+    return _of_folder(masks, options)
+
+
+def _of_prediction(masks: Path, options: MeasureOptions) -> MaskSet:
+    """`predictions.json` names the structures, their values, the spacings and the images."""
+    predictions = Predictions.load(masks / PREDICTIONS)
+    subjects = _subjects([case.id for case in predictions.cases], options.subjects)
+    given = _given_spacings(
+        {case.id: [case.id, *(Path(name).name for name in case.images)] for case in predictions.cases}, options
+    )
+    items = []
+    for case in predictions.cases:
+        item = MaskToMeasure(
+            case.id, subjects[case.id], masks / (case.mask or case.id), case.images, given.get(case.id) or case.spacing_mm
+        )
+        if case.status == "failed" or case.mask is None:
+            item = replace(item, fault=f"there is no mask, as its prediction failed: {case.error or 'the reason is not known'}")
+        elif not _same(given.get(case.id), case.spacing_mm):
+            told = f"predicted with a spacing of {case.spacing_mm} mm, --spacing says {given[case.id]} mm; predict it again"
+            item = replace(item, fault=told)
+        items.append(item)
+    structures = painted_structures(predictions.targets, predictions.derived)
+    return MaskSet(str(masks), tuple(items), structures, complete=True)
+
+
+def _of_dataset(path: Path, options: MeasureOptions, progress: Progress) -> MaskSet:
+    """The labels of a data set that `plan` reads."""
+    dataset, faults = index_dataset(path, layout=options.layout, subjects=options.subjects, spacing=options.spacing)
+    if dataset is None:
+        raise DataError(faults)
+    labelled = [case for case in dataset.cases if case.label is not None]
+    known = {case.id for case in dataset.cases}
+    items = [
+        MaskToMeasure(
+            case.id,
+            case.subject,
+            dataset.path(case.label or ""),
+            tuple(str(dataset.path(file)) for file in case.images),
+            case.spacing_mm,
+            case,
+        )
+        for case in labelled
+    ]
+    told: dict[str, list[str]] = {}
+    for fault in faults:
+        told.setdefault(fault.case, []).append(fault.message)
+    items += [MaskToMeasure(name, name, Path(name), fault="; ".join(why)) for name, why in told.items() if name not in known]
+    if len(labelled) < len(dataset.cases):
+        progress.message(f"{len(dataset.cases) - len(labelled)} cases have no label and are not measured")
+    structures = {structure.name: structure.values for structure in (*dataset.targets, *dataset.derived)}
+    return MaskSet(str(path), tuple(items), structures, dataset)
+
+
+def _of_folder(path: Path, options: MeasureOptions) -> MaskSet:
+    """Files that hold the values themselves, as `--structure` names them."""
+    inputs = find_inputs(path, ("mask",))
+    spacings = _given_spacings({item.id: [item.id, *(file.name for file in item.files)] for item in inputs}, options)
+    subjects = _subjects([item.id for item in inputs], options.subjects)
+    structures = {name: tuple(values) for name, values in (options.structures or {}).items()}
+    items = [MaskToMeasure(item.id, subjects[item.id], item.files[0], (), spacings.get(item.id)) for item in inputs]
+    return MaskSet(str(path), tuple(items), structures)
+
+
+def _given_spacings(names: Mapping[str, Sequence[str]], options: MeasureOptions) -> dict[str, Spacing]:
+    """What `--spacing` says per case."""
+    spacing = options.spacing
+    if spacing is None:
+        return {}
+    try:
+        number = float(spacing)  # type: ignore[arg-type]  # a path is no number, which is told below
+    except (TypeError, ValueError):
+        table = read_spacings(Path(spacing), names)  # type: ignore[arg-type]
+        if table.faults:
+            raise DataError(table.faults) from None
+        return {name: value for name, value in table.values.items() if value is not None}
+    if not 0 < number < float("inf"):
+        raise DataError(f"--spacing {number}: expected a positive number of mm per pixel")
+    return dict.fromkeys(names, (number, number))
+
+
+def _subjects(names: Sequence[str], rule: str | Path | None) -> dict[str, str]:
+    """Whose each case is; without a rule HC18's names tell, and every other case is its own."""
+    if rule is None:
+        return {name: hc18_subject(name) or name for name in names}
+    cases, faults, _ = assign_subjects([Case(id=name, subject=name, images=()) for name in names], rule)
+    if faults:
+        raise DataError(faults)
+    return {case.id: case.subject for case in cases}
+
+
+def _same(given: Spacing | None, predicted: Spacing | None) -> bool:
+    if given is None or predicted is None:
+        return True
+    return len(given) == len(predicted) and all(
+        abs(one - other) <= SAME_SPACING * other for one, other in zip(given, predicted, strict=True)
+    )
+
+
+def _truth_masks(truth: Path, options: MeasureOptions, progress: Progress) -> MaskSet | None:
+    """The labels of the truth; None where it is a table."""
+    if not truth.exists():
+        raise DataError(f"--truth {truth} does not exist; give a data set or a CSV")
+    if truth.is_file() and truth.suffix.casefold() != ".zip":
+        return None
+    return _of_dataset(truth, replace(options, layout=AUTO), progress)
+
+
+def _agreement(
+    measured: Measurements, truth: Path, masks: MaskSet | None, out: Path, workers: int, progress: Progress
+) -> Agreement:
+    if masks is None:
+        figures, notes = truth_of_table(truth, measured)
+        return agree(measured, figures, truth_name=str(truth), notes=notes, out=out)
+    wanted = {case.id for case in measured.cases}
+    chosen = tuple(item for item in masks.masks if item.id in wanted)
+    progress.stage("measuring the truth", len(chosen))
+    dating: Dating = next(name for name in DATINGS if name == measured.dating)
+    labels = measure_masks(replace(masks, masks=chosen), dating=dating, workers=workers, on_done=progress.advance)
+    bad = [Fault(case.id, case.error or "") for case in labels.cases if case.status == "failed"]
+    notes = [f"left out, as their labels cannot be measured: {', '.join(fault.case for fault in bad)}"] if bad else []
+    agreement = agree(measured, truth_of_labels(labels), truth_name=str(truth), notes=notes, out=out)
+    others = tuple(item.id for item in masks.masks if item.id not in wanted)
+    return agreement.model_copy(update={"without_mask": others})
+
+
+__all__ = ["MeasureOptions", "MeasureOutcome", "measure_folder"]
