@@ -24,10 +24,11 @@ from autoseg.inference.inputs import PredictionInput, image_names
 from autoseg.inference.overlay import save_overlay
 from autoseg.inference.postprocessing import postprocess
 from autoseg.inference.sliding import Sliding
+from autoseg.inference.trust import assess
 from autoseg.processing.cases import assemble_image
 from autoseg.processing.prepare import Placement, prepare_image
 from autoseg.processing.previous import one_hot, prepare_previous, read_previous
-from autoseg.records import Configuration, Evidence, Extra, Plan, PostprocessingStep, PredictedCase, Spacing
+from autoseg.records import Configuration, Evidence, Extra, Plan, PostprocessingStep, PredictedCase, Spacing, Trust
 from autoseg.volume.files import split_suffix, write_labels
 from autoseg.volume.geometry import Geometry
 from autoseg.volume.volume import Volume
@@ -46,6 +47,7 @@ log = logging.getLogger(__name__)
 class Job:
     """What holds for all cases of one prediction.
 
+    `trust` tells what a mask is worth, from the evidence.
     `evidence` asks for what the networks themselves say of their masks, see `inference.evidence`; unasked, it costs nothing.
     `temperature` divides the logits before they become the probabilities that are saved (Guo et al. 2017); labels do not depend on it.
     """
@@ -61,6 +63,7 @@ class Job:
     postprocessing: tuple[PostprocessingStep, ...] = ()
     evidence: bool = False
     temperature: float = 1.0
+    trust: Trust | None = None
 
     @cached_property
     def sliding(self) -> Sliding:
@@ -218,6 +221,9 @@ def write_case(item: PredictionInput, found: Segmentation, job: Job, out: Path) 
         names = {target.output_value: target.name for target in plan.targets}
         save_overlay(out / overlay, prepared.picture, mask, names, prepared.spacing_mm)
     write_labels(out / item.mask, mask, prepared.geometry)  # last: where a mask is, its companions are
+    judged = None
+    if job.trust is not None and found.evidence is not None:
+        judged = assess(job.trust, found.evidence, winners, plan, prepared.spacing_mm)
     return PredictedCase(
         id=item.id,
         images=image_names(item),
@@ -235,6 +241,7 @@ def write_case(item: PredictionInput, found: Segmentation, job: Job, out: Path) 
         pixels=count_pixels(winners, plan.targets, plan.derived, plan.regions),
         evidence=found.evidence,
         temperature=None if probabilities is None else job.temperature,
+        **({} if judged is None else judged.noted()),
     )
 
 

@@ -17,7 +17,7 @@ from autoseg.records import Extra, Parity, PredictedCase, Predictions, Spacing
 
 PREDICTIONS_FILE = "predictions.json"
 TABLE_FILE = "predictions.csv"
-TABLE_COLUMNS = ("id", "status", "mask", "engine", "seconds", "network_seconds", "warnings", "error")
+TABLE_COLUMNS = ("id", "status", "mask", "review", "engine", "seconds", "network_seconds", "review_reasons", "warnings", "error")
 CHANGED_FOLDER = "changed"
 SECONDS_BETWEEN_SAVES = 2.0  # a folder of thousands of small images is not slowed by its own record
 
@@ -166,10 +166,14 @@ class Ledger:
         temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
         with temporary.open("w", encoding="utf-8", newline="") as file:
             table = csv.writer(file)
-            table.writerow(TABLE_COLUMNS)
-            for case in self.predictions().cases:
-                row = case.model_dump() | {"warnings": "; ".join(case.warnings)}
-                table.writerow(["" if row[column] is None else row[column] for column in TABLE_COLUMNS])
+            predictions = self.predictions()
+            judged = any(case.predicted_dice for case in predictions.cases)
+            targets = [target.name for target in predictions.targets] if judged else []
+            table.writerow([*TABLE_COLUMNS, *(f"predicted_dice_{name}" for name in targets)])
+            for case in predictions.cases:
+                row = case.model_dump() | {name: "; ".join(getattr(case, name)) for name in ("warnings", "review_reasons")}
+                dice = [f"{value:.4f}" if (value := case.predicted_dice.get(name)) is not None else "" for name in targets]
+                table.writerow([*("" if row[column] is None else row[column] for column in TABLE_COLUMNS), *dice])
         os.replace(temporary, path)
 
     def _save(self) -> None:

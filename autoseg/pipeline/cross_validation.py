@@ -70,11 +70,27 @@ class CrossValidation:
             if all(str(number) in [fold.fold for fold in self.folds(name)] for name in configurations)
         )
 
-    def predict(self, configuration: str, profile: InferenceProfile, save: Collection[Extra] = ()) -> tuple[Predictions, Path]:
-        """Every validation case of the configuration's folds, as one record whose masks lie in folders below the returned one."""
-        out = self.folder.selected(configuration, profile)
+    def predict(
+        self,
+        configuration: str,
+        profile: InferenceProfile,
+        save: Collection[Extra] = (),
+        *,
+        only: Collection[str] | None = None,
+        out: Path | None = None,
+    ) -> tuple[Predictions, Path]:
+        """Every validation case of the configuration's folds, as one record whose masks lie in folders below the returned one.
+
+        Args:
+            configuration: whose folds.
+            profile: how they are applied.
+            save: what to write beside the masks.
+            only: these cases alone; None: all.
+            out: the folder; None: the run's own for this configuration and profile.
+        """
+        out = out or self.folder.selected(configuration, profile)
         parts = [
-            (fold, self._fold(configuration, fold, profile, out / f"fold_{fold.fold}", save))
+            (fold, self._fold(configuration, fold, profile, out / f"fold_{fold.fold}", save, only))
             for fold in self.folds(configuration)
         ]
         if not parts:
@@ -96,10 +112,20 @@ class CrossValidation:
         )
 
     def _fold(
-        self, configuration: str, fold: TrainedFold, profile: InferenceProfile, out: Path, save: Collection[Extra]
+        self,
+        configuration: str,
+        fold: TrainedFold,
+        profile: InferenceProfile,
+        out: Path,
+        save: Collection[Extra],
+        only: Collection[str] | None,
     ) -> Predictions:
         task = self._task(configuration, fold.fold, profile)
-        members = tuple(case for case in self._members(fold.fold) if self._owner(configuration, case) == fold.fold)
+        members = tuple(
+            case
+            for case in self._members(fold.fold)
+            if (only is None or case in only) and self.owner(configuration, case) == fold.fold
+        )
         weights = [(self.folder.root / fold.weights, fold.sha256)]
         networks = networks_for(task.configuration, weights, self.device, self.engine, _no_calibration, self.progress)
         self.progress.stage(f"{configuration}, {profile}: fold {fold.fold} predicts what it had not seen", len(members))
@@ -111,6 +137,7 @@ class CrossValidation:
             networks,
             settings=Settings(str(self.folder.root), profile=profile, tell=self.progress.message),
             save=save,
+            evidence=True,
             progress=self.progress,
         )
 
@@ -122,8 +149,8 @@ class CrossValidation:
         task = FoldTask(self.folder, self.plan, planned, self.splits, fold, self.folder.prepared(planned), previous)
         return replace(task, configuration=with_profile(planned, profile))
 
-    def _owner(self, configuration: str, case: str) -> str:
-        """The first fold that validates a case; folds of a file may share some."""
+    def owner(self, configuration: str, case: str) -> str:
+        """Name of the first fold that validates a case; folds of a file may share some."""
         return next(fold.fold for fold in self.folds(configuration) if case in self._members(fold.fold))
 
     def _members(self, fold: str) -> tuple[str, ...]:

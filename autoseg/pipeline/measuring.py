@@ -15,7 +15,7 @@ from autoseg.metrics.gestation import DATINGS, Dating
 from autoseg.metrics.structures import painted_structures
 from autoseg.pipeline.preparing import worker_count
 from autoseg.progress import Progress
-from autoseg.records import Agreement, Case, Measurements, Predictions, Spacing
+from autoseg.records import Agreement, Case, Dataset, Measurements, Predictions, Spacing
 from autoseg.stages.agree import agree, truth_of_labels, truth_of_table
 from autoseg.stages.index import index_dataset
 from autoseg.stages.measure import MaskSet, MaskToMeasure, measure_masks, save_csv, save_hc18_csv
@@ -92,7 +92,11 @@ def _mask_set(masks: Path, options: MeasureOptions, progress: Progress) -> MaskS
 
 def _of_prediction(masks: Path, options: MeasureOptions) -> MaskSet:
     """`predictions.json` names the structures, their values, the spacings and the images."""
-    predictions = Predictions.load(masks / PREDICTIONS)
+    return masks_of(Predictions.load(masks / PREDICTIONS), masks, options)
+
+
+def masks_of(predictions: Predictions, masks: Path, options: MeasureOptions) -> MaskSet:
+    """What was predicted into a folder, to be measured."""
     subjects = _subjects([case.id for case in predictions.cases], options.subjects)
     given = _given_spacings(
         {case.id: [case.id, *(Path(name).name for name in case.images)] for case in predictions.cases}, options
@@ -117,27 +121,34 @@ def _of_dataset(path: Path, options: MeasureOptions, progress: Progress) -> Mask
     dataset, faults = index_dataset(path, layout=options.layout, subjects=options.subjects, spacing=options.spacing)
     if dataset is None:
         raise DataError(faults)
-    labelled = [case for case in dataset.cases if case.label is not None]
     known = {case.id for case in dataset.cases}
-    items = [
-        MaskToMeasure(
-            case.id,
-            case.subject,
-            dataset.path(case.label or ""),
-            tuple(str(dataset.path(file)) for file in case.images),
-            case.spacing_mm,
-            case,
-        )
-        for case in labelled
-    ]
+    labels = labels_of(dataset)
+    items = list(labels.masks)
     told: dict[str, list[str]] = {}
     for fault in faults:
         told.setdefault(fault.case, []).append(fault.message)
     items += [MaskToMeasure(name, name, Path(name), fault="; ".join(why)) for name, why in told.items() if name not in known]
-    if len(labelled) < len(dataset.cases):
-        progress.message(f"{len(dataset.cases) - len(labelled)} cases have no label and are not measured")
+    if len(labels.masks) < len(dataset.cases):
+        progress.message(f"{len(dataset.cases) - len(labels.masks)} cases have no label and are not measured")
+    return replace(labels, name=str(path), masks=tuple(items))
+
+
+def labels_of(dataset: Dataset) -> MaskSet:
+    """The labels of a data set's cases, to be measured."""
+    items = [
+        MaskToMeasure(
+            case.id,
+            case.subject,
+            dataset.path(case.label),
+            tuple(str(dataset.path(file)) for file in case.images),
+            case.spacing_mm,
+            case,
+        )
+        for case in dataset.cases
+        if case.label is not None
+    ]
     structures = {structure.name: structure.values for structure in (*dataset.targets, *dataset.derived)}
-    return MaskSet(str(path), tuple(items), structures, dataset)
+    return MaskSet(dataset.root, tuple(items), structures, dataset)
 
 
 def _of_folder(path: Path, options: MeasureOptions) -> MaskSet:
@@ -212,4 +223,4 @@ def _agreement(
     return agreement.model_copy(update={"without_mask": others})
 
 
-__all__ = ["MeasureOptions", "MeasureOutcome", "measure_folder"]
+__all__ = ["MeasureOptions", "MeasureOutcome", "labels_of", "masks_of", "measure_folder"]

@@ -73,6 +73,9 @@ def predict_images(
         "keep" if images == HELD_OUT else "fail",
         frozenset(save),
         postprocessing=use.postprocessing,
+        evidence=use.trust is not None,
+        temperature=1.0 if use.trust is None else use.trust.temperature,
+        trust=use.trust,
     )
     settings = Settings(
         origin,
@@ -166,7 +169,9 @@ def _first_stage(ensemble: Ensemble, out: Path, apply: _Application) -> FirstSta
 
     def masks(inputs: Sequence[PredictionInput]) -> Mapping[str, Path | PredictedCase]:
         progress.stage(f"predicting with {name}", len(inputs))
-        job = replace(apply.job, configuration=ensemble.configuration, save=frozenset(), postprocessing=())
+        job = replace(
+            apply.job, configuration=ensemble.configuration, save=frozenset(), postprocessing=(), evidence=False, trust=None
+        )
         predictions = apply(ensemble, inputs, out, job)
         progress.stage("predicting", len(apply.inputs))
         return {case.id: case if case.mask is None else out / case.mask for case in predictions.cases}

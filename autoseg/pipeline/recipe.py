@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from autoseg.pipeline.trained import trained_default
-from autoseg.records import InferenceProfile, Model, PostprocessingStep
+from autoseg.records import InferenceProfile, Model, PostprocessingStep, Trust
 
 DEFAULT_PROFILE: InferenceProfile = "balanced"
 
@@ -17,6 +17,7 @@ class Recipe:
     configurations: tuple[str, ...]
     profile: InferenceProfile
     postprocessing: tuple[PostprocessingStep, ...]
+    trust: Trust | None = None
 
 
 def recipe_for(
@@ -26,8 +27,8 @@ def recipe_for(
 
     Args:
         model: of the run.
-        configuration: asked for; steps that were selected for others are left out then.
-        profile: asked for.
+        configuration: asked for; steps that were selected for others are left out then, and so is what was learned of their worth.
+        profile: asked for; what was learned with another says nothing about it.
         postprocessing: False leaves out the steps in any case.
     """
     selection = model.selection
@@ -35,4 +36,5 @@ def recipe_for(
         return Recipe((configuration or trained_default(model),), profile or DEFAULT_PROFILE, ())
     names = selection.configurations if configuration is None else (configuration,)
     steps = selection.postprocessing if postprocessing and names == selection.configurations else ()
-    return Recipe(names, profile or selection.profile, steps)
+    same = names == selection.configurations and profile in (None, selection.profile)
+    return Recipe(names, profile or selection.profile, steps, selection.trust if same else None)

@@ -15,8 +15,18 @@ from autoseg.pipeline.engines import EngineWish
 from autoseg.pipeline.predicting import HELD_OUT, predict_images
 from autoseg.pipeline.recipe import DEFAULT_PROFILE
 from autoseg.pipeline.trained import refuse_foreign_plan
+from autoseg.pipeline.trusting import learn_trust
 from autoseg.progress import Progress
-from autoseg.records import InferenceProfile, Judgement, Model, PostprocessingStep, Scores, Selection, SelectionReport
+from autoseg.records import (
+    InferenceProfile,
+    Judgement,
+    Model,
+    PostprocessingStep,
+    Predictions,
+    Scores,
+    Selection,
+    SelectionReport,
+)
 from autoseg.run_folder import RunFolder
 from autoseg.stages.evaluate import save_csv
 from autoseg.stages.merge import JOINED, Member, merge
@@ -155,7 +165,7 @@ class Selecting:
             ways.append((name, agreements(scores.cases, [target.name for target in folds.plan.targets])))
         self.judgements.append(judge(question, ways[0], ways[1], self.subjects))
 
-    def finished(self, chosen: Way, steps: Sequence[PostprocessingStep]) -> Scores:
+    def finished(self, chosen: Way, steps: Sequence[PostprocessingStep]) -> tuple[Predictions, Scores]:
         """Write the masks of the selected way, and their scores."""
         folder, progress = self.folds.folder, self.folds.progress
         shutil.rmtree(folder.out_of_fold, ignore_errors=True)
@@ -165,7 +175,7 @@ class Selecting:
         for place in (folder.out_of_fold, folder.root):
             scores.save(place / "scores.json")
             save_csv(scores, place / "scores.csv")
-        return scores
+        return merged, scores
 
     def _better(self, question: str, before: Way, after: Way) -> bool:
         judgement = judge(question, (before.name, before.agreements), (after.name, after.agreements), self.subjects)
@@ -191,8 +201,9 @@ def select(
     work = Selecting(folds, available_cores() if workers is None else workers)
     chosen = work.profile(work.configuration(), profiles)
     steps = work.postprocessing(chosen)
-    scores = work.finished(chosen, steps)
-    selection = _selection(work, chosen, steps)
+    predictions, scores = work.finished(chosen, steps)
+    trust, trust_report = learn_trust(folds, predictions, scores, chosen.configurations, chosen.profile, workers=work.workers)
+    selection = _selection(work, chosen, steps).model_copy(update={"trust": trust})
     folder.save(model.model_copy(update={"selection": selection}))
     work.ensemble(selection)
     report = SelectionReport(
@@ -203,6 +214,7 @@ def select(
         seconds_per_case=work.seconds,
         judgements=tuple(work.judgements),
         not_established=tuple(work.not_established),
+        trust=trust_report,
     )
     report.save(folder.selection_file)
     _tidy(folder, model)

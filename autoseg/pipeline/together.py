@@ -12,6 +12,7 @@ from autoseg.inference.case import OVERLAY_FOLDER, Job, listed_spacing
 from autoseg.inference.inputs import PredictionInput
 from autoseg.inference.ledger import Ledger
 from autoseg.inference.overlay import save_overlay
+from autoseg.inference.trust import assess
 from autoseg.pipeline.ensemble import Ensemble
 from autoseg.processing.cases import assemble_image
 from autoseg.progress import Progress
@@ -59,7 +60,7 @@ def predict_together(
         done = ledger.finished(item, listed_spacing(item, job), job.save)
         ledger.add(done) if done else waiting.append(item)
     if waiting:
-        alone = replace(job, save=frozenset({"probabilities"}), postprocessing=())
+        alone = replace(job, save=frozenset({"probabilities"}), postprocessing=(), temperature=1.0, trust=None)
         places = [out / MEMBERS_FOLDER / ensemble.configuration.name for ensemble in ensembles]
         made = [
             {case.id: case for case in predict(ensemble, waiting, place, alone).cases}
@@ -85,6 +86,7 @@ def _header(ensembles: Sequence[Ensemble], job: Job, settings: Settings, device:
         device=device,
         profile=settings.profile,
         postprocessing=tuple(step.told for step in job.postprocessing),
+        intervals={} if job.trust is None else job.trust.intervals,
         targets=job.plan.targets,
         derived=job.plan.derived,
         regions=job.plan.regions,
@@ -96,6 +98,7 @@ def _merged(
     item: PredictionInput, cases: Sequence[PredictedCase], places: Sequence[Path], header: Predictions, job: Job, out: Path
 ) -> PredictedCase:
     """The case as all members see it; a fault is noted, and the others go on."""
+    trust = job.trust
     try:
         case = merge_case(
             cases,
@@ -104,6 +107,9 @@ def _merged(
             steps=job.postprocessing,
             out=out,
             save_probabilities="probabilities" in job.save,
+            assess=None
+            if trust is None
+            else lambda evidence, winners, spacing: assess(trust, evidence, winners, job.plan, spacing),
         )
         return _with_overlay(item, case, job, out) if "overlay" in job.save and case.status == "done" else case
     except Exception as error:

@@ -84,6 +84,7 @@ def predict_of_training_set(
     *,
     settings: Settings,
     save: Collection[Extra] = (),
+    evidence: bool = False,
     progress: Progress | None = None,
 ) -> Predictions:
     """Predict cases of the training set, with the spacings they were trained with, and with masks of networks that had not seen them."""
@@ -101,6 +102,7 @@ def predict_of_training_set(
         trust_file_spacing=dataset.trust_file_spacing,
         unknown_spacing="keep",
         save=frozenset(save),
+        evidence=evidence,
     )
     return predict_cases(
         inputs,

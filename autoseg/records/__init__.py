@@ -60,6 +60,7 @@ from autoseg.records.scores import CaseScores, Scores, SizeUnit, StructureScores
 from autoseg.records.selection import Judgement, PostprocessingStep, Selection, SelectionReport
 from autoseg.records.splits import FULL, Fold, Splits
 from autoseg.records.transfer import InitialWeights, StartingWeights, Transfer
+from autoseg.records.trust import IntervalReport, Trust, TrustReport
 
 __all__ = [
     "FULL",
@@ -95,6 +96,7 @@ __all__ = [
     "InferenceSpec",
     "InitialWeights",
     "Intensities",
+    "IntervalReport",
     "Judgement",
     "LabelEncoding",
     "LabelRule",
@@ -144,6 +146,8 @@ __all__ = [
     "TrainedFold",
     "TrainingSpec",
     "Transfer",
+    "Trust",
+    "TrustReport",
     "ValidationFigures",
     "ValueEncoding",
     "WindowRule",

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from autoseg.records.base import Part, Record, Shape, Spacing
+from autoseg.records.calibration import MeasurementInterval
 from autoseg.records.dataset import Structure
 from autoseg.records.engine_times import Parity
 
@@ -44,6 +45,8 @@ class PredictedCase(Part):
     """One case: its inputs, what became of it, and (when done) the mask and its companions, relative to the output folder.
 
     `seconds` are those of the case from reading to writing, `network_seconds` those in the network, which `engine` ran.
+    `predicted_dice` is what may be expected, by target, and `review` whether someone ought to look at the mask (None: not judged, since
+    the model was not calibrated, or it could not be); `review_reasons` say why, or what is unfamiliar about the image.
     `evidence` is what the networks themselves say of the mask, where that was asked for; `temperature` is that of the probabilities.
     `reason` tells failures apart for which the way out is not in the file.
     """
@@ -66,6 +69,9 @@ class PredictedCase(Part):
     pixels: dict[str, int] = Field(default_factory=dict)
     evidence: Evidence | None = None
     temperature: float | None = None
+    predicted_dice: dict[str, float] = Field(default_factory=dict)
+    review: bool | None = None
+    review_reasons: tuple[str, ...] = ()
 
 
 class Predictions(Record):
@@ -80,6 +86,7 @@ class Predictions(Record):
     profile: InferenceProfile | None = None  # None: as the plan says, which is how a fold is validated
     postprocessing: tuple[str, ...] = ()  # in words
     parity: tuple[Parity, ...] = ()  # of the engines that were compared with PyTorch in float32
+    intervals: dict[str, dict[str, MeasurementInterval]] = Field(default_factory=dict)  # of measures, by structure
     targets: tuple[Structure, ...]
     derived: tuple[Structure, ...]
     regions: bool

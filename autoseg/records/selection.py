@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from autoseg.records.base import Part, Record
 from autoseg.records.predictions import InferenceProfile
+from autoseg.records.trust import Trust, TrustReport
 
 PostprocessingKind = Literal["largest_component", "fill_holes", "minimum_size"]
 
@@ -72,6 +73,7 @@ class Selection(Part):
     postprocessing: tuple[PostprocessingStep, ...] = ()
     judged: dict[str, tuple[str, ...]]
     weights: tuple[str, ...]
+    trust: Trust | None = None
 
 
 class SelectionReport(Record):
@@ -84,3 +86,4 @@ class SelectionReport(Record):
     seconds_per_case: dict[str, float]  # configuration and profile -> mean seconds, of these predictions on this machine
     judgements: tuple[Judgement, ...]
     not_established: tuple[str, ...] = ()
+    trust: TrustReport | None = None

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from autoseg.engines.weights import file_sha256
 from autoseg.errors import DataError
 from autoseg.inference.export import count_pixels, mask_from_winners, winners_from_mask
 from autoseg.inference.merging import merged_winners, save_mean
 from autoseg.inference.postprocessing import postprocess
+from autoseg.inference.trust import Assessment
 from autoseg.parallel import map_cases
-from autoseg.records import PostprocessingStep, PredictedCase, Predictions
+from autoseg.records import Evidence, PostprocessingStep, PredictedCase, Predictions, Spacing
 from autoseg.volume.files import read, write_labels
 
 JOINED = "+"  # between the names of configurations that vote together
@@ -84,8 +87,9 @@ def merge_case(
     steps: Sequence[PostprocessingStep],
     out: Path,
     save_probabilities: bool = False,
+    assess: Callable[[Evidence, np.ndarray, Spacing | None], Assessment] | None = None,
 ) -> PredictedCase:
-    """One case from what every member made of it; the failure of one is that of all."""
+    """One case from what every member made of it; the failure of one is that of all. Evidence is the first member's."""
     first = cases[0]
     for case in cases:
         if case.status == "failed":
@@ -103,8 +107,10 @@ def merge_case(
     if probabilities is not None:
         save_mean([folder / _probabilities(case) for folder, case in zip(folders, cases, strict=True)], out / probabilities)
     write_labels(out / name, mask_from_winners(winners, header.targets, header.regions), mask.geometry)
+    judged = {} if assess is None or first.evidence is None else assess(first.evidence, winners, spacing).noted()
     return first.model_copy(
         update={
+            **judged,
             "mask": name,
             "mask_sha256": file_sha256(out / name),
             "overlay": None,

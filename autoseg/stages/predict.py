@@ -106,6 +106,7 @@ def predict_cases(
         device=str(networks.device),
         profile=settings.profile,
         postprocessing=tuple(step.told for step in job.postprocessing),
+        intervals={} if job.trust is None else job.trust.intervals,
         targets=plan.targets,
         derived=plan.derived,
         regions=plan.regions,

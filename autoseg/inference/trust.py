@@ -1,0 +1,102 @@
+"""What is told beside a mask: the Dice to be expected, whether a person should look at it, and whether the image is like those of the training.
+
+The rules are learned by `select` on cases that the networks had not seen, and are part of the model. Here they are applied, in the same
+way to those cases and to new ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from autoseg.inference.evidence import output_groups
+from autoseg.metrics.ellipse_agreement import ellipse_dice
+from autoseg.metrics.familiarity import image_facts, strange_facts
+from autoseg.metrics.predicted_dice import predict_dice
+from autoseg.metrics.review import suspicious
+from autoseg.records import Evidence, Plan, StructureEvidence, Trust
+
+HEAD = "head"  # the structure that is an ellipse, by its name in any case
+PREDICTED = "predicted Dice"
+SHAPE = "shape of the head"
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Of one mask. `predicted_dice` by target, `review` None where no flag is given, `reasons` sentences."""
+
+    predicted_dice: dict[str, float]
+    review: bool | None
+    reasons: tuple[str, ...]
+
+    def noted(self) -> dict[str, Any]:
+        """As the record of a case holds it."""
+        rounded = {name: round(value, 4) for name, value in self.predicted_dice.items()}
+        return {"predicted_dice": rounded, "review": self.review, "review_reasons": self.reasons}
+
+
+def assess(trust: Trust, evidence: Evidence, winners: np.ndarray, plan: Plan, spacing_mm: Sequence[float] | None) -> Assessment:
+    """Apply the rules to a case.
+
+    Args:
+        trust: of the model.
+        evidence: of the case.
+        winners: `(*spatial)`, as they are written.
+        plan: of the model.
+        spacing_mm: in the order of the axes; None: unknown.
+    """
+    predicted = predicted_dices(trust, evidence)
+    facts = image_facts(evidence.shape or winners.shape, spacing_mm, evidence.medians, plan.channels)
+    reasons = list(strange_facts(trust.familiar, facts))
+    if trust.review is None:
+        return Assessment(predicted, None, tuple(reasons))
+    scores = suspicions(predicted, head_misfit(winners, plan, spacing_mm))
+    flagged = suspicious(trust.review, scores)
+    reasons += [_told(name, scores[name], trust.review.thresholds[name]) for name in flagged]
+    return Assessment(predicted, bool(reasons), tuple(reasons))
+
+
+def predicted_dices(trust: Trust, evidence: Evidence) -> dict[str, float]:
+    """By target, where it can be told: 0 where nothing of it was found."""
+    found = {}
+    for name, model in trust.predicted_dice.items():
+        figures = evidence.structures.get(name)
+        value = None if figures is None else predict_dice(model, features_of(figures))
+        if value is not None:
+            found[name] = value
+    return found
+
+
+def features_of(figures: StructureEvidence) -> dict[str, float | None]:
+    """What the Dice of a structure is predicted from."""
+    return {"soft_dice": figures.soft_dice, "mirror_dice": figures.mirror_dice}
+
+
+def suspicions(predicted: Mapping[str, float], misfit: float | None) -> dict[str, float | None]:
+    """Scores of suspicion, higher is worse. A mask in which nothing at all was found is utterly suspicious."""
+    expected = float(np.mean(list(predicted.values()))) if predicted else None
+    return {PREDICTED: math.inf if expected is None else 1 - expected, SHAPE: misfit}
+
+
+def head_misfit(winners: np.ndarray, plan: Plan, spacing_mm: Sequence[float] | None) -> float | None:
+    """How far the head is from an ellipse, 1 - Dice of the two; infinity where there is none. None where the model has no head, or in 3D."""
+    groups = output_groups(plan.targets, plan.derived, plan.regions)
+    outputs = next((found for name, found in groups.items() if name.casefold() == HEAD), None)
+    if outputs is None or winners.ndim != 2:
+        return None
+    if plan.regions:
+        outputs = tuple(output + 1 for output in outputs)
+    agreement = ellipse_dice(np.isin(winners, outputs), spacing_mm or (1.0, 1.0))
+    return math.inf if agreement is None else 1 - agreement
+
+
+def _told(name: str, score: float | None, threshold: float) -> str:
+    if score is None or math.isinf(score):
+        return "nothing was found" if name == PREDICTED else "the head is not an ellipse"
+    if name == PREDICTED:
+        return f"a Dice of {1 - score:.3f} is expected, good masks have at least {1 - threshold:.3f}"
+    return f"the head differs from an ellipse by {100 * score:.1f} %, good ones by at most {100 * threshold:.1f} %"

@@ -1,0 +1,107 @@
+"""Learn from out-of-fold predictions what the model's predictions are worth."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from autoseg.inference.export import PROBABILITIES, winners_from_mask
+from autoseg.inference.trust import head_misfit
+from autoseg.metrics.temperature import PixelSample, calibration_error, draw_pixels, fit_temperature
+from autoseg.parallel import map_cases
+from autoseg.pipeline.cross_validation import CrossValidation
+from autoseg.pipeline.measuring import MeasureOptions, labels_of, masks_of
+from autoseg.processing.cases import load_labels
+from autoseg.records import InferenceProfile, Plan, PredictedCase, Predictions, Scores, Trust, TrustReport
+from autoseg.stages.measure import measure_masks
+from autoseg.stages.select.calibrate import Judged, calibrate
+from autoseg.volume.files import read
+
+SAMPLED_CASES = 40  # for the temperature: it is one number
+DATING = MeasureOptions().dating
+
+
+def learn_trust(
+    folds: CrossValidation,
+    predictions: Predictions,
+    scores: Scores,
+    configurations: Sequence[str],
+    profile: InferenceProfile,
+    *,
+    workers: int,
+) -> tuple[Trust, TrustReport]:
+    """From the masks in `out_of_fold/`, as they would be predicted, and from the labels.
+
+    Args:
+        folds: of the run.
+        predictions: of the out-of-fold cases, with evidence.
+        scores: of these masks.
+        configurations: that made them.
+        profile: with which.
+        workers: processes that measure.
+    """
+    folder, plan, progress = folds.folder, folds.plan, folds.progress
+    done = {case.id: case for case in predictions.cases if case.status == "done" and case.evidence is not None}
+    dataset = folds.dataset.model_copy(update={"cases": tuple(case for case in folds.dataset.cases if case.id in done)})
+    subjects = {case.id: case.subject for case in dataset.cases}
+    progress.stage("measuring masks", len(done))
+    masks = masks_of(predictions, folder.out_of_fold, MeasureOptions())
+    masks = replace(masks, masks=tuple(replace(item, subject=subjects[item.id]) for item in masks.masks if item.id in done))
+    measured = measure_masks(masks, dating=DATING, workers=workers, on_done=progress.advance)
+    progress.stage("measuring labels", len(done))
+    true = measure_masks(labels_of(dataset), dating=DATING, workers=workers, on_done=progress.advance)
+    misfit = partial(_misfit, folder=folder.out_of_fold, plan=plan.model_copy(update={"configurations": {}}))
+    scored = {case.id: case for case in scores.cases}
+    cases = [done[id] for id in scored if id in done]
+    misfits = list(map_cases(misfit, cases, name=lambda case: case.id, workers=workers))
+    judged = [
+        Judged(scored[case.id], case.evidence, found, folds.owner(configurations[0], case.id))
+        for case, found in zip(cases, misfits, strict=True)
+        if case.evidence is not None
+    ]
+    names = [target.name for target in plan.targets]
+    trust, report = calibrate(judged, measured, true, folder.fingerprint(), names, plan.channels)
+    if len(configurations) > 1:
+        return trust, report
+    sample = _pixels(folds, configurations[0], profile)
+    temperature = fit_temperature(sample)
+    trust = trust.model_copy(update={"temperature": round(temperature, 4)})
+    errors = {"calibration_error": calibration_error(sample), "calibration_error_after": calibration_error(sample, temperature)}
+    return trust, report.model_copy(update=errors)
+
+
+def _misfit(case: PredictedCase, *, folder: Path, plan: Plan) -> float | None:
+    mask = read(folder / str(case.mask)).array[0]
+    return head_misfit(winners_from_mask(mask, plan.targets, plan.regions), plan, case.spacing_mm)
+
+
+def _pixels(folds: CrossValidation, configuration: str, profile: InferenceProfile) -> PixelSample:
+    """Of some cases, evenly drawn, predicted once more with their probabilities."""
+    every = folds.cases([configuration])
+    chosen = every[:: max(1, len(every) // SAMPLED_CASES)][:SAMPLED_CASES]
+    by_id = {case.id: case for case in folds.dataset.cases}
+    samples = []
+    with tempfile.TemporaryDirectory(prefix=".temperature-", dir=folds.folder.root) as place:
+        predictions, out = folds.predict(configuration, profile, ["probabilities"], only=chosen, out=Path(place))
+        for number, case in enumerate(predictions.cases):
+            if case.probabilities is not None:
+                with np.load(out / case.probabilities) as content:
+                    probabilities = content[PROBABILITIES]
+                samples.append(_drawn(probabilities, load_labels(folds.dataset, by_id[case.id]), folds, seed=number))
+    return PixelSample.joined(samples)
+
+
+def _drawn(probabilities: np.ndarray, labels: np.ndarray, folds: CrossValidation, seed: int) -> PixelSample:
+    ignored = folds.dataset.ignore_value
+    valid = None if ignored is None else labels != ignored
+    if folds.plan.regions:
+        inside = np.stack([np.isin(labels, target.values) for target in folds.plan.targets])
+        return draw_pixels(probabilities, inside, valid=valid, seed=seed)
+    return draw_pixels(
+        probabilities, np.where(labels == ignored, 0, labels) if ignored is not None else labels, valid=valid, seed=seed
+    )
