@@ -5,8 +5,9 @@
     python tools/study_trust.py cost RUN                             # seconds in the network with and without evidence, in turns
 
 `report` prints, for every structure, how predicted and real Dice agree when every subject is predicted from the others, for several sets
-of features; for a fetal head the intervals of its circumference and their coverage; the share of good and bad cases flagged; and the temperature. What is cross-fitted is the mean over ten
-splits of the subjects into five parts; the exact interval beside it is that of the first split.
+of features; for a fetal head the intervals of its circumference and their coverage; the share of good and bad cases flagged; and the
+temperature. What is cross-fitted is the mean over ten splits of the subjects into five parts; the exact interval beside it is that of the
+first split.
 Runs that vote together must have been trained on the same folds.
 """
 
@@ -168,7 +169,7 @@ def _report_review(doubts: dict[str, list], dice: list[float], subjects: list[st
                 parts.append(
                     f"{words} {np.mean([s.share for s in known]):.3f} of {known[0].total:g} ({known[0].low:.3f} to {known[0].high:.3f})"
                 )
-        print(f"  review by {' and '.join(doubts)}, good is Dice >= {limit}: {', '.join(parts)}")
+        print(f"  review by {' and '.join(doubts)}, good is Dice >= {limit}: {', '.join(parts) or 'too few good cases for a rule'}")
 
 
 def _report_circumference(name: str, cases: list[dict], subjects: list[str], doubt: list[float | None]) -> None:
