@@ -129,6 +129,10 @@ def measures_report(measurements: Measurements, out: Path) -> list[RenderableTyp
     parts += reasons[:SHOWN_FAILURES]
     if len(reasons) > SHOWN_FAILURES:
         parts.append(f"... and {len(reasons) - SHOWN_FAILURES} more reasons in {out / 'measurements.csv'}")
+    doubts = [f"doubt: {case.id}: {doubt}" for case in done for doubt in told_doubts(case)]
+    parts += doubts[:SHOWN_FAILURES]
+    if len(doubts) > SHOWN_FAILURES:
+        parts.append(f"... and {len(doubts) - SHOWN_FAILURES} more doubts in {out / 'measurements.csv'}")
     ageless = sum(len(told_failures(case)) > len(told_failures(case, ages=False)) for case in done)
     if ageless:
         parts.append(f"note: {ageless} without a gestational age, as {measurements.dating} gives none for a head of that size")

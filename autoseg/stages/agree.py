@@ -83,7 +83,7 @@ def truth_of_table(path: Path, measurements: Measurements) -> tuple[Truth, list[
 def agree(
     measurements: Measurements, truth: Truth, *, truth_name: str, notes: Iterable[str] = (), out: Path | None = None
 ) -> Agreement:
-    """Compare every figure that has a truth; with `out`, draw Bland and Altman's plots there.
+    """Compare every figure that has a truth; with `out`, draw Bland and Altman's plots of the first measures there.
 
     Raises:
         DataError: no measured case is in the truth.
@@ -92,24 +92,26 @@ def agree(
     if not cases:
         known = ", ".join(list(truth)[:3]) or "none"
         raise DataError(f"no measured case is in the truth {truth_name}, which names {known} ...; give that of the same images")
-    compared, panels = [], []
+    compared: list[MeasureAgreement] = []
+    panels: dict[bool, list[Panel]] = {True: [], False: []}  # of what a clinician looks for, and of the rest
     for name, key, unit in _figures(measurements):
         found, panel = _compare(cases, truth, (name, key), unit)
         if found is not None:
             compared.append(found)
         if panel is not None:
-            panels.append(panel)
+            panels[key in FIRST].append(panel)
     if not compared:
         raise DataError(f"the truth {truth_name} has no figure of these masks; give a table or labels with the same structures")
     seen = {name_key(case.id) for case in measurements.cases}
-    if out is not None and panels:
-        save_bland_altman(out / PLOT, panels)
+    drawn = panels[True] or panels[False]
+    if out is not None and drawn:
+        save_bland_altman(out / PLOT, drawn)
     return Agreement(
         masks=measurements.masks,
         truth=truth_name,
         measures=tuple(compared),
         without_mask=tuple(sorted(name for name in truth if name not in seen)),
-        plot=PLOT if out is not None and panels else None,
+        plot=PLOT if out is not None and drawn else None,
         notes=tuple(notes),
     )
 
