@@ -20,6 +20,7 @@ import typer
 from autoseg import __version__
 from autoseg.cli_benchmark import benchmark
 from autoseg.cli_console import reported, show
+from autoseg.cli_doctor import doctor
 from autoseg.cli_export import export
 from autoseg.cli_options import (
     DeviceOption,
@@ -247,6 +248,7 @@ def predict(
 
 
 app.command()(select)
+app.command()(doctor)
 app.command()(export)
 
 

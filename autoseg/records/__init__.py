@@ -5,6 +5,7 @@ from autoseg.records.base import Part, Record, Shape, Spacing, write_text
 from autoseg.records.card import Extent, ModelCard, StructureFacts, ValidationFigures
 from autoseg.records.checkpoint import Amendment, FoldCheckpoint
 from autoseg.records.dataset import Case, ColourEncoding, Dataset, LabelEncoding, OutlineEncoding, Structure, ValueEncoding
+from autoseg.records.diagnosis import CaseDiagnosis, Diagnosis, Finding, FindingKind, NotJudged, StructureDiagnosis
 from autoseg.records.engine_times import EngineMemory, EngineSetting, EngineTimes, Parity, ParitySetting, RememberedParity
 from autoseg.records.fingerprint import CaseFacts, Fingerprint, Intensities, StructureSize
 from autoseg.records.inference_description import (
@@ -43,6 +44,7 @@ __all__ = [
     "AugmentationSpec",
     "AxesRule",
     "Case",
+    "CaseDiagnosis",
     "CaseFacts",
     "CaseScores",
     "ChannelRule",
@@ -52,11 +54,14 @@ __all__ = [
     "Dataset",
     "Decision",
     "DecisionRule",
+    "Diagnosis",
     "EngineMemory",
     "EngineSetting",
     "EngineTimes",
     "Extent",
     "Extra",
+    "Finding",
+    "FindingKind",
     "Fingerprint",
     "Fold",
     "FoldCheckpoint",
@@ -75,6 +80,7 @@ __all__ = [
     "ModelCard",
     "NetworkSpec",
     "Normalization",
+    "NotJudged",
     "OutlineEncoding",
     "Parity",
     "ParitySetting",
@@ -95,6 +101,7 @@ __all__ = [
     "Splits",
     "StartingWeights",
     "Structure",
+    "StructureDiagnosis",
     "StructureFacts",
     "StructureScores",
     "StructureSize",
