@@ -1,6 +1,6 @@
 """From a folder of images to masks and scores.
 
-The public functions are `plan`, `train`, `status`, `predict`, `evaluate`, `benchmark`, `export_model` and `import_model`, the same as
+The public functions are `plan`, `train`, `status`, `predict`, `doctor`, `evaluate`, `benchmark`, `export_model` and `import_model`, the same as
 the verbs of the command line, and `Predictor` segments arrays with a model that is loaded once. They are loaded on first use, so that
 `import autoseg` costs nothing.
 """
@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from autoseg.pipeline import benchmark, evaluate, export_model, import_model, plan, predict, train
+    from autoseg.pipeline import benchmark, doctor, evaluate, export_model, import_model, plan, predict, train
     from autoseg.pipeline.predictor import Prediction, Predictor
     from autoseg.pipeline.status import status
 
@@ -20,6 +20,7 @@ __all__ = [
     "Predictor",
     "__version__",
     "benchmark",
+    "doctor",
     "evaluate",
     "export_model",
     "import_model",

@@ -29,6 +29,7 @@ FLAGS = {
     "status": "configuration watch every json",
     "benchmark": "configuration seconds device workers json",
     "predict": "fold configuration device spacing assume-spacing save profile engine memory resume overwrite",
+    "doctor": "show configuration device engine workers json",
     "export": "to configuration fold profile overwrite",
     "import-model": "",
     "evaluate": "layout spacing subjects workers",

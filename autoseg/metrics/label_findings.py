@@ -135,7 +135,7 @@ def shifted(case: LabelledCase) -> Finding | None:
         return None
     axes = "zyx"[-case.rank :]
     steps = ", ".join(f"{axis} {by:+d}" for axis, by in zip(axes, shift.pixels, strict=True))
-    far = f"{steps} pixels" if shift.mm is None else f"{shift.mm:.3g} mm ({steps} pixels)"
+    far = f"{steps} pixels" if shift.mm is None else f"{_number(shift.mm)} mm ({steps} pixels)"
     told = (
         f"the label seems shifted: moved by {far}, its Dice with the network rises from {shift.before:.2f} to {shift.after:.2f}"
     )
@@ -209,7 +209,7 @@ def told_size(pixels: int, rank: int, spacing_mm: Sequence[float] | None) -> str
     if spacing_mm is None:
         return f"{pixels} pixels"
     size = pixels * prod(spacing_mm)
-    return f"{size:.3g} mm2" if rank == 2 else f"{size / 1000:.3g} ml"
+    return f"{_number(size)} mm2" if rank == 2 else f"{_number(size / 1000)} ml"
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,7 +249,12 @@ def _piece(region: np.ndarray, other: np.ndarray, whole: np.ndarray, spacing_mm:
 
 def _told(piece: _Piece, case: LabelledCase) -> str:
     unit = "pixels" if case.spacing_mm is None else "mm"
-    return f"{told_size(piece.pixels, case.rank, case.spacing_mm)}, {piece.share:.0%} of it, up to {piece.depth:.3g} {unit}"
+    return f"{told_size(piece.pixels, case.rank, case.spacing_mm)}, {piece.share:.0%} of it, up to {_number(piece.depth)} {unit}"
+
+
+def _number(value: float) -> str:
+    """Three digits that count, and no powers of ten."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _instead(piece: _Piece, case: LabelledCase, structure: ScoredStructure, in_label: bool) -> str:
