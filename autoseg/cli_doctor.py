@@ -53,7 +53,7 @@ def doctor(
 def doctor_report(diagnosis: Diagnosis, run: Path) -> list[RenderableType]:
     """The first cases with what may be wrong, those that could not be judged, and where the page is."""
     from autoseg.cli_tables import add_columns, new_table
-    from autoseg.stages.doctor.words import told_summary
+    from autoseg.stages.doctor.words import further_down, told_summary
 
     table = new_table(f"Labels to look at first, of {len(diagnosis.cases)}")
     add_columns(table, [], ["rank"])
@@ -64,6 +64,8 @@ def doctor_report(diagnosis: Diagnosis, run: Path) -> list[RenderableType]:
         found = "; ".join(finding.told for finding in case.findings) or "disagrees more than others"
         table.add_row(str(case.rank), case.id, f"{case.suspicion:.1f}", f"{min(dices):.3f}" if dices else "-", found)
     parts: list[RenderableType] = ["", told_summary(diagnosis), table]
+    if below := further_down(diagnosis):
+        parts.append(f"{len(below)} more labels have islands, holes or stray values; the page lists them")
     reasons = dict.fromkeys(one.reason for one in diagnosis.not_judged)
     for reason in reasons:
         names = [one.id for one in diagnosis.not_judged if one.reason == reason]

@@ -105,10 +105,11 @@ class Softmin:
 
     def add(self, given: np.ndarray) -> None:
         """Probabilities of the given label, at some of the pixels."""
-        values = given.astype(np.float64)
-        weights = np.exp(-values / SOFTMIN_TEMPERATURE)  # softmax does not mind the 1 that is missing
-        self._weighted += float((values * weights).sum())
-        self._weights += float(weights.sum())
+        values = given.astype(np.float32, copy=False)
+        weights = np.exp(values * np.float32(-1 / SOFTMIN_TEMPERATURE))  # softmax does not mind the 1 that is missing
+        self._weights += float(weights.sum(dtype=np.float64))
+        weights *= values
+        self._weighted += float(weights.sum(dtype=np.float64))
 
     @property
     def value(self) -> float:

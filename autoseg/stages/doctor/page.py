@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from autoseg.records import CaseDiagnosis, Dataset, Diagnosis, write_text
-from autoseg.stages.doctor.words import told_agreement, told_summary, told_title
+from autoseg.stages.doctor.words import OF_THE_LABEL, further_down, told_agreement, told_summary, told_title
 
 CSV_HEADER = (
     "rank",
@@ -58,6 +58,10 @@ def save_page(diagnosis: Diagnosis, dataset: Dataset, root: Path, page: Path) ->
     ]
     for case in shown:
         lines += _section(case, dataset, root, page.parent)
+    if below := further_down(diagnosis):
+        lines.append(f"<section><h2>Further down, with islands, holes or stray values: {len(below)}</h2><ul>")
+        lines += [_listed(case, dataset, page.parent) for case in below]
+        lines.append("</ul></section>")
     if diagnosis.not_judged:
         lines.append(f"<section><h2>Not judged: {len(diagnosis.not_judged)}</h2><ul>")
         lines += [f"<li>{escape(one.id)}: {escape(one.reason)}</li>" for one in diagnosis.not_judged]
@@ -93,6 +97,12 @@ def _section(case: CaseDiagnosis, dataset: Dataset, root: Path, folder: Path) ->
         f'<a href="{picture}"><img src="{picture}" loading="lazy" alt="{escape(case.id)}"></a>',
         f'<p class="files">{listed}</p></section>',
     ]
+
+
+def _listed(case: CaseDiagnosis, dataset: Dataset, folder: Path) -> str:
+    told = "; ".join(finding.told for finding in case.findings if finding.kind in OF_THE_LABEL)
+    label = dataset.path(case.label)
+    return f'<li>{escape(told_title(case))}: {escape(told)}. <a href="{_link(label, folder)}"><code>{escape(str(label))}</code></a></li>'
 
 
 def _link(path: Path, folder: Path) -> str:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from autoseg.records import CaseDiagnosis, Diagnosis
+from autoseg.records import CaseDiagnosis, Diagnosis, FindingKind
+
+OF_THE_LABEL: tuple[FindingKind, ...] = (
+    "islands",
+    "holes",
+    "stray value",
+)  # faults that do not show in how much a network disagrees
 
 
 def told_title(diagnosis: CaseDiagnosis) -> str:
@@ -25,3 +31,12 @@ def told_summary(diagnosis: Diagnosis) -> str:
     cases, folds = len(diagnosis.cases), len(diagnosis.folds)
     told = f"{cases} labels were judged by {folds} fold{'s' if folds != 1 else ''} of {diagnosis.configuration} ({diagnosis.profile})"
     return f"{told}, each by the one that had not seen it; {len(diagnosis.not_judged)} could not be judged"
+
+
+def further_down(diagnosis: Diagnosis) -> list[CaseDiagnosis]:
+    """Cases without a picture whose labels have islands, holes or stray values: too small to disagree much, and faults all the same."""
+    return [
+        case
+        for case in diagnosis.cases
+        if case.picture is None and any(finding.kind in OF_THE_LABEL for finding in case.findings)
+    ]

@@ -6,10 +6,12 @@ import csv
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from autoseg.records import Diagnosis, NotJudged
 from autoseg.stages.doctor import draw, examine, ranked, save_csv, save_page
+from autoseg.stages.doctor.words import further_down
 from tests.stages.doctor.sets import FAULTY, write_set
 
 EVIL = "<script>alert(1)</script> & co"
@@ -76,3 +78,20 @@ def test_table_has_a_row_for_every_structure_and_the_record_comes_back(tmp_path:
     assert empty["distance"] == "" and empty["label_pixels"] == "0"
     found.save(tmp_path / "doctor.json")
     assert Diagnosis.load(tmp_path / "doctor.json") == found
+
+
+def test_labels_with_stray_pixels_are_listed_though_they_agree(tmp_path: Path) -> None:
+    dataset, predictions, folder = write_set(tmp_path, sound=26)
+    file = tmp_path / "labels" / "case_07.png"
+    labels = np.asarray(Image.open(file)).copy()
+    labels[1, 60] = 1
+    Image.fromarray(labels).save(file)
+    cases = ranked(dataset, examine(dataset, predictions, folder), "selection")
+    cases = draw(dataset, predictions, cases, 1, tmp_path, tmp_path / "doctor")
+    found = Diagnosis(configuration="2d", profile="balanced", folds=("0", "1"), weights=(), cases=cases, not_judged=())
+    (island,) = [case for case in further_down(found) if case.id.startswith("case")]
+    assert island.id == "case_07" and island.rank > len(FAULTY)
+    save_page(found, dataset, tmp_path, tmp_path / "doctor" / "index.html")
+    text = (tmp_path / "doctor" / "index.html").read_text(encoding="utf-8")
+    assert "A is labelled in 2 pieces (0.25 mm2 beside the largest), and in nearly all other cases in one piece" in text
+    assert "labels/case_07.png" in text
