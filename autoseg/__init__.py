@@ -1,6 +1,6 @@
 """From a folder of images to masks and scores.
 
-The public functions are `plan`, `train`, `status`, `select`, `predict`, `measure`, `evaluate`, `compare`, `benchmark`, `export_model` and
+The public functions are `plan`, `train`, `status`, `select`, `predict`, `measure`, `evaluate`, `compare`, `doctor`, `benchmark`, `export_model` and
 `import_model`, the same as the verbs of the command line, and `Predictor` segments arrays with a model that is loaded once. They are
 loaded on first use, so that `import autoseg` costs nothing.
 """
@@ -11,7 +11,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from autoseg.pipeline import benchmark, compare, evaluate, export_model, import_model, measure, plan, predict, select, train
+    from autoseg.pipeline import (
+        benchmark,
+        compare,
+        doctor,
+        evaluate,
+        export_model,
+        import_model,
+        measure,
+        plan,
+        predict,
+        select,
+        train,
+    )
     from autoseg.pipeline.predictor import Prediction, Predictor
     from autoseg.pipeline.status import status
 
@@ -21,6 +33,7 @@ __all__ = [
     "__version__",
     "benchmark",
     "compare",
+    "doctor",
     "evaluate",
     "export_model",
     "import_model",

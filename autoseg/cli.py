@@ -21,6 +21,7 @@ from autoseg import __version__
 from autoseg.cli_benchmark import benchmark
 from autoseg.cli_compare import compare
 from autoseg.cli_console import reported, show
+from autoseg.cli_doctor import doctor
 from autoseg.cli_export import export
 from autoseg.cli_measure import measure, show_measures
 from autoseg.cli_options import (
@@ -256,6 +257,7 @@ def predict(
 
 app.command()(select)
 app.command()(measure)
+app.command()(doctor)
 app.command()(export)
 
 

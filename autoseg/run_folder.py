@@ -22,6 +22,9 @@ PARTS = (
     "selection.json",
     "selection",
     "out_of_fold",
+    "doctor.json",
+    "doctor.csv",
+    "doctor",
     "models",
     "prepared",
     "tensorboard",
@@ -255,3 +258,18 @@ class RunFolder:
     def selection_file(self) -> Path:
         """What was tried, and what was found."""
         return self.root / "selection.json"
+
+    @property
+    def doctor_file(self) -> Path:
+        """The labels in the order in which to look at them."""
+        return self.root / "doctor.json"
+
+    @property
+    def doctor_table(self) -> Path:
+        """The same as a table."""
+        return self.root / "doctor.csv"
+
+    @property
+    def doctor(self) -> Path:
+        """Pictures of the labels to look at first, with a page."""
+        return self.root / "doctor"

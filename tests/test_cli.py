@@ -29,7 +29,10 @@ FLAGS = {
     "augment": "out configuration fold cases variants seed workers",
     "status": "configuration watch every json",
     "benchmark": "configuration seconds device workers json",
-    "predict": "fold configuration device spacing assume-spacing save profile engine memory measure resume overwrite",
+    "predict": "fold configuration device spacing assume-spacing save profile postprocessing no-postprocessing engine memory measure resume "
+    "overwrite",
+    "select": "profile device engine workers json",
+    "doctor": "show configuration device engine workers json",
     "export": "to configuration fold profile overwrite",
     "measure": "spacing structure layout subjects truth dating figures no-figures workers",
     "import-model": "",

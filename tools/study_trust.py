@@ -169,7 +169,9 @@ def _report_review(doubts: dict[str, list], dice: list[float], subjects: list[st
                 parts.append(
                     f"{words} {np.mean([s.share for s in known]):.3f} of {known[0].total:g} ({known[0].low:.3f} to {known[0].high:.3f})"
                 )
-        print(f"  review by {' and '.join(doubts)}, good is Dice >= {limit}: {', '.join(parts) or 'too few good cases for a rule'}")
+        print(
+            f"  review by {' and '.join(doubts)}, good is Dice >= {limit}: {', '.join(parts) or 'too few good cases for a rule'}"
+        )
 
 
 def _report_circumference(name: str, cases: list[dict], subjects: list[str], doubt: list[float | None]) -> None:

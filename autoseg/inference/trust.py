@@ -49,31 +49,35 @@ def assess(trust: Trust, evidence: Evidence, winners: np.ndarray, plan: Plan, sp
         plan: of the model.
         spacing_mm: in the order of the axes; None: unknown.
     """
-    predicted = predicted_dices(trust, evidence)
+    misfit = head_misfit(winners, plan, spacing_mm)
+    predicted = predicted_dices(trust, evidence, misfit)
     facts = image_facts(evidence.shape or winners.shape, spacing_mm, evidence.medians, plan.channels)
     reasons = list(strange_facts(trust.familiar, facts))
     if trust.review is None:
         return Assessment(predicted, None, tuple(reasons))
-    scores = suspicions(predicted, head_misfit(winners, plan, spacing_mm))
+    scores = suspicions(predicted, misfit)
     flagged = suspicious(trust.review, scores)
     reasons += [_told(name, scores[name], trust.review.thresholds[name]) for name in flagged]
     return Assessment(predicted, bool(reasons), tuple(reasons))
 
 
-def predicted_dices(trust: Trust, evidence: Evidence) -> dict[str, float]:
-    """By target, where it can be told: 0 where nothing of it was found."""
+def predicted_dices(trust: Trust, evidence: Evidence, misfit: float | None) -> dict[str, float]:
+    """By target, where it was found."""
     found = {}
     for name, model in trust.predicted_dice.items():
         figures = evidence.structures.get(name)
-        value = None if figures is None else predict_dice(model, features_of(figures))
+        value = None if figures is None else predict_dice(model, features_of(name, figures, misfit))
         if value is not None:
             found[name] = value
     return found
 
 
-def features_of(figures: StructureEvidence) -> dict[str, float | None]:
-    """What the Dice of a structure is predicted from."""
-    return {"soft_dice": figures.soft_dice, "mirror_dice": figures.mirror_dice}
+def features_of(name: str, figures: StructureEvidence, misfit: float | None) -> dict[str, float | None]:
+    """What the Dice of a structure is predicted from; that of a head from its shape, too."""
+    features = {"soft_dice": figures.soft_dice, "mirror_dice": figures.mirror_dice}
+    if name.casefold() == HEAD and misfit is not None:
+        features["ellipse_dice"] = max(0.0, 1 - misfit)
+    return features
 
 
 def suspicions(predicted: Mapping[str, float], misfit: float | None) -> dict[str, float | None]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from autoseg.errors import DataError, PlanError, RunFolderError
 from autoseg.pipeline.comparing import compare
+from autoseg.pipeline.doctoring import doctor
 from autoseg.pipeline.handing_over import export_model, import_model
 from autoseg.pipeline.planning import PlanOutcome, bill, plan, plan_files, planned
 from autoseg.pipeline.preparing import prepare_cases, prepare_masks, worker_count
@@ -44,6 +45,7 @@ __all__ = [
     "bill",
     "compare",
     "demo",
+    "doctor",
     "evaluate",
     "export_model",
     "import_model",

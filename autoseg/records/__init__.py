@@ -13,6 +13,7 @@ from autoseg.records.calibration import (
 from autoseg.records.card import Extent, ModelCard, StructureFacts, ValidationFigures
 from autoseg.records.checkpoint import Amendment, FoldCheckpoint
 from autoseg.records.dataset import Case, ColourEncoding, Dataset, LabelEncoding, OutlineEncoding, Structure, ValueEncoding
+from autoseg.records.diagnosis import CaseDiagnosis, Diagnosis, Finding, FindingKind, NotJudged, StructureDiagnosis
 from autoseg.records.engine_times import EngineMemory, EngineSetting, EngineTimes, Parity, ParitySetting, RememberedParity
 from autoseg.records.fingerprint import CaseFacts, Fingerprint, Intensities, StructureSize
 from autoseg.records.inference_description import (
@@ -69,6 +70,7 @@ __all__ = [
     "AugmentationSpec",
     "AxesRule",
     "Case",
+    "CaseDiagnosis",
     "CaseFacts",
     "CaseScores",
     "ChannelRule",
@@ -78,6 +80,7 @@ __all__ = [
     "Dataset",
     "Decision",
     "DecisionRule",
+    "Diagnosis",
     "DicePredictor",
     "EngineMemory",
     "EngineSetting",
@@ -86,6 +89,8 @@ __all__ = [
     "Extent",
     "Extra",
     "FamiliarRange",
+    "Finding",
+    "FindingKind",
     "Fingerprint",
     "FittedEllipse",
     "Fold",
@@ -112,6 +117,7 @@ __all__ = [
     "ModelCard",
     "NetworkSpec",
     "Normalization",
+    "NotJudged",
     "OutlineEncoding",
     "Parity",
     "ParitySetting",
@@ -136,6 +142,7 @@ __all__ = [
     "Splits",
     "StartingWeights",
     "Structure",
+    "StructureDiagnosis",
     "StructureEvidence",
     "StructureFacts",
     "StructureScores",

@@ -28,6 +28,7 @@ from autoseg.records import (
 )
 
 USUAL_LOSS = 0.05  # of Dice, below the median, where even good masks do not reach 0.9
+BLOCKS = 5
 GOOD_MM = 10.0  # of a head's circumference
 CIRCUMFERENCE = "HC"
 WITHOUT_INTERVAL = ("weeks",)  # an age follows from a measure that has one
@@ -64,7 +65,7 @@ def calibrate(
         targets: names of the structures that are learned.
         channels: of the images.
     """
-    folds = [case.fold for case in cases]
+    folds = _blocks(cases)
     predictors, crossed = _predictors(cases, targets, folds)
     expected = [_mean([values[place] for values in crossed.values()]) for place in range(len(cases))]
     real = [
@@ -78,16 +79,16 @@ def calibrate(
     good = [fine and (error is None or error <= GOOD_MM) for fine, error in zip(good, errors, strict=True)]
     scores = _suspicions(cases, crossed)
     off = why_not_trusted(correlation)
-    fit = fit_review(scores, good)
-    review = fit.rule if off is None else None
-    flagged = cross_review(scores, good, folds)
-    rates = review_rates(flagged, good)
+    fit = fit_review(scores, good) if off is None and scores else None
+    rates = review_rates(cross_review(scores, good, folds), good) if fit is not None and fit.rule is not None else None
     facts = [facts_of_training(case, channels) for case in fingerprint.cases]
-    intervals, reports = _intervals(cases, measured, true)
+    difficulty = {case.scores.id: 1 - value for case, value in zip(cases, expected, strict=True) if value is not None}
+    block_of = {case.scores.id: block for case, block in zip(cases, folds, strict=True)}
+    intervals, reports = _intervals(_pairs(measured, true), block_of, difficulty if off is None else None)
     trust = Trust(
         predicted_dice=predictors,
-        review=review,
-        review_off=off or fit.reason,
+        review=None if fit is None else fit.rule,
+        review_off=off if fit is None else fit.reason,
         familiar=familiar_ranges(facts),
         intervals=intervals,
     )
@@ -97,12 +98,21 @@ def calibrate(
         good_mm=None if all(error is None for error in errors) else GOOD_MM,
         good=sum(good),
         bad=len(good) - sum(good),
-        good_flagged=rates.good_flagged if review else None,
-        bad_found=rates.bad_found if review else None,
+        good_flagged=None if rates is None else rates.good_flagged,
+        bad_found=None if rates is None else rates.bad_found,
         strange=len(strange_training_cases(facts)),
         intervals=reports,
     )
     return trust, report
+
+
+def _blocks(cases: Sequence[Judged]) -> list[str]:
+    """Folds; of one fold alone, blocks of its subjects: what is learned of one must be tried on others."""
+    folds = [case.fold for case in cases]
+    if len(set(folds)) > 1:
+        return folds
+    subjects = {subject: place for place, subject in enumerate(sorted({case.scores.subject for case in cases}))}
+    return [f"block {subjects[case.scores.subject] % BLOCKS}" for case in cases]
 
 
 def _predictors(
@@ -114,10 +124,11 @@ def _predictors(
     for name in targets:
         present = [place for place, case in enumerate(cases) if case.scores.structures[name].present]
         dice = [cases[place].scores.structures[name].dice or 0.0 for place in present]
-        figures = [features_of(cases[place].evidence.structures.get(name, NOTHING)) for place in present]
-        features = {
-            key: [one[key] for one in figures] for key in features_of(NOTHING) if any(one[key] is not None for one in figures)
-        }
+        figures = [
+            features_of(name, cases[place].evidence.structures.get(name, NOTHING), cases[place].misfit) for place in present
+        ]
+        keys = dict.fromkeys(key for one in figures for key, value in one.items() if value is not None)
+        features = {key: [one.get(key) for one in figures] for key in keys}
         model = fit_predicted_dice(features, dice)
         if model is None:
             continue
@@ -192,20 +203,26 @@ def _pairs(measured: Measurements | None, true: Measurements | None) -> list[_Pa
 
 
 def _intervals(
-    cases: Sequence[Judged], measured: Measurements | None, true: Measurements | None
+    pairs: Sequence[_Pair], block_of: Mapping[str, str], difficulty: Mapping[str, float] | None
 ) -> tuple[dict[str, dict[str, MeasurementInterval]], tuple[IntervalReport, ...]]:
-    fold_of = {case.scores.id: case.fold for case in cases}
+    """Wider for harder cases where the predicted Dice tells which these are; else all alike."""
     grouped: dict[tuple[str, str, str], list[_Pair]] = {}
-    for pair in _pairs(measured, true):
-        if pair.case in fold_of and pair.measured is not None and pair.measured > 0:
+    for pair in pairs:
+        if (
+            pair.case in block_of
+            and pair.measured is not None
+            and pair.measured > 0
+            and (difficulty is None or pair.case in difficulty)
+        ):
             grouped.setdefault((pair.structure, pair.measure, pair.unit), []).append(pair)
     intervals: dict[str, dict[str, MeasurementInterval]] = {}
     reports = []
-    for (structure, measure, unit), pairs in grouped.items():
-        values, truth = [pair.measured or 0.0 for pair in pairs], [pair.true for pair in pairs]
-        subjects = [pair.subject for pair in pairs]
-        fit = fit_interval(values, truth, subjects)
-        crossed = cross_intervals(values, truth, subjects, [fold_of[pair.case] for pair in pairs])
+    for (structure, measure, unit), found in grouped.items():
+        values, truth = [pair.measured or 0.0 for pair in found], [pair.true for pair in found]
+        subjects, blocks = [pair.subject for pair in found], [block_of[pair.case] for pair in found]
+        hard = None if difficulty is None else [difficulty[pair.case] for pair in found]
+        fit = fit_interval(values, truth, subjects, difficulty=hard)
+        crossed = cross_intervals(values, truth, subjects, blocks, difficulty=hard)
         widths = [high - low for low, high in (interval for interval in crossed if interval is not None)]
         if fit.model is not None:
             intervals.setdefault(structure, {})[measure] = fit.model

@@ -1,0 +1,76 @@
+"""The label doctor: out-of-fold predictions of a run, and what they say of its labels. Nothing of the data set is changed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from autoseg.engines.device import pick_device
+from autoseg.errors import RunFolderError
+from autoseg.parallel import available_cores
+from autoseg.pipeline.cross_validation import CrossValidation
+from autoseg.pipeline.engines import EngineWish
+from autoseg.pipeline.recipe import recipe_for
+from autoseg.pipeline.trained import refuse_foreign_plan
+from autoseg.progress import Progress
+from autoseg.records import Diagnosis, NotJudged, Predictions, Splits
+from autoseg.run_folder import RunFolder
+from autoseg.stages.doctor import PAGE, draw, examine, ranked, save_csv, save_page
+from autoseg.stages.split import refuse_unsound
+
+
+def examined(
+    folder: RunFolder,
+    *,
+    show: int,
+    configuration: str | None,
+    device: str,
+    engine: EngineWish,
+    workers: int | None,
+    progress: Progress,
+) -> Diagnosis:
+    """See `autoseg.doctor`."""
+    plan, model, dataset, splits = folder.plan(), folder.model(), folder.dataset(), folder.splits()
+    refuse_foreign_plan(folder, plan, dataset)
+    refuse_unsound(splits, dataset, folder.splits_file)
+    recipe = recipe_for(model, configuration, None)
+    name = recipe.configurations[0]
+    if name not in plan.configurations:
+        raise RunFolderError(f"the plan has no configuration {name}; it has {', '.join(plan.configurations)}")
+    workers = available_cores() if workers is None else workers
+    folds = CrossValidation(folder, plan, model, splits, dataset, pick_device(device), engine, progress)
+    predictions, out = folds.predict(name, recipe.profile, ["probabilities"])
+    progress.stage("examining labels", len(predictions.cases))
+    examinations = examine(dataset, predictions, out, workers=workers, on_done=progress.advance)
+    if not examinations.cases:
+        reasons = "; ".join(f"{one.id}: {one.reason}" for one in examinations.not_judged[:3])
+        raise RunFolderError(f"{folder.root}: no label could be judged ({reasons})")
+    cases = ranked(dataset, examinations, out.relative_to(folder.root).as_posix())
+    shutil.rmtree(folder.doctor, ignore_errors=True)
+    progress.stage("drawing pictures", min(show, len(cases)))
+    cases = draw(dataset, predictions, cases, show, folder.root, folder.doctor, workers=workers, on_done=progress.advance)
+    diagnosis = Diagnosis(
+        configuration=name,
+        profile=recipe.profile,
+        folds=predictions.folds,
+        weights=predictions.weights,
+        cases=cases,
+        not_judged=tuple(_held_out(splits, one) for one in examinations.not_judged),
+    )
+    save_page(diagnosis, dataset, folder.root, folder.doctor / PAGE)
+    save_csv(diagnosis, folder.doctor_table)
+    diagnosis.save(folder.doctor_file)
+    _tidy(predictions, out)
+    return diagnosis
+
+
+def _held_out(splits: Splits, one: NotJudged) -> NotJudged:
+    """A case that no fold is to see is told apart from one whose fold is not trained."""
+    return one.model_copy(update={"reason": "it is held out of every fold"}) if one.id in splits.held_out else one
+
+
+def _tidy(predictions: Predictions, out: Path) -> None:
+    """Probabilities have served, and take much room."""
+    for case in predictions.cases:
+        if case.probabilities is not None:
+            (out / case.probabilities).unlink(missing_ok=True)

@@ -1,0 +1,78 @@
+"""Suspicion: against the usual of structure and fold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from autoseg.metrics.label_quality import Disagreement
+from autoseg.metrics.label_ranking import LARGEST_DEVIATION, Judged, suspicion, suspicions
+
+
+def of(
+    dice: float, *, expected: float = 0.95, confident: float = 0.05, distance: float | None = 0.02, pixels: int = 100
+) -> Disagreement:
+    return Disagreement(pixels, pixels, dice, expected, confident, distance)
+
+
+def usual(count: int, fold: str = "0", dice: float = 0.95, name: str = "head") -> list[Judged]:
+    """Dice that spreads evenly over 0.02 to either side."""
+    spread = np.linspace(-0.02, 0.02, count)
+    return [Judged(fold, {name: of(dice + by, confident=0.05 + by, distance=0.02 + by)}) for by in spread]
+
+
+def whole(cases: list[Judged]) -> list[float]:
+    return [suspicion(one) for one in suspicions(cases)]
+
+
+def test_figures_are_robust_standard_deviations() -> None:
+    cases = usual(21)
+    found = suspicions([*cases])
+    # the median of 21 evenly spread values is 0, their median absolute deviation 0.01
+    assert found[0]["head"] == pytest.approx((0.02 - 0.02 - 0.02) / (1.4826 * 0.01) / 3)
+    assert found[10]["head"] == pytest.approx(0)
+
+
+def test_label_that_differs_comes_first_and_an_unsure_network_does_not() -> None:
+    fault = Judged("0", {"head": of(0.8, confident=0.3, distance=0.1)})
+    unsure = Judged("0", {"head": of(0.8, expected=0.8, confident=0.05, distance=0.1)})
+    found = whole([*usual(20), fault, unsure])
+    assert found[20] > found[21] > max(found[:20])
+
+
+def test_small_structure_counts_as_much_as_a_large_one() -> None:
+    cases = [Judged("0", {"head": one.structures["head"], "csp": of(0.7 + by, distance=0.1)}) for one, by in
+             zip(usual(20), np.linspace(-0.05, 0.05, 20), strict=True)]  # fmt: skip
+    large, small = cases[3].structures["head"], of(0.1, confident=0.8, distance=1.0, pixels=5)
+    cases.append(Judged("0", {"head": large, "csp": small}))
+    found = whole(cases)
+    assert max(range(21), key=found.__getitem__) == 20
+
+
+def test_weak_fold_is_not_accused() -> None:
+    strong, weak = usual(15, "0", 0.95), usual(15, "1", 0.80)
+    fault = Judged("0", {"head": of(0.85, confident=0.15, distance=0.06)})
+    found = whole([*strong, *weak, fault])
+    assert max(found[:30]) < found[30]
+    assert np.median(found[:15]) == pytest.approx(np.median(found[15:30]), abs=0.1), "not by the 0.15 that it is worse"
+
+
+def test_fold_of_few_cases_is_measured_by_all() -> None:
+    few = [Judged("1", {"head": of(0.5, confident=0.5, distance=0.3)}) for _ in range(3)]
+    found = whole([*usual(20), *few])
+    assert min(found[20:]) > max(found[:20])
+
+
+def test_structures_that_nobody_has_are_left_out() -> None:
+    absent = Disagreement(0, 0, 1.0, 1.0, 0.0, None)
+    missed = Disagreement(50, 0, 0.0, 0.99, 1.0, None)
+    cases = [Judged("0", {"csp": absent}), Judged("0", {"csp": missed}), *usual(20, name="csp")]
+    found = suspicions(cases)
+    assert found[0] == {} and suspicion(found[0]) == 0
+    assert found[1]["csp"] == pytest.approx(LARGEST_DEVIATION), "both signals that there are, as large as they count"
+
+
+def test_set_that_agrees_everywhere() -> None:
+    perfect = [Judged("0", {"head": of(1.0, expected=1.0, confident=0.0, distance=0.0)})] * 12
+    assert whole(perfect) == [0.0] * 12
+    assert suspicions([]) == []
