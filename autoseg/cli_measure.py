@@ -16,7 +16,7 @@ from autoseg.errors import EXIT_SOME_FAILED
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from autoseg.records import Agreement, Measurements
+    from autoseg.records import Agreement, Measure, Measurements
 
 SHOWN_CASES = 20  # measurements.csv has them all
 SHOWN_COLUMNS = 8
@@ -120,9 +120,17 @@ def measures_report(measurements: Measurements, out: Path) -> list[RenderableTyp
         for name, key, unit in shown:
             structure = case.structures.get(name)
             found = structure.measures.get(key) if structure else None
-            cells.append("-" if found is None or found.value is None else _figure(found.value, unit))
-        table.add_row(case.id, *cells, str(len(told_doubts(case))) if told_doubts(case) else "")
+            cells.append("-" if found is None or found.value is None else _with_ends(found, unit))
+        name = f"{case.id} (review)" if case.review else case.id
+        table.add_row(name, *cells, str(len(told_doubts(case))) if told_doubts(case) else "")
     parts: list[RenderableType] = ["", table]
+    if any(
+        measure.low is not None
+        for case in done
+        for structure in case.structures.values()
+        for measure in structure.measures.values()
+    ):
+        parts.append("In brackets: 95 % intervals, from cases that the model had not seen (docs/trust.md)")
     if len(done) > SHOWN_CASES:
         parts.append(f"... and {len(done) - SHOWN_CASES} more in {out / 'measurements.csv'}")
     reasons = [f"not measured: {case.id}: {why}" for case in done for why in told_failures(case, ages=False) if ABSENT not in why]
@@ -197,6 +205,14 @@ def _structures(texts: Sequence[str]) -> dict[str, tuple[int, ...]] | None:
 
 def _title(name: str, measure: str, unit: str) -> str:
     return f"{name} {measure.replace('_', ' ')} {'%' if unit == 'percent' else unit}"
+
+
+def _with_ends(found: Measure, unit: str) -> str:
+    """271 [265..277]: the value and its 95 % interval, where there is one."""
+    value = _figure(found.value or 0.0, unit)
+    if found.low is None or found.high is None:
+        return value
+    return f"{value} [{_figure(found.low, unit)}..{_figure(found.high, unit)}]"
 
 
 def _figure(value: float, unit: str) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from autoseg.records import Judgement, Scores, SelectionReport
+    from autoseg.records import Judgement, Proportion, Scores, SelectionReport, Trust, TrustReport
 
 
 def select(
@@ -85,9 +85,51 @@ def select_report(report: SelectionReport, scores: Scores, run: Path) -> list[Re
     steps = "; ".join(step.told for step in found.postprocessing) or "none"
     parts.append(f"Selected: {' and '.join(found.configurations)}, profile {found.profile}, postprocessing: {steps}")
     parts += [f"not established: {sentence}" for sentence in report.not_established]
+    if report.trust is not None:
+        parts += trust_report(report.trust, found.trust)
     parts += scores_report(scores)
     parts.append(f"`predict` follows this from now on. Masks and scores of these cases are in {run / 'out_of_fold'}")
     return parts
+
+
+def trust_report(report: TrustReport, trust: Trust | None) -> list[RenderableType]:
+    """What predictions are worth: expected Dice, review, intervals, calibration."""
+    from autoseg.cli_tables import add_columns, new_table
+
+    parts: list[RenderableType] = []
+    if report.correlation is not None:
+        found = report.correlation
+        parts.append(
+            f"Predicted and real Dice: Spearman {found.value:.2f} [{found.low:.2f}..{found.high:.2f}] on {found.cases} cases out of fold"
+        )
+    if trust is not None and trust.review is not None:
+        limit = f"Dice of at least {report.good_dice:.2f}" + (f", HC within {report.good_mm:g} mm" if report.good_mm else "")
+        parts.append(
+            f"Review: {_share(report.good_flagged)} of {report.good} good masks ({limit}) flagged out of fold, "
+            f"{_share(report.bad_found)} of {report.bad} bad ones found"
+        )
+    elif trust is not None and trust.review_off:
+        parts.append(f"Review: {trust.review_off}")
+    if report.calibration_error is not None and report.calibration_error_after is not None and trust is not None:
+        parts.append(
+            f"Temperature {trust.temperature:.2f}: calibration error {report.calibration_error:.3f}, {report.calibration_error_after:.3f} with it"
+        )
+    told = [one for one in report.intervals if one.coverage is not None]
+    if told:
+        table = new_table("95 % intervals of measures, each case's from the other folds")
+        add_columns(table, ["measure"], ["held the truth", "of subjects", "median width"])
+        for one in told:
+            assert one.coverage is not None
+            covered = f"{100 * one.coverage.share:.1f} % [{100 * one.coverage.low:.1f}..{100 * one.coverage.high:.1f}]"
+            width = "-" if one.median_width is None else f"{one.median_width:.3g} {'%' if one.unit == 'percent' else one.unit}"
+            table.add_row(f"{one.structure} {one.measure.replace('_', ' ')}", covered, f"{one.coverage.total:g}", width)
+        parts.append(table)
+    parts += list(dict.fromkeys(f"Intervals: {one.reason}" for one in report.intervals if one.reason))
+    return parts
+
+
+def _share(found: Proportion | None) -> str:
+    return "none" if found is None else f"{100 * found.share:.1f} % [{100 * found.low:.1f}..{100 * found.high:.1f}]"
 
 
 def _cells(judgement: Judgement) -> tuple[str, ...]:

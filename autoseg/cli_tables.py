@@ -19,6 +19,7 @@ from autoseg.records import (
     Decision,
     Fingerprint,
     MachineProfile,
+    PredictedCase,
     Predictions,
     Scores,
     Splits,
@@ -101,10 +102,23 @@ def predict_report(predictions: Predictions, out: Path) -> list[RenderableType]:
     parts += [f"failed: {case.id}: {case.error}" for case in failed[:SHOWN_FAILURES]]
     if len(failed) > SHOWN_FAILURES:
         parts.append(f"... and {len(failed) - SHOWN_FAILURES} more; {out / 'predictions.json'} names them")
+    parts += _review(by_status["done"], out)
     if by_status["done"]:
         parts.append(f"Masks are in {out}. Next: autoseg evaluate LABELS {out}")
     else:
         parts.append(f"No mask was written; {out / 'predictions.csv'} tells why")
+    return parts
+
+
+def _review(done: Sequence[PredictedCase], out: Path) -> list[RenderableType]:
+    """Masks that someone ought to look at, and why."""
+    flagged = [case for case in done if case.review]
+    parts: list[RenderableType] = []
+    if any(case.review is not None for case in done):
+        parts.append(f"{len(flagged)} of {len(done)} masks are flagged for review (column `review` of {out / 'predictions.csv'})")
+    parts += [f"review: {case.id}: {'; '.join(case.review_reasons)}" for case in flagged[:SHOWN_FAILURES]]
+    strange = [case for case in done if case.review is None and case.review_reasons]
+    parts += [f"note: {case.id}: {'; '.join(case.review_reasons)}" for case in strange[:SHOWN_FAILURES]]
     return parts
 
 

@@ -19,6 +19,7 @@ from autoseg.records import Agreement, Case, Dataset, Measurements, Predictions,
 from autoseg.stages.agree import agree, truth_of_labels, truth_of_table
 from autoseg.stages.index import index_dataset
 from autoseg.stages.measure import MaskSet, MaskToMeasure, measure_masks, save_csv, save_hc18_csv
+from autoseg.stages.measured_trust import with_trust
 
 PREDICTIONS = "predictions.json"
 AUTO = "auto"
@@ -68,6 +69,8 @@ def measure_folder(
     measured = measure_masks(
         found, dating=options.dating, out=out if options.figures else None, workers=workers, on_done=progress.advance
     )
+    if found.complete:
+        measured = with_trust(measured, Predictions.load(masks / PREDICTIONS))
     measured.save(out / "measurements.json")
     save_csv(measured, out / "measurements.csv")
     if not save_hc18_csv(measured, out / "hc18.csv"):

@@ -57,7 +57,7 @@ def test_islands_beside_a_structure_are_taken_away(tmp_path: Path) -> None:
 
 def test_holes_are_filled(tmp_path: Path) -> None:
     masks = []
-    for number in range(N):
+    for _ in range(N):
         mask = drawn()
         mask[27:29, 27:29] = 0
         masks.append(mask)
