@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from autoseg.engines.weights import file_sha256
 from autoseg.networks.unet import build_network
-from autoseg.records import Case, Configuration, Dataset, Fold, Model, Splits, TrainedFold, ValueEncoding
+from autoseg.records import Case, CaseFacts, Configuration, Dataset, Fingerprint, Fold, Model, Splits, TrainedFold, ValueEncoding
 from autoseg.run_folder import RunFolder
 from tests.stages.predicting import plan_of
 
@@ -62,7 +62,21 @@ def selectable_run(
     folds_of = {
         name: _networks(folder, plan.configurations[name], trained, 10 * place) for place, name in enumerate(configurations)
     }
-    folder.save(dataset, splits, plan, Model.of(plan, folds_of))
+    facts = tuple(
+        CaseFacts(
+            id=case.id,
+            shape=(36, 40),
+            spacing_mm=case.spacing_mm,
+            orientation=None,
+            shape_after_crop=(36, 40),
+            structures={},
+            intensities=None,
+            content_hash=case.id,
+        )
+        for case in dataset.cases
+    )
+    fingerprint = Fingerprint(cases=facts, intensities=(), median_relative_size_after_crop=1.0)
+    folder.save(dataset, fingerprint, splits, plan, Model.of(plan, folds_of))
     return run
 
 

@@ -12,7 +12,18 @@ from autoseg.errors import RunFolderError
 from autoseg.inference.export import winners_from_mask
 from autoseg.inference.postprocessing import postprocess
 from autoseg.pipeline.recording import record_model
-from autoseg.records import Model, PostprocessingStep, Predictions, Scores, Selection, SelectionReport
+from autoseg.records import (
+    DicePredictor,
+    MeasurementInterval,
+    Measurements,
+    Model,
+    PostprocessingStep,
+    Predictions,
+    ReviewRule,
+    Scores,
+    Selection,
+    SelectionReport,
+)
 from autoseg.run_folder import RunFolder
 from tests.pipeline.selectable import FOLDS, HELD_OUT, PER_FOLD, selectable_run
 from tests.stages.predicting import pixels_of
@@ -91,6 +102,51 @@ def test_predict_follows_what_was_selected(selected: tuple[Path, SelectionReport
         assert other.profile == "fast" and other.postprocessing != ()
         with autoseg.Predictor.load(run, engine=ENGINE, device="cpu") as predictor:
             assert np.array_equal(predictor(pixels_of(images), spacing_mm=0.5).labels, expected)
+    finally:
+        folder.save(before)
+
+
+def test_what_masks_are_worth_is_learned_and_told(selected: tuple[Path, SelectionReport, Scores], tmp_path: Path) -> None:
+    """Twelve cases are too few for rules, and that is said; rules that are written into the record by hand are followed."""
+    run, report, _ = selected
+    trust = report.selection.trust
+    assert trust is not None and trust.review is None and trust.review_off and trust.predicted_dice == {}
+    assert trust.temperature != 1.0 and report.trust is not None
+    assert report.trust.calibration_error_after < report.trust.calibration_error
+    assert "39 subjects" in str(report.trust.intervals[0].reason) if report.trust.intervals else True
+    folder = RunFolder.open(run)
+    before = folder.model()
+    rules = trust.model_copy(
+        update={
+            "predicted_dice": {
+                "Head": DicePredictor(
+                    features=("soft_dice",), means=(0.0,), scales=(1.0,), weights=(1.0,), intercept=0.0, clip=1e-3, cases=50
+                )
+            },
+            "review": ReviewRule(thresholds={"predicted Dice": 0.01}, rate=0.1, good_cases=50),
+            "review_off": None,
+            "intervals": {
+                "Head": {"area": MeasurementInterval(level=0.95, low=-0.1, high=0.2, smoothing=None, cases=50, subjects=50)}
+            },
+        }
+    )
+    assert before.selection is not None
+    folder.save(before.model_copy(update={"selection": before.selection.model_copy(update={"trust": rules})}))
+    try:
+        image = folder.dataset().path("case00.png")
+        found = autoseg.predict(run, image, tmp_path / "out", spacing=0.5, engine=ENGINE, device="cpu", measure=True)
+        (case,) = found.cases
+        assert case.review is True and case.evidence is not None
+        assert case.predicted_dice["Head"] == pytest.approx(case.evidence.structures["Head"].soft_dice, abs=1e-3)
+        assert "is expected, good masks have at least 0.990" in case.review_reasons[0]
+        table = (tmp_path / "out" / "predictions.csv").read_text().splitlines()
+        assert "predicted_dice_Head" in table[0] and "is expected" in table[1]
+        (measured,) = Measurements.load(tmp_path / "out" / "measurements.json").cases
+        area = measured.structures["Head"].measures["area"]
+        assert (area.low, area.high) == (pytest.approx(0.9 * area.value), pytest.approx(1.2 * area.value))
+        assert measured.review is True and "to review: a Dice of" in measured.warnings[0]
+        other = autoseg.predict(run, image, tmp_path / "best", profile="best", spacing=0.5, engine=ENGINE, device="cpu")
+        assert (other.cases[0].review is None) == (before.selection.profile != "best"), "what was learned with another profile"
     finally:
         folder.save(before)
 

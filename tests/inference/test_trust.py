@@ -1,0 +1,91 @@
+"""What is told beside a mask, by rules whose numbers were chosen by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from autoseg.inference.trust import PREDICTED, SHAPE, assess, features_of, head_misfit, suspicions
+from autoseg.records import DicePredictor, Evidence, FamiliarRange, ReviewRule, Structure, StructureEvidence, Trust
+from tests.stages.predicting import plan_of
+
+# logit(0.5) is the mean of the only feature, and weighs 1: the predicted Dice is the feature itself
+SAME = DicePredictor(features=("soft_dice",), means=(0.0,), scales=(1.0,), weights=(1.0,), intercept=0.0, clip=1e-3, cases=50)
+PLAN = plan_of(2, (0.5, 0.5))  # one target, Head
+
+
+def disc(radius: float = 12, cut: int = 0) -> np.ndarray:
+    y, x = np.ogrid[:40, :40]
+    mask = ((y - 20) ** 2 + (x - 20) ** 2 <= radius**2).astype(np.uint8)
+    mask[20 : 20 + cut, 20:] = 0
+    return mask
+
+
+def evidence(soft: float | None, shape: tuple[int, ...] = (40, 40)) -> Evidence:
+    figures = StructureEvidence(soft_dice=soft, mirror_dice=soft, pixels=0.0 if soft is None else 400.0)
+    return Evidence(structures={"Head": figures}, foreground=figures, shape=shape, medians=(100.0,))
+
+
+def trust(threshold: float = 0.1, *, review: bool = True, shape: float = 0.05) -> Trust:
+    rule = ReviewRule(thresholds={PREDICTED: threshold, SHAPE: shape}, rate=0.1, good_cases=50)
+    return Trust(predicted_dice={"Head": SAME}, review=rule if review else None, review_off=None if review else "no")
+
+
+def test_a_sure_network_and_a_round_head_are_not_flagged() -> None:
+    found = assess(trust(), evidence(0.95), disc(), PLAN, (0.5, 0.5))
+    assert found.predicted_dice["Head"] == pytest.approx(0.95) and found.review is False and found.reasons == ()
+    assert found.noted() == {"predicted_dice": {"Head": 0.95}, "review": False, "review_reasons": ()}
+
+
+def test_an_unsure_network_is_flagged_and_says_why() -> None:
+    found = assess(trust(), evidence(0.85), disc(), PLAN, (0.5, 0.5))
+    assert found.review is True and found.reasons == ("a Dice of 0.850 is expected, good masks have at least 0.900",)
+
+
+def test_a_head_that_is_no_ellipse_is_flagged_however_sure_the_network() -> None:
+    found = assess(trust(), evidence(0.99), disc(cut=9), PLAN, (0.5, 0.5))
+    assert found.review is True and "differs from an ellipse by" in found.reasons[0]
+
+
+def test_nothing_found_is_flagged() -> None:
+    found = assess(trust(), evidence(None), np.zeros((40, 40), np.uint8), PLAN, (0.5, 0.5))
+    assert found.review is True and found.predicted_dice == {}
+    assert found.reasons == ("nothing was found", "the head is not an ellipse")
+
+
+def test_without_a_rule_there_is_no_flag_but_what_is_strange_is_told() -> None:
+    known = FamiliarRange(name="size along y", unit="pixels", seen=(400.0, 500.0), accepted=(320.0, 625.0))
+    rules = trust(review=False).model_copy(update={"familiar": (known,)})
+    found = assess(rules, evidence(0.2), disc(), PLAN, (0.5, 0.5))
+    assert found.review is None
+    assert found.reasons == ("its size along y of 40 pixels lies outside the 400 to 500 pixels of the training data",)
+    flagged = assess(trust().model_copy(update={"familiar": (known,)}), evidence(0.99), disc(), PLAN, (0.5, 0.5))
+    assert flagged.review is True, "an image unlike those of the training is one to look at"
+
+
+def test_misfit_is_that_of_the_heads_mask_wherever_it_comes_from() -> None:
+    assert head_misfit(disc(), PLAN, None) == pytest.approx(0, abs=0.03)
+    assert head_misfit(np.zeros((40, 40), np.uint8), PLAN, None) == math.inf
+    parts = PLAN.model_copy(
+        update={
+            "targets": (Structure(name="Brain", values=(1,), output_value=1), Structure(name="CSP", values=(2,), output_value=2)),
+            "derived": (Structure(name="Head", values=(1, 2), output_value=0),),
+        }
+    )
+    mask = disc()
+    mask[18:22, 18:22] = 2
+    assert head_misfit(mask, parts, None) == head_misfit(disc(), PLAN, None)
+    assert (
+        head_misfit(disc(), PLAN.model_copy(update={"targets": (Structure(name="Lesion", values=(1,), output_value=1),)}), None)
+        is None
+    )
+
+
+def test_a_heads_dice_is_predicted_from_its_shape_too() -> None:
+    figures = StructureEvidence(soft_dice=0.9, mirror_dice=0.8, pixels=9.0)
+    assert features_of("head", figures, 0.1) == {"soft_dice": 0.9, "mirror_dice": 0.8, "ellipse_dice": 0.9}
+    assert features_of("head", figures, math.inf)["ellipse_dice"] == 0.0
+    assert "ellipse_dice" not in features_of("liver", figures, 0.1)
+    assert suspicions({"a": 0.9, "b": 0.7}, None) == {PREDICTED: pytest.approx(0.2), SHAPE: None}
