@@ -6,7 +6,7 @@
 
 `report` prints, for every structure, how predicted and real Dice agree when every subject is predicted from the others, for several sets
 of features; for a fetal head the intervals of its circumference and their coverage; the share of good and bad cases flagged; and the
-temperature. What is cross-fitted is the mean over ten splits of the subjects into five parts; the exact interval beside it is that of the
+temperature. What is cross-fitted is the mean over fifty splits of the subjects into five parts; the exact interval beside it is that of the
 first split.
 Runs that vote together must have been trained on the same folds.
 """
@@ -39,7 +39,7 @@ from autoseg.records import Plan
 from autoseg.run_folder import RunFolder
 
 PROFILES = ("best", "balanced")
-SPLITS = 10  # into five parts by subject, for what is cross-fitted
+SPLITS = 50  # into five parts by subject, for what is cross-fitted
 GOOD = (0.9, 0.95)
 
 
@@ -169,7 +169,9 @@ def _report_review(doubts: dict[str, list], dice: list[float], subjects: list[st
                 parts.append(
                     f"{words} {np.mean([s.share for s in known]):.3f} of {known[0].total:g} ({known[0].low:.3f} to {known[0].high:.3f})"
                 )
-        print(f"  review by {' and '.join(doubts)}, good is Dice >= {limit}: {', '.join(parts) or 'too few good cases for a rule'}")
+        print(
+            f"  review by {' and '.join(doubts)}, good is Dice >= {limit}: {', '.join(parts) or 'too few good cases for a rule'}"
+        )
 
 
 def _report_circumference(name: str, cases: list[dict], subjects: list[str], doubt: list[float | None]) -> None:
@@ -179,7 +181,7 @@ def _report_circumference(name: str, cases: list[dict], subjects: list[str], dou
         return
     error = np.abs(np.array(measured) - true)
     print(
-        f"  circumference: mean error {error.mean():.2f} mm; Spearman of it with 1 - predicted Dice {rank_correlation(doubt, error)}"
+        f"  circumference: mean error {error.mean():.2f} mm; Spearman of it with 1 - predicted Dice {rank_correlation(doubt, error).value:.2f}"
     )
     for words, difficulty in (("alike", None), ("by predicted Dice", doubt)):
         fit = fit_interval(measured, true, subjects, difficulty=difficulty)
