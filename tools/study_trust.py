@@ -2,11 +2,12 @@
 
     python tools/study_trust.py predict RUN CASES.json [RUN ...]     # fold 0, profiles best and balanced; several runs vote together
     python tools/study_trust.py report CASES.json
+    python tools/study_trust.py transfer SINGLE.json TOGETHER.json   # learned on one network, applied to several that vote together
     python tools/study_trust.py cost RUN                             # seconds in the network with and without evidence, in turns
 
 `report` prints, for every structure, how predicted and real Dice agree when every subject is predicted from the others, for several sets
 of features; for a fetal head the intervals of its circumference and their coverage; the share of good and bad cases flagged; and the
-temperature. What is cross-fitted is the mean over ten splits of the subjects into five parts; the exact interval beside it is that of the
+temperature. What is cross-fitted is the mean over fifty splits of the subjects into five parts; the exact interval beside it is that of the
 first split.
 Runs that vote together must have been trained on the same folds.
 """
@@ -27,7 +28,13 @@ from autoseg.inference.case import Job, prepare_case, segment
 from autoseg.inference.profiles import with_profile
 from autoseg.metrics.conformal import coverage, cross_intervals, fit_interval
 from autoseg.metrics.ellipse_agreement import ellipse_dice
-from autoseg.metrics.predicted_dice import agreement_with_real, cross_predicted_dice, fit_predicted_dice, why_not_trusted
+from autoseg.metrics.predicted_dice import (
+    agreement_with_real,
+    cross_predicted_dice,
+    fit_predicted_dice,
+    predict_dice,
+    why_not_trusted,
+)
 from autoseg.metrics.proportion import rank_correlation
 from autoseg.metrics.review import cross_review, review_rates
 from autoseg.metrics.scoring import score_masks
@@ -39,18 +46,20 @@ from autoseg.records import Plan
 from autoseg.run_folder import RunFolder
 
 PROFILES = ("best", "balanced")
-SPLITS = 10  # into five parts by subject, for what is cross-fitted
+SPLITS = 50  # into five parts by subject, for what is cross-fitted
 GOOD = (0.9, 0.95)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("predict", "report", "cost"))
+    parser.add_argument("what", choices=("predict", "report", "transfer", "cost"))
     parser.add_argument("paths", type=Path, nargs="+")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.what == "cost":
         cost(options.paths[0])
+    elif options.what == "transfer":
+        transfer(*options.paths)
     elif options.what == "predict":
         run, out, *others = options.paths
         predict([run, *others], out)
@@ -88,6 +97,27 @@ def report(path: Path) -> None:
                 _report_structure(f"{profile} {name}", name, cases)
             parts = ("logits", "labels", "weights")
             _report_temperature([PixelSample(*(pixels[f"{profile}/{case['id']}/{part}"] for part in parts)) for case in cases])
+
+
+def transfer(single: Path, together: Path) -> None:
+    """Every subject's masks by several networks, predicted by a model of the other subjects' masks by one of them."""
+    learned, applied = (json.loads(path.read_text(encoding="utf-8")) for path in (single, together))
+    for profile, cases in learned.items():
+        subjects = [case["subject"] for case in cases]
+        for name in cases[0]["evidence"]["structures"]:
+            (known, dice), (new, real) = _features(cases, name), _features(applied[profile], name)
+            guesses = []
+            for place, subject in enumerate(subjects):
+                others = [other for other, own in enumerate(subjects) if own != subject]
+                model = fit_predicted_dice(
+                    {feature: [values[other] for other in others] for feature, values in known.items()},
+                    [dice[other] for other in others],
+                )
+                guesses.append(predict_dice(model, {feature: values[place] for feature, values in new.items()}))
+            error, agreement = np.abs(np.array(guesses) - real).mean(), agreement_with_real(guesses, real).value
+            print(
+                f"{profile} {name}: real Dice {np.mean(real):.4f}, predicted {np.mean(guesses):.4f}, mean error {error:.4f}, Spearman {agreement:.2f}"
+            )
 
 
 def cost(run: Path) -> None:
@@ -158,6 +188,15 @@ def _report_structure(title: str, name: str, cases: list[dict]) -> None:
     _report_circumference(name, cases, subjects, doubts["predicted Dice"])
 
 
+def _features(cases: list[dict], name: str) -> tuple[dict[str, list], list[float]]:
+    features = {
+        feature: [case["evidence"]["structures"][name][feature] for case in cases] for feature in ("soft_dice", "mirror_dice")
+    }
+    if cases[0]["ellipse_dice"] is not None:
+        features["ellipse_dice"] = [case["ellipse_dice"] for case in cases]
+    return features, [case["scores"][name]["dice"] for case in cases]
+
+
 def _report_review(doubts: dict[str, list], dice: list[float], subjects: list[str]) -> None:
     for limit in GOOD:
         good = [value >= limit for value in dice]
@@ -181,7 +220,7 @@ def _report_circumference(name: str, cases: list[dict], subjects: list[str], dou
         return
     error = np.abs(np.array(measured) - true)
     print(
-        f"  circumference: mean error {error.mean():.2f} mm; Spearman of it with 1 - predicted Dice {rank_correlation(doubt, error)}"
+        f"  circumference: mean error {error.mean():.2f} mm; Spearman of it with 1 - predicted Dice {rank_correlation(doubt, error).value:.2f}"
     )
     for words, difficulty in (("alike", None), ("by predicted Dice", doubt)):
         fit = fit_interval(measured, true, subjects, difficulty=difficulty)
