@@ -174,6 +174,14 @@ def test_what_is_not_there(
     assert not (tmp_path / "out").exists()
 
 
+def test_structures_of_a_prediction_can_be_renamed(predicted: Path, tmp_path: Path) -> None:
+    out = tmp_path / "elsewhere"
+    assert exit_code("measure", str(predicted), str(out), "--structure", "skull=1+2+3", "--no-figures", "--workers", "0") == 1
+    record = Measurements.load(out / "measurements.json")
+    assert list(record.cases[0].structures) == ["skull"] and record.cases[0].spacing_mm is not None
+    assert not (predicted / "measurements.json").exists()
+
+
 def test_predict_measures_too(predicted: Path, replaced: Any, capsys: pytest.CaptureFixture[str]) -> None:
     from autoseg import measure
 

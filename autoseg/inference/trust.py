@@ -23,6 +23,7 @@ from autoseg.records import Evidence, Plan, StructureEvidence, Trust
 HEAD = "head"  # the structure that is an ellipse, by its name in any case
 PREDICTED = "predicted Dice"
 SHAPE = "shape of the head"
+NO_ELLIPSE = "the head is not an ellipse"
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,9 @@ def assess(trust: Trust, evidence: Evidence, winners: np.ndarray, plan: Plan, sp
     if trust.review is None:
         return Assessment(predicted, None, tuple(reasons))
     scores = suspicions(predicted, misfit)
-    flagged = suspicious(trust.review, scores)
-    reasons += [_told(name, scores[name], trust.review.thresholds[name]) for name in flagged]
+    reasons += [_told(name, scores[name], trust.review.thresholds[name]) for name in suspicious(trust.review, scores)]
+    if misfit == math.inf and scores[SHAPE] is None:
+        reasons.append(NO_ELLIPSE)
     return Assessment(predicted, bool(reasons), tuple(reasons))
 
 
@@ -81,9 +83,13 @@ def features_of(name: str, figures: StructureEvidence, misfit: float | None) -> 
 
 
 def suspicions(predicted: Mapping[str, float], misfit: float | None) -> dict[str, float | None]:
-    """Scores of suspicion, higher is worse. A mask in which nothing at all was found is utterly suspicious."""
+    """Scores of suspicion, higher is worse. A mask in which nothing at all was found is utterly suspicious.
+
+    The shape of a head counts for itself where it is a union of what was learned; else the predicted Dice rests on it already.
+    """
     expected = float(np.mean(list(predicted.values()))) if predicted else None
-    return {PREDICTED: math.inf if expected is None else 1 - expected, SHAPE: misfit}
+    learned = any(name.casefold() == HEAD for name in predicted)
+    return {PREDICTED: math.inf if expected is None else 1 - expected, SHAPE: None if learned else misfit}
 
 
 def head_misfit(winners: np.ndarray, plan: Plan, spacing_mm: Sequence[float] | None) -> float | None:
@@ -100,7 +106,7 @@ def head_misfit(winners: np.ndarray, plan: Plan, spacing_mm: Sequence[float] | N
 
 def _told(name: str, score: float | None, threshold: float) -> str:
     if score is None or math.isinf(score):
-        return "nothing was found" if name == PREDICTED else "the head is not an ellipse"
+        return "nothing was found" if name == PREDICTED else NO_ELLIPSE
     if name == PREDICTED:
         return f"a Dice of {1 - score:.3f} is expected, good masks have at least {1 - threshold:.3f}"
     return f"the head differs from an ellipse by {100 * score:.1f} %, good ones by at most {100 * threshold:.1f} %"

@@ -5,7 +5,7 @@ All paths may be `str` or `Path`. Nothing is printed; hand in a `Progress` to wa
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from autoseg.errors import DataError, PlanError, RunFolderError
 from autoseg.pipeline.comparing import compare
 from autoseg.pipeline.doctoring import doctor
 from autoseg.pipeline.handing_over import export_model, import_model
+from autoseg.pipeline.measuring import MeasureOutcome, measure
 from autoseg.pipeline.planning import PlanOutcome, bill, plan, plan_files, planned
 from autoseg.pipeline.preparing import prepare_cases, prepare_masks, worker_count
 from autoseg.pipeline.status import status
@@ -24,7 +25,6 @@ from autoseg.records import FULL, Configuration, Extra, InferenceProfile, Plan, 
 from autoseg.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from autoseg.metrics.gestation import Dating
     from autoseg.pipeline.benchmarking import BenchmarkOutcome
     from autoseg.pipeline.fold import FoldOutcome
     from autoseg.pipeline.measuring import MeasureOutcome
@@ -39,6 +39,7 @@ __all__ = [
     "DEMO_SECONDS",
     "FULL",
     "HELD_OUT",
+    "MeasureOutcome",
     "PlanOutcome",
     "augment",
     "benchmark",
@@ -246,6 +247,7 @@ def predict(
         What became of every file; failures are in it and do not stop the others.
     """
     from autoseg.pipeline.engines import EngineWish
+    from autoseg.pipeline.measuring import measure as measure_masks
     from autoseg.pipeline.models import opened_model
     from autoseg.pipeline.predicting import predict_images
 
@@ -272,48 +274,6 @@ def predict(
     if measure and any(case.status == "done" for case in predictions.cases):
         measure_masks(out, progress=progress)
     return predictions
-
-
-def measure(
-    masks: str | Path,
-    out: str | Path | None = None,
-    *,
-    structures: Mapping[str, Sequence[int]] | None = None,
-    layout: str = "auto",
-    spacing: str | Path | float | None = None,
-    subjects: str | Path | None = None,
-    truth: str | Path | None = None,
-    dating: Dating = "hadlock-1984",
-    figures: bool = True,
-    workers: int | None = None,
-    progress: Progress | None = None,
-) -> MeasureOutcome:
-    """Measure masks: a fetal head, widths, sizes and shapes in mm; writes measurements.json, measurements.csv and pictures.
-
-    Args:
-        masks: a folder written by `predict`, any folder of label maps, or a data set whose labels are measured.
-        out: where the results go; None: beside the masks of a prediction.
-        structures: the values of each structure in a folder of label maps; None: every value is one of its own.
-        layout: of a data set.
-        spacing: CSV of pixel sizes, or one number, in mm, for pictures.
-        subjects: which cases belong to one person, as in `plan`.
-        truth: a data set whose labels are measured in the same way, or a CSV of figures; agreement.json and agreement.png tell how it agrees.
-        dating: formula for the gestational age.
-        figures: whether to draw a picture of each case.
-        workers: processes; None takes the cores at hand.
-        progress: listener.
-
-    Returns:
-        What was measured; masks that failed are in it and do not stop the others.
-    """
-    from autoseg.pipeline.measuring import MeasureOptions, measure_folder
-
-    options = MeasureOptions(structures, layout, spacing, subjects, dating, figures, workers)
-    place, true = (None if path is None else Path(path) for path in (out, truth))
-    return measure_folder(Path(masks), place, true, options, progress or SilentProgress())
-
-
-measure_masks = measure  # `predict` has an argument of that name
 
 
 def evaluate(

@@ -11,10 +11,10 @@ from autoseg.inference.inputs import find_inputs
 from autoseg.layouts import LAYOUTS
 from autoseg.layouts.mm_table import read_spacings
 from autoseg.layouts.subjects import assign_subjects, hc18_subject
-from autoseg.metrics.gestation import DATINGS, Dating
+from autoseg.metrics.gestation import DATINGS, DEFAULT_DATING, Dating
 from autoseg.metrics.structures import painted_structures
 from autoseg.pipeline.preparing import worker_count
-from autoseg.progress import Progress
+from autoseg.progress import Progress, SilentProgress
 from autoseg.records import Agreement, Case, Dataset, Measurements, Predictions, Spacing
 from autoseg.stages.agree import agree, truth_of_labels, truth_of_table
 from autoseg.stages.index import index_dataset
@@ -30,13 +30,13 @@ SpacingChoice = str | Path | float | None
 
 @dataclass(frozen=True)
 class MeasureOptions:
-    """See `autoseg.measure`."""
+    """What holds for masks and truth alike; see `measure`."""
 
     structures: Mapping[str, Sequence[int]] | None = None
     layout: str = AUTO
     spacing: SpacingChoice = None
     subjects: str | Path | None = None
-    dating: Dating = "hadlock-1984"
+    dating: Dating = DEFAULT_DATING
     figures: bool = True
     workers: int | None = None
 
@@ -50,10 +50,46 @@ class MeasureOutcome:
     out: Path
 
 
-def measure_folder(
+def measure(
+    masks: str | Path,
+    out: str | Path | None = None,
+    *,
+    structures: Mapping[str, Sequence[int]] | None = None,
+    layout: str = AUTO,
+    spacing: str | Path | float | None = None,
+    subjects: str | Path | None = None,
+    truth: str | Path | None = None,
+    dating: Dating = DEFAULT_DATING,
+    figures: bool = True,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> MeasureOutcome:
+    """Measure masks: a fetal head, widths, sizes and shapes in mm; writes measurements.json, measurements.csv and pictures.
+
+    Args:
+        masks: a folder written by `predict`, any folder of label maps, or a data set whose labels are measured.
+        out: where the results go; None: beside the masks of a prediction.
+        structures: the values of each structure in a folder of label maps; None: every value is one of its own.
+        layout: of a data set.
+        spacing: CSV of pixel sizes, or one number, in mm, for pictures.
+        subjects: which cases belong to one person, as in `plan`.
+        truth: a data set whose labels are measured in the same way, or a CSV of figures; agreement.json and agreement.png tell how it agrees.
+        dating: formula for the gestational age.
+        figures: whether to draw a picture of each case.
+        workers: processes; None takes the cores at hand.
+        progress: listener.
+
+    Returns:
+        What was measured; masks that failed are in it and do not stop the others.
+    """
+    options = MeasureOptions(structures, layout, spacing, subjects, dating, figures, workers)
+    place, true = (None if path is None else Path(path) for path in (out, truth))
+    return _measure_folder(Path(masks), place, true, options, progress or SilentProgress())
+
+
+def _measure_folder(
     masks: Path, out: Path | None, truth: Path | None, options: MeasureOptions, progress: Progress
 ) -> MeasureOutcome:
-    """See `autoseg.measure`."""
     if options.dating not in DATINGS:
         raise DataError(f"there is no formula {options.dating} for the gestational age; there are {', '.join(DATINGS)}")
     if out is None:
@@ -85,7 +121,7 @@ def measure_folder(
 def _mask_set(masks: Path, options: MeasureOptions, progress: Progress) -> MaskSet:
     if not masks.exists():
         raise DataError(f"{masks} does not exist; give a folder of masks")
-    if (masks / PREDICTIONS).is_file() and not options.structures and options.layout == AUTO:
+    if (masks / PREDICTIONS).is_file() and options.layout == AUTO:
         return _of_prediction(masks, options)
     is_dataset = options.layout != AUTO or any(layout.recognise(masks) is not None for layout in LAYOUTS.values())
     if is_dataset and not options.structures:
@@ -115,8 +151,8 @@ def masks_of(predictions: Predictions, masks: Path, options: MeasureOptions) -> 
             told = f"predicted with a spacing of {case.spacing_mm} mm, --spacing says {given[case.id]} mm; predict it again"
             item = replace(item, fault=told)
         items.append(item)
-    structures = painted_structures(predictions.targets, predictions.derived)
-    return MaskSet(str(masks), tuple(items), structures, complete=True)
+    painted = painted_structures(predictions.targets, predictions.derived)
+    return MaskSet(str(masks), tuple(items), _given_structures(options) or painted, complete=not options.structures)
 
 
 def _of_dataset(path: Path, options: MeasureOptions, progress: Progress) -> MaskSet:
@@ -159,9 +195,12 @@ def _of_folder(path: Path, options: MeasureOptions) -> MaskSet:
     inputs = find_inputs(path, ("mask",))
     spacings = _given_spacings({item.id: [item.id, *(file.name for file in item.files)] for item in inputs}, options)
     subjects = _subjects([item.id for item in inputs], options.subjects)
-    structures = {name: tuple(values) for name, values in (options.structures or {}).items()}
     items = [MaskToMeasure(item.id, subjects[item.id], item.files[0], (), spacings.get(item.id)) for item in inputs]
-    return MaskSet(str(path), tuple(items), structures)
+    return MaskSet(str(path), tuple(items), _given_structures(options))
+
+
+def _given_structures(options: MeasureOptions) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(values) for name, values in (options.structures or {}).items()}
 
 
 def _given_spacings(names: Mapping[str, Sequence[str]], options: MeasureOptions) -> dict[str, Spacing]:
@@ -224,6 +263,3 @@ def _agreement(
     agreement = agree(measured, truth_of_labels(labels), truth_name=str(truth), notes=notes, out=out)
     others = tuple(item.id for item in masks.masks if item.id not in wanted)
     return agreement.model_copy(update={"without_mask": others})
-
-
-__all__ = ["MeasureOptions", "MeasureOutcome", "labels_of", "masks_of", "measure_folder"]

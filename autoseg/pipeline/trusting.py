@@ -12,6 +12,7 @@ import numpy as np
 
 from autoseg.inference.export import PROBABILITIES, winners_from_mask
 from autoseg.inference.trust import head_misfit
+from autoseg.metrics.gestation import DEFAULT_DATING
 from autoseg.metrics.temperature import PixelSample, calibration_error, draw_pixels, fit_temperature
 from autoseg.parallel import map_cases
 from autoseg.pipeline.cross_validation import CrossValidation
@@ -23,7 +24,6 @@ from autoseg.stages.select.calibrate import Judged, calibrate
 from autoseg.volume.files import read
 
 SAMPLED_CASES = 40  # for the temperature: it is one number
-DATING = MeasureOptions().dating
 
 
 def learn_trust(
@@ -52,9 +52,9 @@ def learn_trust(
     progress.stage("measuring masks", len(done))
     masks = masks_of(predictions, folder.out_of_fold, MeasureOptions())
     masks = replace(masks, masks=tuple(replace(item, subject=subjects[item.id]) for item in masks.masks if item.id in done))
-    measured = measure_masks(masks, dating=DATING, workers=workers, on_done=progress.advance)
+    measured = measure_masks(masks, dating=DEFAULT_DATING, workers=workers, on_done=progress.advance)
     progress.stage("measuring labels", len(done))
-    true = measure_masks(labels_of(dataset), dating=DATING, workers=workers, on_done=progress.advance)
+    true = measure_masks(labels_of(dataset), dating=DEFAULT_DATING, workers=workers, on_done=progress.advance)
     misfit = partial(_misfit, folder=folder.out_of_fold, plan=plan.model_copy(update={"configurations": {}}))
     scored = {case.id: case for case in scores.cases}
     cases = [done[id] for id in scored if id in done]
