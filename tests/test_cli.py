@@ -119,6 +119,7 @@ def test_predict_passes_everything_on(replaced: Any, capsys: pytest.CaptureFixtu
         "save": ("overlay", "uncertainty", "probabilities"),
         "overwrite": True,
         "profile": "best",
+        "postprocessing": True,
         "engine": "openvino-int8",
         "memory_bytes": 4 * 10**9,
         "measure": False,
@@ -150,7 +151,7 @@ def test_predict_without_options_takes_all_folds_and_no_extras(replaced: Any) ->
     predict = replaced("predict", _predictions("done"))
     assert exit_code("predict", "run", "images", "out") == 0
     options = predict.call_args.kwargs
-    assert (options["folds"], options["save"], options["profile"]) == (None, (), "balanced")
+    assert (options["folds"], options["save"], options["profile"]) == (None, (), None)
     assert (options["engine"], options["memory_bytes"], options["overwrite"]) == ("auto", None, False)
 
 

@@ -221,10 +221,7 @@ def write_case(item: PredictionInput, found: Segmentation, job: Job, out: Path) 
         names = {target.output_value: target.name for target in plan.targets}
         save_overlay(out / overlay, prepared.picture, mask, names, prepared.spacing_mm)
     write_labels(out / item.mask, mask, prepared.geometry)  # last: where a mask is, its companions are
-    judged = None
-    if job.trust is not None and found.evidence is not None:
-        judged = assess(job.trust, found.evidence, winners, plan, prepared.spacing_mm)
-    return PredictedCase(
+    case = PredictedCase(
         id=item.id,
         images=image_names(item),
         status="done",
@@ -241,8 +238,10 @@ def write_case(item: PredictionInput, found: Segmentation, job: Job, out: Path) 
         pixels=count_pixels(winners, plan.targets, plan.derived, plan.regions),
         evidence=found.evidence,
         temperature=None if probabilities is None else job.temperature,
-        **({} if judged is None else judged.noted()),
     )
+    if job.trust is None or found.evidence is None:
+        return case
+    return assess(job.trust, found.evidence, winners, plan, prepared.spacing_mm).noted(case)
 
 
 def processed(winners: np.ndarray, job: Job, spacing_mm: Spacing | None) -> np.ndarray:

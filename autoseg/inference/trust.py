@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from autoseg.metrics.ellipse_agreement import ellipse_dice
 from autoseg.metrics.familiarity import image_facts, strange_facts
 from autoseg.metrics.predicted_dice import predict_dice
 from autoseg.metrics.review import suspicious
-from autoseg.records import Evidence, Plan, StructureEvidence, Trust
+from autoseg.records import Evidence, Plan, PredictedCase, StructureEvidence, Trust
 
 HEAD = "head"  # the structure that is an ellipse, by its name in any case
 PREDICTED = "predicted Dice"
@@ -34,10 +33,10 @@ class Assessment:
     review: bool | None
     reasons: tuple[str, ...]
 
-    def noted(self) -> dict[str, Any]:
-        """As the record of a case holds it."""
+    def noted(self, case: PredictedCase) -> PredictedCase:
+        """The case's record with all of it."""
         rounded = {name: round(value, 4) for name, value in self.predicted_dice.items()}
-        return {"predicted_dice": rounded, "review": self.review, "review_reasons": self.reasons}
+        return case.model_copy(update={"predicted_dice": rounded, "review": self.review, "review_reasons": self.reasons})
 
 
 def assess(trust: Trust, evidence: Evidence, winners: np.ndarray, plan: Plan, spacing_mm: Sequence[float] | None) -> Assessment:

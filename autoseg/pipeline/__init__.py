@@ -18,10 +18,11 @@ from autoseg.pipeline.handing_over import export_model, import_model
 from autoseg.pipeline.measuring import MeasureOutcome, measure
 from autoseg.pipeline.planning import PlanOutcome, bill, plan, plan_files, planned
 from autoseg.pipeline.preparing import prepare_cases, prepare_masks, worker_count
+from autoseg.pipeline.selecting import select
 from autoseg.pipeline.status import status
 from autoseg.pipeline.trained import refuse_foreign_plan
 from autoseg.progress import Progress, SilentProgress
-from autoseg.records import FULL, Configuration, Extra, InferenceProfile, Plan, Predictions, Scores, SelectionReport
+from autoseg.records import FULL, Configuration, Extra, InferenceProfile, Plan, Predictions, Scores
 from autoseg.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -321,45 +322,6 @@ def evaluate(
     save_csv(scores, out / "scores.csv")
     save_nnunet_summary(scores, dataset, predictions, out, out / "summary.json")
     return scores
-
-
-def select(
-    run: str | Path,
-    *,
-    profiles: Sequence[InferenceProfile] = ("best", "fast"),
-    device: str = "auto",
-    engine: str = "auto",
-    workers: int | None = None,
-    progress: Progress | None = None,
-) -> tuple[SelectionReport, Scores]:
-    """Find out how a trained model is best applied, on predictions of cases that its folds had not seen.
-
-    Compared are the trained configurations, pairs of them that vote, inference profiles, and steps after the networks. What is better
-    than chance explains is written into `model.json`, which `predict` follows; all comparisons are in `selection.json`, the masks and
-    their scores in `out_of_fold/`, and the scores in `scores.json`, too.
-
-    Args:
-        run: folder with trained folds; not all need to be.
-        profiles: to compare with `balanced`.
-        device: `auto` takes the best one here.
-        engine: what runs the networks, see `predict`.
-        workers: processes that score; None takes the cores at hand.
-        progress: listener.
-
-    Returns:
-        What was found, and the scores of the out-of-fold masks.
-    """
-    from autoseg.pipeline.engines import EngineWish
-    from autoseg.pipeline.selecting import select as select_best
-
-    return select_best(
-        RunFolder.open(Path(run)),
-        profiles=profiles,
-        device=device,
-        engine=EngineWish(engine),
-        workers=workers,
-        progress=progress or SilentProgress(),
-    )
 
 
 def benchmark(

@@ -15,8 +15,6 @@ from autoseg.records import (
     Predictions,
 )
 
-UNIT_OF_AGE = "weeks"
-
 
 def with_trust(measured: Measurements, predictions: Predictions) -> Measurements:
     """Fill in the ends of intervals and the flags for review, where the model was calibrated; else nothing changes.
@@ -52,7 +50,7 @@ def _structure(
 
 
 def _measure(measure: Measure, model: MeasurementInterval, difficulty: float | None) -> Measure:
-    if measure.value is None or measure.unit in ("pixels", UNIT_OF_AGE):
+    if measure.value is None or measure.unit == "pixels":
         return measure
     interval = interval_of(model, measure.value, difficulty)
     return measure if interval is None else measure.model_copy(update={"low": interval[0], "high": interval[1]})

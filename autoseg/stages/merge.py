@@ -107,10 +107,8 @@ def merge_case(
     if probabilities is not None:
         save_mean([folder / _probabilities(case) for folder, case in zip(folders, cases, strict=True)], out / probabilities)
     write_labels(out / name, mask_from_winners(winners, header.targets, header.regions), mask.geometry)
-    judged = {} if assess is None or first.evidence is None else assess(first.evidence, winners, spacing).noted()
-    return first.model_copy(
+    merged = first.model_copy(
         update={
-            **judged,
             "mask": name,
             "mask_sha256": file_sha256(out / name),
             "overlay": None,
@@ -123,6 +121,7 @@ def merge_case(
             "pixels": count_pixels(winners, header.targets, header.derived, header.regions),
         }
     )
+    return merged if assess is None or first.evidence is None else assess(first.evidence, winners, spacing).noted(merged)
 
 
 def _probabilities(case: PredictedCase) -> str:

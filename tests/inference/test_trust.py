@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autoseg.inference.trust import PREDICTED, SHAPE, assess, features_of, head_misfit, suspicions
-from autoseg.records import DicePredictor, Evidence, FamiliarRange, ReviewRule, Structure, StructureEvidence, Trust
+from autoseg.records import DicePredictor, Evidence, FamiliarRange, PredictedCase, ReviewRule, Structure, StructureEvidence, Trust
 from tests.stages.predicting import plan_of
 
 # logit(0.5) is the mean of the only feature, and weighs 1: the predicted Dice is the feature itself
@@ -36,7 +36,8 @@ def trust(threshold: float = 0.1, *, review: bool = True, shape: float = 0.05) -
 def test_a_sure_network_and_a_round_head_are_not_flagged() -> None:
     found = assess(trust(), evidence(0.95), disc(), PLAN, (0.5, 0.5))
     assert found.predicted_dice["Head"] == pytest.approx(0.95) and found.review is False and found.reasons == ()
-    assert found.noted() == {"predicted_dice": {"Head": 0.95}, "review": False, "review_reasons": ()}
+    noted = found.noted(PredictedCase(id="a", images=(), status="done"))
+    assert (noted.predicted_dice, noted.review, noted.review_reasons) == ({"Head": 0.95}, False, ())
 
 
 def test_an_unsure_network_is_flagged_and_says_why() -> None:
@@ -45,7 +46,21 @@ def test_an_unsure_network_is_flagged_and_says_why() -> None:
 
 
 def test_a_head_that_is_no_ellipse_is_flagged_however_sure_the_network() -> None:
-    found = assess(trust(), evidence(0.99), disc(cut=9), PLAN, (0.5, 0.5))
+    """Where the head is what was learned, its shape is in the predicted Dice, and only one without any ellipse is flagged for that."""
+    mask = np.zeros((40, 40), np.uint8)
+    mask[5:35, 18:20] = mask[18:20, 5:35] = 1  # a cross
+    found = assess(trust(), evidence(0.99), mask, PLAN, (0.5, 0.5))
+    assert found.review is True and found.reasons == ("the head is not an ellipse",)
+    union = PLAN.model_copy(
+        update={
+            "targets": (Structure(name="Brain", values=(1,), output_value=1),),
+            "derived": (Structure(name="Head", values=(1,), output_value=0),),
+        }
+    )
+    figures = evidence(0.99).structures["Head"]
+    of_union = Evidence(structures={"Brain": figures, "Head": figures}, foreground=figures, shape=(40, 40))
+    rules = trust().model_copy(update={"predicted_dice": {"Brain": SAME}})
+    found = assess(rules, of_union, disc(cut=9), union, (0.5, 0.5))
     assert found.review is True and "differs from an ellipse by" in found.reasons[0]
 
 
@@ -89,3 +104,4 @@ def test_a_heads_dice_is_predicted_from_its_shape_too() -> None:
     assert features_of("head", figures, math.inf)["ellipse_dice"] == 0.0
     assert "ellipse_dice" not in features_of("liver", figures, 0.1)
     assert suspicions({"a": 0.9, "b": 0.7}, None) == {PREDICTED: pytest.approx(0.2), SHAPE: None}
+    assert suspicions({"Head": 0.9}, 0.3) == {PREDICTED: pytest.approx(0.1), SHAPE: None}, "it is in the predicted Dice"

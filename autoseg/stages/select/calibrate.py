@@ -31,7 +31,7 @@ USUAL_LOSS = 0.05  # of Dice, below the median, where even good masks do not rea
 BLOCKS = 5
 GOOD_MM = 10.0  # of a head's circumference
 CIRCUMFERENCE = "HC"
-WITHOUT_INTERVAL = ("weeks",)  # an age follows from a measure that has one
+WITH_INTERVAL = ("mm", "mm2", "ml", "percent")  # an angle has no relative error, and an age follows from a measure
 
 
 @dataclass(frozen=True)
@@ -192,12 +192,7 @@ def _pairs(measured: Measurements | None, true: Measurements | None) -> list[_Pa
             own = mask.structures.get(name)
             for key, truth in structure.measures.items():
                 found: Measure | None = None if own is None else own.measures.get(key)
-                if (
-                    truth.value is not None
-                    and found is not None
-                    and truth.unit not in WITHOUT_INTERVAL
-                    and truth.unit != "pixels"
-                ):
+                if truth.value is not None and found is not None and truth.unit in WITH_INTERVAL:
                     pairs.append(_Pair(case.id, case.subject, name, key, truth.unit, found.value, truth.value))
     return pairs
 
