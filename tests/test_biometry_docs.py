@@ -23,8 +23,8 @@ def test_its_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         command, *words = shlex.split(line.replace("--subjects 4", "--subjects 2"))
         assert command == "autoseg"
         assert exit_code(*words, *(("--workers", "0") if words[0] == "measure" else ())) == 0
-    named = set(re.findall(r"`([\w.]+\.(?:csv|json|png))`", TEXT)) - {"predictions.json"}
-    assert named == {"measurements.csv", "measurements.json", "hc18.csv", "agreement.json", "agreement.png"}
+    named = set(re.findall(r"`([\w./]+\.(?:csv|json|png))`", TEXT)) - {"predictions.json"}
+    assert named == {"measurements.csv", "measurements.json", "hc18.csv", "agreement.json", "agreement/bland_altman.png"}
     assert all((tmp_path / "heads-measures" / name).is_file() for name in named)
     header = (tmp_path / "heads-measures" / "measurements.csv").read_text().splitlines()[0].split(",")
     assert {"head_HC_mm", "head_BPD_mm", "LV_width_mm"} <= set(header)

@@ -99,7 +99,7 @@ def test_a_prediction_needs_nothing_else(predicted: Path, heads: Path, capsys: p
     assert hc.compared == len(record.cases) - 1 and hc.mae is not None and hc.mae < 0.3
     for case in record.cases[:-1]:
         assert case.figure is not None and (predicted / case.figure).is_file()
-    for name in ("measurements.csv", "hc18.csv", "agreement.png"):
+    for name in ("measurements.csv", "hc18.csv", "agreement/bland_altman.png"):
         assert (predicted / name).is_file()
     rows = list(csv.DictReader((predicted / "hc18.csv").open(newline="")))
     assert {row["filename"] for row in rows} == {file.name for file in (heads / "labels").iterdir()}

@@ -64,13 +64,16 @@ def worked_example(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict
 def test_worked_example_runs_and_leaves_what_it_says(worked_example: tuple[Path, dict[str, str]]) -> None:
     folder, printed = worked_example
     verbs = [line.split()[1] for line in printed]
-    assert verbs == ["phantom", "plan", "train", "phantom", "predict", "evaluate", *["plan"] * 5, "export", "predict"]
+    first = ["phantom", "plan", "train", "select", "phantom", "predict", "evaluate"]
+    assert verbs == [*first, *["plan"] * 5, "export", "predict", "measure", "evaluate", "compare", "doctor"]
     images = sorted(path.stem for path in (folder / "heads-new" / "images").iterdir())
     assert len(images) >= 2
     assert set(images) <= {path.stem for path in (folder / "heads-masks").glob("*.png")}
-    for name in ("predictions.json", "scores.json", "scores.csv"):
+    for name in ("predictions.json", "scores.json", "scores.csv", "summary.json", "measurements.csv", "agreement.json"):
         assert (folder / "heads-masks" / name).is_file()
-    assert (folder / "heads-run" / "plan.json").is_file()
+    assert (folder / "heads-run" / "plan.json").is_file() and (folder / "heads-run" / "selection.json").is_file()
+    assert (folder / "heads-run" / "doctor" / "index.html").is_file()
+    assert len(list((folder / "heads-masks" / "measurements").glob("*.png"))) == len(images)
     for structure in ("Brain", "CSP", "LV"):
         assert all(structure in text for line, text in printed.items() if line.split()[1] in ("train", "evaluate"))
         assert structure in printed["autoseg plan heads heads-run --time-budget 2m"]
@@ -78,7 +81,7 @@ def test_worked_example_runs_and_leaves_what_it_says(worked_example: tuple[Path,
 
 def test_plans_are_told_compared_and_taken_over(worked_example: tuple[Path, dict[str, str]]) -> None:
     folder, printed = worked_example
-    explained, bill, _, compared, tuned = (" ".join(printed[line].split()) for line in list(printed)[6:11])
+    explained, bill, _, compared, tuned = (" ".join(printed[line].split()) for line in list(printed)[7:12])
     assert "Rule:" in explained and "Instead:" in explained
     assert "all 5 folds" in bill and "memory of a step" in bill
     assert "plain_unet" in compared and "unet2015" in compared
@@ -112,7 +115,7 @@ def test_every_option_and_verb_that_is_mentioned_exists() -> None:
     group = get_command(app)
     known = {option for command in (group, *group.commands.values()) for p in command.params for option in p.opts}
     mentioned = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README.replace("--help", "")))
-    drawn = set(re.findall(r"--([a-z]+)(?: \([a-z]+\))?-->", README))  # arrows of the picture
+    drawn = set(re.findall(r"--([a-z]+)(?:,? \(?[a-z]+\)?)?-->", README))  # arrows of the picture
     of_torchrun = {"--nproc-per-node"}
     assert {word for word in mentioned if word.strip("-") not in drawn} <= known | of_torchrun
     assert set(re.findall(r"`autoseg ([a-z]+)", README)) <= set(group.commands)

@@ -15,7 +15,7 @@ from autoseg.metrics.agreement import bland_altman, icc_2_1, mean_absolute_error
 from autoseg.metrics.measures import FIRST, HEAD
 from autoseg.records import Agreement, MeasureAgreement, MeasuredCase, Measurements
 
-PLOT = "agreement.png"
+PLOT = "agreement/bland_altman.png"  # in a folder of its own: pictures beside masks would pass for masks
 NOT_COMPARED = ("angle",)  # it comes round at 180 degrees, so differences mean little
 NAMES_OF_HEAD = {  # as tables call them, with letters and digits alone
     "HC": ("hc", "headcircumference", "headcircumferencemm", "hcmm"),
@@ -105,6 +105,7 @@ def agree(
     seen = {name_key(case.id) for case in measurements.cases}
     drawn = panels[True] or panels[False]
     if out is not None and drawn:
+        (out / PLOT).parent.mkdir(parents=True, exist_ok=True)
         save_bland_altman(out / PLOT, drawn)
     return Agreement(
         masks=measurements.masks,
