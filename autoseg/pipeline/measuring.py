@@ -73,7 +73,8 @@ def measure(
         layout: of a data set.
         spacing: CSV of pixel sizes, or one number, in mm, for pictures.
         subjects: which cases belong to one person, as in `plan`.
-        truth: a data set whose labels are measured in the same way, or a CSV of figures; agreement.json and agreement/bland_altman.png tell how it agrees.
+        truth: a data set whose labels are measured in the same way, or a CSV of figures; agreement.json and
+            agreement/bland_altman.png tell how it agrees.
         dating: formula for the gestational age.
         figures: whether to draw a picture of each case.
         workers: processes; None takes the cores at hand.

@@ -105,7 +105,6 @@ def agree(
     seen = {name_key(case.id) for case in measurements.cases}
     drawn = panels[True] or panels[False]
     if out is not None and drawn:
-        (out / PLOT).parent.mkdir(parents=True, exist_ok=True)
         save_bland_altman(out / PLOT, drawn)
     return Agreement(
         masks=measurements.masks,

@@ -49,7 +49,7 @@ def test_a_table_by_hand(tmp_path: Path) -> None:
     assert hc.icc is not None and hc.icc > 0.99
     assert hc.lower is not None and hc.upper is not None and hc.lower < hc.bias < hc.upper
     assert found.without_mask == ("e1",)
-    assert found.plot == "agreement/bland_altman.png" and (tmp_path / "agreement.png").stat().st_size > 5000
+    assert found.plot == "agreement/bland_altman.png" and (tmp_path / "agreement" / "bland_altman.png").stat().st_size > 5000
 
 
 def test_columns_are_understood_in_many_ways(tmp_path: Path) -> None:
