@@ -16,7 +16,7 @@ from autoseg.inference.networks import Networks
 from autoseg.layouts.mm_table import read_spacings
 from autoseg.pipeline.engines import AUTO, EngineWish, networks_for
 from autoseg.pipeline.ensemble import Ensemble, ensemble_of
-from autoseg.pipeline.recipe import recipe_for
+from autoseg.pipeline.recipe import recipe_for, with_recipe
 from autoseg.pipeline.together import predict_together
 from autoseg.pipeline.trained import refuse_foreign_plan
 from autoseg.pipeline.validation import prediction_inputs
@@ -72,11 +72,8 @@ def predict_images(
         dataset.trust_file_spacing,
         "keep" if images == HELD_OUT else "fail",
         frozenset(save),
-        postprocessing=use.postprocessing,
-        evidence=use.trust is not None,
-        temperature=1.0 if use.trust is None else use.trust.temperature,
-        trust=use.trust,
     )
+    job = with_recipe(job, use)
     settings = Settings(
         origin,
         tell=progress.message,

@@ -18,11 +18,12 @@ from autoseg.inference.case import Job, PreparedCase, Segmentation, prepare_volu
 from autoseg.inference.export import mask_from_winners
 from autoseg.inference.networks import Networks
 from autoseg.inference.profiles import RULES
+from autoseg.inference.trust import Assessment, assess
 from autoseg.parallel import ahead
 from autoseg.pipeline.engines import AUTO, FEWEST, EngineWish, networks_for
 from autoseg.pipeline.ensemble import ensemble_of
 from autoseg.pipeline.models import opened_model
-from autoseg.pipeline.recipe import recipe_for
+from autoseg.pipeline.recipe import recipe_for, with_recipe
 from autoseg.pipeline.trained import refuse_foreign_plan, trained_default
 from autoseg.processing.labels import decode_labels
 from autoseg.processing.previous import encoding_of_masks
@@ -43,7 +44,8 @@ class Prediction:
     """What was found in one image, all of it on the image's own grid.
 
     `labels` (*spatial) holds the values of `names`, 0 for background. `probabilities` (K, *spatial) and `uncertainty`
-    (*spatial) are float16 where they were asked for, else None. `engine` made it in `seconds`.
+    (*spatial) are float16 where they were asked for, else None. `engine` made it in `seconds`. `predicted_dice`, by structure, and
+    `review` (None: not judged) with its reasons are told by models that `select` has calibrated.
     """
 
     labels: np.ndarray
@@ -54,6 +56,9 @@ class Prediction:
     engine: str
     seconds: float
     warnings: tuple[str, ...]
+    predicted_dice: dict[str, float]
+    review: bool | None
+    review_reasons: tuple[str, ...]
 
     def mask(self, name: str) -> np.ndarray:
         """Where a structure was found, bool (*spatial).
@@ -127,8 +132,9 @@ class Predictor:
             stages = []
             for ensemble in (*first, last):
                 extras = frozenset(save) if ensemble is last else frozenset()
-                steps = use.postprocessing if ensemble is last else ()
-                job = Job(plan, ensemble.configuration, save=extras, postprocessing=steps)
+                job = Job(plan, ensemble.configuration, save=extras)
+                if ensemble is last:
+                    job = with_recipe(job, use)
                 networks = networks_for(ensemble.configuration, ensemble.weights, where, wish, _no_calibration, SilentProgress())
                 networks.begin(MANY)
                 stages.append(_Stage(job, networks))
@@ -185,8 +191,13 @@ class Predictor:
             encoding = encoding_of_masks(self.plan.targets, self.plan.regions)
             previous = decode_labels(self._labels(found, first.job)[None], encoding, NAME)
             found = stage.networks.segment(prepare_volume(NAME, volume, stage.job, previous), stage.job)
+        job = self._stages[-1].job
+        judged = Assessment({}, None, ())
+        if job.trust is not None and found.evidence is not None:
+            winners = processed(found.winners, job, found.prepared.spacing_mm)
+            judged = assess(job.trust, found.evidence, winners, self.plan, found.prepared.spacing_mm)
         return Prediction(
-            labels=self._labels(found, self._stages[-1].job),
+            labels=self._labels(found, job),
             names={target.output_value: target.name for target in self.plan.targets},
             spacing_mm=found.prepared.spacing_mm,
             probabilities=found.probabilities,
@@ -194,6 +205,9 @@ class Predictor:
             engine=found.engine,
             seconds=found.seconds,
             warnings=found.prepared.warnings,
+            predicted_dice=judged.predicted_dice,
+            review=judged.review,
+            review_reasons=judged.reasons,
         )
 
     def _labels(self, found: Segmentation, job: Job) -> np.ndarray:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from autoseg.inference.case import Job
 from autoseg.pipeline.trained import trained_default
 from autoseg.records import InferenceProfile, Model, PostprocessingStep, Trust
 
@@ -18,6 +19,18 @@ class Recipe:
     profile: InferenceProfile
     postprocessing: tuple[PostprocessingStep, ...]
     trust: Trust | None = None
+
+
+def with_recipe(job: Job, recipe: Recipe) -> Job:
+    """The job of the networks that decide, with what is done to their masks and told of them."""
+    trust = recipe.trust
+    return replace(
+        job,
+        postprocessing=recipe.postprocessing,
+        evidence=trust is not None,
+        temperature=1.0 if trust is None else trust.temperature,
+        trust=trust,
+    )
 
 
 def recipe_for(

@@ -145,6 +145,10 @@ def test_what_masks_are_worth_is_learned_and_told(selected: tuple[Path, Selectio
         area = measured.structures["Head"].measures["area"]
         assert (area.low, area.high) == (pytest.approx(0.9 * area.value), pytest.approx(1.2 * area.value))
         assert measured.review is True and "to review: a Dice of" in measured.warnings[0]
+        with autoseg.Predictor.load(run, engine=ENGINE, device="cpu") as predictor:
+            told = predictor(pixels_of(image), spacing_mm=0.5)
+        assert told.review is True and told.review_reasons == case.review_reasons
+        assert told.predicted_dice["Head"] == pytest.approx(case.predicted_dice["Head"], abs=1e-4)
         other = autoseg.predict(run, image, tmp_path / "best", profile="best", spacing=0.5, engine=ENGINE, device="cpu")
         assert (other.cases[0].review is None) == (before.selection.profile != "best"), "what was learned with another profile"
     finally:
