@@ -36,6 +36,7 @@ class Ledger:
         on_case: Callable[[PredictedCase], None] | None = None,
     ):
         self.out = out
+        self.other_rules = False  # of what a mask is worth, when the cases that are kept were noted
         self._header = header
         self._cases = {case.id: case for case in kept}
         self._order = {id: place for place, id in enumerate(order)}
@@ -71,11 +72,13 @@ class Ledger:
         """
         _refuse_replacing_images(out, inputs)
         kept: tuple[PredictedCase, ...] = ()
+        other_rules = False
         if not overwrite and (out / PREDICTIONS_FILE).exists():
             before = _loaded(out / PREDICTIONS_FILE)
             _refuse_another_model(out, before, header)
             if (before.weights, before.inference) == (header.weights, header.inference):
                 kept = tuple(case for case in before.cases if case.status == "done")
+                other_rules = before.trust != header.trust
                 header = header.model_copy(update={"parity": before.parity})
             else:
                 log.info(
@@ -84,6 +87,7 @@ class Ledger:
         elif not overwrite:
             _refuse_unknown_masks(out, inputs)
         ledger = cls(out, header, kept, [item.id for item in inputs], on_case)
+        ledger.other_rules = other_rules
         ledger.save()  # from here on the folder is known as ours, also if the run is killed before its first case is done
         return ledger
 

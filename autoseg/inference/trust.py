@@ -9,15 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from autoseg.inference.evidence import output_groups
+from autoseg.inference.export import winners_from_mask
 from autoseg.metrics.ellipse_agreement import ellipse_dice
 from autoseg.metrics.familiarity import image_facts, strange_facts
 from autoseg.metrics.predicted_dice import predict_dice
 from autoseg.metrics.review import suspicious
 from autoseg.records import Evidence, Plan, PredictedCase, StructureEvidence, Trust
+from autoseg.volume.files import read
 
 HEAD = "head"  # the structure that is an ellipse, by its name in any case
 PREDICTED = "predicted Dice"
@@ -60,6 +63,14 @@ def assess(trust: Trust, evidence: Evidence, winners: np.ndarray, plan: Plan, sp
     if misfit == math.inf and scores[SHAPE] is None:
         reasons.append(NO_ELLIPSE)
     return Assessment(predicted, bool(reasons), tuple(reasons))
+
+
+def judged_again(case: PredictedCase, folder: Path, plan: Plan, trust: Trust | None) -> PredictedCase:
+    """A case that was predicted before, judged by the rules that hold now (None: there are none any more)."""
+    if trust is None or case.evidence is None:
+        return Assessment({}, None, ()).noted(case)
+    winners = winners_from_mask(read(folder / str(case.mask)).array[0], plan.targets, plan.regions)
+    return assess(trust, case.evidence, winners, plan, case.spacing_mm).noted(case)
 
 
 def predicted_dices(trust: Trust, evidence: Evidence, misfit: float | None) -> dict[str, float]:

@@ -12,7 +12,7 @@ from autoseg.inference.case import OVERLAY_FOLDER, Job, listed_spacing
 from autoseg.inference.inputs import PredictionInput
 from autoseg.inference.ledger import Ledger
 from autoseg.inference.overlay import save_overlay
-from autoseg.inference.trust import assess
+from autoseg.inference.trust import assess, judged_again
 from autoseg.pipeline.ensemble import Ensemble
 from autoseg.processing.cases import assemble_image
 from autoseg.progress import Progress
@@ -57,8 +57,11 @@ def predict_together(
     ledger = Ledger.open(out, header, inputs, overwrite=settings.overwrite)
     waiting = []
     for item in inputs:
-        done = ledger.finished(item, listed_spacing(item, job), job.save)
-        ledger.add(done) if done else waiting.append(item)
+        done = ledger.finished(item, listed_spacing(item, job), job.save, evidence=job.evidence, temperature=1.0)
+        if done:
+            ledger.add(judged_again(done, out, job.plan, job.trust) if ledger.other_rules else done)
+        else:
+            waiting.append(item)
     if waiting:
         alone = replace(job, save=frozenset({"probabilities"}), postprocessing=(), temperature=1.0, trust=None)
         places = [out / MEMBERS_FOLDER / ensemble.configuration.name for ensemble in ensembles]
@@ -86,6 +89,7 @@ def _header(ensembles: Sequence[Ensemble], job: Job, settings: Settings, device:
         device=device,
         profile=settings.profile,
         postprocessing=tuple(step.told for step in job.postprocessing),
+        trust="" if job.trust is None else job.trust.digest(),
         intervals={} if job.trust is None else job.trust.intervals,
         targets=job.plan.targets,
         derived=job.plan.derived,

@@ -86,6 +86,7 @@ class Predictions(Record):
     profile: InferenceProfile | None = None  # None: as the plan says, which is how a fold is validated
     postprocessing: tuple[str, ...] = ()  # in words
     parity: tuple[Parity, ...] = ()  # of the engines that were compared with PyTorch in float32
+    trust: str = ""  # digest of the rules that say what a mask is worth
     intervals: dict[str, dict[str, MeasurementInterval]] = Field(default_factory=dict)  # of measures, by structure
     targets: tuple[Structure, ...]
     derived: tuple[Structure, ...]

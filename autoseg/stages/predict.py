@@ -18,6 +18,7 @@ from autoseg.inference.ledger import Ledger
 from autoseg.inference.memory import Capacity, Room, case_bytes, with_tiles
 from autoseg.inference.networks import Networks
 from autoseg.inference.profiles import applied_as
+from autoseg.inference.trust import judged_again
 from autoseg.parallel import overlap
 from autoseg.records import InferenceProfile, PredictedCase, Predictions
 
@@ -106,6 +107,7 @@ def predict_cases(
         device=str(networks.device),
         profile=settings.profile,
         postprocessing=tuple(step.told for step in job.postprocessing),
+        trust="" if job.trust is None else job.trust.digest(),
         intervals={} if job.trust is None else job.trust.intervals,
         targets=plan.targets,
         derived=plan.derived,
@@ -136,7 +138,7 @@ def _waiting(inputs: Sequence[PredictionInput], job: Job, ledger: Ledger, settin
         spacing = listed_spacing(item, job) or (assumed_spacing(job) if job.plan.rank == 2 else None)
         done = ledger.finished(item, spacing, job.save, evidence=job.evidence, temperature=job.temperature)
         if done and (settings.engine is None or done.engine in (settings.engine, None)):
-            ledger.add(done)
+            ledger.add(judged_again(done, ledger.out, job.plan, job.trust) if ledger.other_rules else done)
         else:
             waiting.append(item)
     if len(waiting) < len(inputs):

@@ -130,5 +130,5 @@ def test_the_table_tells_every_files_fate(tmp_path: Path, item: PredictionInput)
         rows = {row["id"]: row for row in csv.DictReader(file)}
     assert rows["a"]["status"] == "done" and rows["a"]["seconds"] == "1.5" and rows["a"]["warnings"] == "far; odd"
     assert rows["b"] == {"id": "b", "status": "failed", "error": "damaged"} | dict.fromkeys(
-        ("mask", "engine", "seconds", "network_seconds", "warnings"), ""
+        ("mask", "review", "engine", "seconds", "network_seconds", "review_reasons", "warnings"), ""
     )

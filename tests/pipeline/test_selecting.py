@@ -145,6 +145,13 @@ def test_what_masks_are_worth_is_learned_and_told(selected: tuple[Path, Selectio
         area = measured.structures["Head"].measures["area"]
         assert (area.low, area.high) == (pytest.approx(0.9 * area.value), pytest.approx(1.2 * area.value))
         assert measured.review is True and "to review: a Dice of" in measured.warnings[0]
+        lenient = rules.model_copy(update={"review": ReviewRule(thresholds={"predicted Dice": 0.999}, rate=0.1, good_cases=50)})
+        folder.save(before.model_copy(update={"selection": before.selection.model_copy(update={"trust": lenient})}))
+        stamp = (tmp_path / "out" / "case00.png").stat().st_mtime_ns
+        again = autoseg.predict(run, image, tmp_path / "out", spacing=0.5, engine=ENGINE, device="cpu")
+        assert again.cases[0].review_reasons == ("the head is not an ellipse",), "what is kept is judged by the rules that hold now"
+        assert (tmp_path / "out" / "case00.png").stat().st_mtime_ns == stamp
+        folder.save(before.model_copy(update={"selection": before.selection.model_copy(update={"trust": rules})}))
         with autoseg.Predictor.load(run, engine=ENGINE, device="cpu") as predictor:
             told = predictor(pixels_of(image), spacing_mm=0.5)
         assert told.review is True and told.review_reasons == case.review_reasons
