@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import defaultdict
+from math import log
 from pathlib import Path
 
 from plant_label_faults import plant
@@ -20,7 +21,7 @@ import autoseg
 from autoseg.cli_values import parse_seconds
 from autoseg.records import Diagnosis
 
-ORDERS = ("suspicion", "dice", "surprise", "confident", "distance", "softmin")
+ORDERS = ("suspicion", "excess", "surprise", "dice", "confident", "distance", "softmin")
 
 
 def main() -> None:
@@ -90,6 +91,8 @@ def ranks_by(diagnosis: Diagnosis, name: str) -> dict[str, int]:
             return -case.softmin
         if name == "dice":
             return max((-one.dice for one in there), default=-1.0)
+        if name == "excess":
+            return max((log((1.01 - one.dice) / (1.01 - one.expected_dice)) for one in there), default=0.0)
         if name == "surprise":
             return max((one.expected_dice - one.dice for one in there), default=0.0)
         if name == "confident":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from autoseg.metrics.surface import assd_mm, bounding_box, surface_distances
 
 CONFIDENT = 0.9  # probability from which a pixel counts as claimed by the network, and below 1 less it as denied
 SOFTMIN_TEMPERATURE = 0.1  # of Lad and Mueller 2023
+LEAST_ERROR = 0.01  # of Dice: what two people differ by at the border of a large structure, or more
 MARGIN = 1  # pixels around both masks; surface pixels need their neighbours
 
 
@@ -45,9 +47,12 @@ class Disagreement:
         return self.label_pixels > 0 or self.model_pixels > 0
 
     @property
-    def surprise(self) -> float:
-        """Expected Dice less Dice: about 0 where label and network are right, and where a network knows that it may be wrong."""
-        return self.expected_dice - self.dice
+    def excess(self) -> float:
+        """How many times more label and mask differ than the network expects, (1 - Dice) / (1 - expected Dice), as a natural logarithm.
+
+        0 where it is right about itself, also where it knows that it may be wrong; errors of a hundredth are added to both sides.
+        """
+        return log((1 - self.dice + LEAST_ERROR) / (1 - self.expected_dice + LEAST_ERROR))
 
 
 def disagreement(

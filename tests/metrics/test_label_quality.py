@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp
+from math import exp, log
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_two_squares_that_are_a_pixel_apart() -> None:
     assert (found.label_pixels, found.model_pixels) == (16, 16)
     assert found.dice == pytest.approx(24 / 32)
     assert found.expected_dice == pytest.approx(2 * 15.2 / (15.2 + 16))
-    assert found.surprise == pytest.approx(2 * 15.2 / 31.2 - 0.75)
+    assert found.excess == pytest.approx(log(0.26 / (0.01 + 1 - 2 * 15.2 / 31.2)))
     assert found.confident == pytest.approx(8 / 20), "four pixels are denied and four claimed, of twenty"
     # Of the outline's twelve pixels on either side, the outer row of four is 1 away. The inner rows' four pixels have the
     # other's side columns or row within 1, and at the two columns the outlines meet.
@@ -43,7 +43,7 @@ def test_network_that_is_unsure_accuses_nobody() -> None:
     sure = disagreement(label, model, np.where(model, 1.0, 0.0))
     unsure = disagreement(label, model, np.where(model | label, 0.55, 0.0))
     assert unsure.dice == sure.dice and unsure.confident == 0
-    assert unsure.surprise < 0.02 < 0.2 < sure.surprise
+    assert unsure.excess < 0 < 3 < sure.excess
 
 
 def test_equal_masks_have_no_distance_between_them() -> None:

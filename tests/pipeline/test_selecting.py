@@ -149,7 +149,9 @@ def test_what_masks_are_worth_is_learned_and_told(selected: tuple[Path, Selectio
         folder.save(before.model_copy(update={"selection": before.selection.model_copy(update={"trust": lenient})}))
         stamp = (tmp_path / "out" / "case00.png").stat().st_mtime_ns
         again = autoseg.predict(run, image, tmp_path / "out", spacing=0.5, engine=ENGINE, device="cpu")
-        assert again.cases[0].review_reasons == ("the head is not an ellipse",), "what is kept is judged by the rules that hold now"
+        assert again.cases[0].review_reasons == ("the head is not an ellipse",), (
+            "what is kept is judged by the rules that hold now"
+        )
         assert (tmp_path / "out" / "case00.png").stat().st_mtime_ns == stamp
         folder.save(before.model_copy(update={"selection": before.selection.model_copy(update={"trust": rules})}))
         with autoseg.Predictor.load(run, engine=ENGINE, device="cpu") as predictor:
