@@ -43,7 +43,8 @@ class MeasuredStructure(Part):
 
 
 class MeasuredCase(Part):
-    """One mask: what was measured, or why it could not be read. Files are relative to the folders that the record names.
+    """One mask: what was measured, or why it could not be read. `mask` and `images` are where they lay, `figure` is relative to
+    the folder of the record.
 
     `review` is set where someone ought to look at the case.
     """

@@ -18,7 +18,7 @@ import numpy as np
 from autoseg.errors import AutosegError, DataError, Fault
 from autoseg.inference.measured_picture import save_measured_picture, save_measured_volume
 from autoseg.metrics.gestation import Dating
-from autoseg.metrics.measures import FIRST, UNKNOWN_SPACING, Measured, measure_structure, measures_of
+from autoseg.metrics.measures import FIRST, UNKNOWN_SPACING, Measured, measure_structure
 from autoseg.parallel import map_cases
 from autoseg.processing.cases import load_label_map
 from autoseg.records import Case, Dataset, MeasuredCase, Measurements, Spacing, write_text
@@ -306,17 +306,3 @@ def _csv(rows: Sequence[Sequence[str]]) -> str:
 
 def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
-
-
-__all__ = [
-    "FIGURES",
-    "MaskSet",
-    "MaskToMeasure",
-    "column_title",
-    "measure_masks",
-    "measures_of",
-    "save_csv",
-    "save_hc18_csv",
-    "told_doubts",
-    "told_failures",
-]
