@@ -8,6 +8,7 @@ import typer
 
 from autoseg.cli_console import reported, show
 from autoseg.cli_options import DeviceOption, EngineOption, Profile, RunArgument, WorkersOption
+from autoseg.errors import EXIT_SOME_FAILED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +51,8 @@ def select(
             typer.echo(report.text(), nl=False)
         else:
             show(console, select_report(report, scores, run))
+    if scores.missing:
+        raise typer.Exit(EXIT_SOME_FAILED)
 
 
 def select_report(report: SelectionReport, scores: Scores, run: Path) -> list[RenderableType]:
@@ -67,7 +70,7 @@ def select_report(report: SelectionReport, scores: Scores, run: Path) -> list[Re
         parts.append(
             f"note: not all of {report.folds_planned} folds are trained; train the others and select again for a firmer result"
         )
-    table = new_table("Compared, by mean Dice of the targets per case")
+    table = new_table("Compared, by mean Dice per case (1 for a structure that is rightly absent, 0 for a false alarm)")
     add_columns(table, ["question", "candidate", "against"], ["Dice", "before", "difference"])
     table.add_column("adopted")
     idle = [one for one in report.judgements if one.reason == NOTHING_CHANGES]
@@ -105,8 +108,7 @@ def trust_report(report: TrustReport, trust: Trust | None) -> list[RenderableTyp
     if trust is not None and trust.review is not None:
         limit = f"Dice of at least {report.good_dice:.2f}" + (f", HC within {report.good_mm:g} mm" if report.good_mm else "")
         parts.append(
-            f"Review: {_share(report.good_flagged)} of {report.good} good masks ({limit}) flagged out of fold, "
-            f"{_share(report.bad_found)} of {report.bad} bad ones found"
+            f"Review, out of fold ({limit} is good): {_share(report.good_flagged)} good masks flagged, {_share(report.bad_found)} bad ones found"
         )
     elif trust is not None and trust.review_off:
         parts.append(f"Review: {trust.review_off}")
@@ -129,7 +131,10 @@ def trust_report(report: TrustReport, trust: Trust | None) -> list[RenderableTyp
 
 
 def _share(found: Proportion | None) -> str:
-    return "none" if found is None else f"{100 * found.share:.1f} % [{100 * found.low:.1f}..{100 * found.high:.1f}]"
+    """8.0 % [3.5..15.0] of 90."""
+    if found is None:
+        return "there are no"
+    return f"{100 * found.share:.1f} % [{100 * found.low:.1f}..{100 * found.high:.1f}] of {found.total:g}"
 
 
 def _cells(judgement: Judgement) -> tuple[str, ...]:

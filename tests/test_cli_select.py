@@ -102,7 +102,7 @@ def test_what_predictions_are_worth_is_told() -> None:
     text = printed(report())
     for expected in (
         "Spearman 0.70 [0.60..0.80] on 100 cases",
-        "8.0 % [3.5..15.0] of 90 good masks (Dice of at least 0.90, HC within 10 mm) flagged out of fold, none of 10 bad ones found",
+        "(Dice of at least 0.90, HC within 10 mm is good): 8.0 % [3.5..15.0] of 100 good masks flagged, there are no bad ones found",
         "calibration error 0.020, 0.005 with it",
         "head HC",
         "11.7 mm",

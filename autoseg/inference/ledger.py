@@ -81,6 +81,7 @@ class Ledger:
                 other_rules = before.trust != header.trust
                 header = header.model_copy(update={"parity": before.parity})
             else:
+                _keep_corrections(out, before.cases)
                 log.info(
                     "%s: the model was trained again since, or is applied in another way, so its predictions are made anew", out
                 )
@@ -124,7 +125,7 @@ class Ledger:
         if not mask.exists() or any(file.exists() and file.stat().st_mtime > mask.stat().st_mtime for file in item.files):
             return None
         if case.mask_sha256 not in (None, file_sha256(mask)):
-            self._put_aside(mask)
+            _put_aside(self.out, mask)
             return None
         return case
 
@@ -159,12 +160,6 @@ class Ledger:
         cases = sorted(self._cases.values(), key=lambda case: self._order.get(case.id, -1))
         return self._header.model_copy(update={"cases": tuple(cases)})
 
-    def _put_aside(self, mask: Path) -> None:
-        aside = self.out / CHANGED_FOLDER / mask.name
-        aside.parent.mkdir(exist_ok=True)
-        os.replace(mask, aside)
-        log.warning("%s was changed since it was predicted; it is kept as %s, and predicted again", mask.name, aside)
-
     def _save_table(self) -> None:
         path = self.out / TABLE_FILE
         temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -183,6 +178,21 @@ class Ledger:
     def _save(self) -> None:
         self.predictions().save(self.out / PREDICTIONS_FILE)
         self._saved_at = time.monotonic()
+
+
+def _put_aside(out: Path, mask: Path) -> None:
+    aside = out / CHANGED_FOLDER / mask.name
+    aside.parent.mkdir(exist_ok=True)
+    os.replace(mask, aside)
+    log.warning("%s was changed since it was predicted; it is kept as %s, and predicted again", mask.name, aside)
+
+
+def _keep_corrections(out: Path, cases: Sequence[PredictedCase]) -> None:
+    """Masks that someone corrected are not lost where all are predicted anew."""
+    for case in cases:
+        mask = out / (case.mask or "")
+        if case.mask_sha256 is not None and mask.is_file() and file_sha256(mask) != case.mask_sha256:
+            _put_aside(out, mask)
 
 
 def _loaded(path: Path) -> Predictions:

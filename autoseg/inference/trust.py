@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from autoseg.inference.evidence import output_groups
-from autoseg.inference.export import winners_from_mask
+from autoseg.inference.export import painted_targets, winners_from_mask
 from autoseg.metrics.ellipse_agreement import ellipse_dice
 from autoseg.metrics.familiarity import image_facts, strange_facts
 from autoseg.metrics.predicted_dice import predict_dice
 from autoseg.metrics.review import suspicious
+from autoseg.metrics.structures import painted_structures
 from autoseg.records import Evidence, Plan, PredictedCase, StructureEvidence, Trust
 from autoseg.volume.files import read
 
@@ -26,6 +26,7 @@ HEAD = "head"  # the structure that is an ellipse, by its name in any case
 PREDICTED = "predicted Dice"
 SHAPE = "shape of the head"
 NO_ELLIPSE = "the head is not an ellipse"
+NOTHING = "nothing was found"
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,12 @@ def assess(trust: Trust, evidence: Evidence, winners: np.ndarray, plan: Plan, sp
     reasons = list(strange_facts(trust.familiar, facts))
     if trust.review is None:
         return Assessment(predicted, None, tuple(reasons))
+    if not winners.any():
+        reasons += [NOTHING] if trust.empty_is_suspicious else []
+        return Assessment(predicted, bool(reasons), tuple(reasons))
     scores = suspicions(predicted, misfit)
     reasons += [_told(name, scores[name], trust.review.thresholds[name]) for name in suspicious(trust.review, scores)]
-    if misfit == math.inf and scores[SHAPE] is None:
+    if misfit == math.inf:
         reasons.append(NO_ELLIPSE)
     return Assessment(predicted, bool(reasons), tuple(reasons))
 
@@ -93,30 +97,28 @@ def features_of(name: str, figures: StructureEvidence, misfit: float | None) -> 
 
 
 def suspicions(predicted: Mapping[str, float], misfit: float | None) -> dict[str, float | None]:
-    """Scores of suspicion, higher is worse. A mask in which nothing at all was found is utterly suspicious.
+    """Scores of suspicion, higher is worse; None where there is none: nothing was found, or no head can be told, which is judged apart.
 
     The shape of a head counts for itself where it is a union of what was learned; else the predicted Dice rests on it already.
     """
-    expected = float(np.mean(list(predicted.values()))) if predicted else None
     learned = any(name.casefold() == HEAD for name in predicted)
-    return {PREDICTED: math.inf if expected is None else 1 - expected, SHAPE: None if learned else misfit}
+    shape = None if learned or misfit is None or math.isinf(misfit) else misfit
+    return {PREDICTED: 1 - float(np.mean(list(predicted.values()))) if predicted else None, SHAPE: shape}
 
 
 def head_misfit(winners: np.ndarray, plan: Plan, spacing_mm: Sequence[float] | None) -> float | None:
     """How far the head is from an ellipse, 1 - Dice of the two; infinity where there is none. None where the model has no head, or in 3D."""
-    groups = output_groups(plan.targets, plan.derived, plan.regions)
-    outputs = next((found for name, found in groups.items() if name.casefold() == HEAD), None)
-    if outputs is None or winners.ndim != 2:
+    structures = painted_structures(plan.targets, plan.derived)
+    values = next((found for name, found in structures.items() if name.casefold() == HEAD), None)
+    if values is None or winners.ndim != 2:
         return None
-    if plan.regions:
-        outputs = tuple(output + 1 for output in outputs)
-    agreement = ellipse_dice(np.isin(winners, outputs), spacing_mm or (1.0, 1.0))
+    inside = [winner for winner, target in painted_targets(plan.targets, plan.regions) if target.output_value in values]
+    agreement = ellipse_dice(np.isin(winners, inside), spacing_mm or (1.0, 1.0))
     return math.inf if agreement is None else 1 - agreement
 
 
 def _told(name: str, score: float | None, threshold: float) -> str:
-    if score is None or math.isinf(score):
-        return "nothing was found" if name == PREDICTED else NO_ELLIPSE
+    value = score or 0.0
     if name == PREDICTED:
-        return f"a Dice of {1 - score:.3f} is expected, good masks have at least {1 - threshold:.3f}"
-    return f"the head differs from an ellipse by {100 * score:.1f} %, good ones by at most {100 * threshold:.1f} %"
+        return f"a Dice of {1 - value:.3f} is expected, good masks have at least {1 - threshold:.3f}"
+    return f"the head differs from an ellipse by {100 * value:.1f} %, good ones by at most {100 * threshold:.1f} %"

@@ -51,7 +51,13 @@ class CrossValidation:
     def folds(self, configuration: str) -> tuple[TrainedFold, ...]:
         """Those that are trained and have validation cases."""
         trained = next((one.folds for one in self.model.configurations if one.name == configuration), ())
-        return tuple(fold for fold in trained if fold.fold != FULL and self.splits.folds[int(fold.fold)].validation)
+        numbered = [fold for fold in trained if fold.fold != FULL]
+        if unknown := [fold.fold for fold in numbered if int(fold.fold) >= len(self.splits.folds)]:
+            raise RunFolderError(
+                f"{self.folder.root}: fold {', '.join(unknown)} of {configuration} is trained, but splits.json has "
+                f"{len(self.splits.folds)} folds only; restore it, or delete that fold"
+            )
+        return tuple(fold for fold in numbered if self.splits.folds[int(fold.fold)].validation)
 
     def trained(self, configuration: str) -> tuple[str, ...]:
         """Names of the numbered folds that can vote."""
@@ -99,9 +105,9 @@ class CrossValidation:
 
     def score(self, predictions: Predictions, masks: Path) -> Scores:
         """Of these masks, against the labels that the run was trained with."""
-        done = {case.id for case in predictions.cases if case.status == "done"}
-        validated = self.dataset.model_copy(update={"cases": tuple(case for case in self.dataset.cases if case.id in done)})
-        self.progress.stage("scoring", len(done))
+        wanted = {case.id for case in predictions.cases}  # those that failed are missing then
+        validated = self.dataset.model_copy(update={"cases": tuple(case for case in self.dataset.cases if case.id in wanted)})
+        self.progress.stage("scoring", len(wanted))
         return evaluate(
             validated,
             predictions,

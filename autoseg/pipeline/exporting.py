@@ -48,6 +48,13 @@ def export(
         name = configuration or trained_default(model)
         target = out if out is not None else Path(_default_name(run, name, form))
         _refuse_target(target, overwrite)
+        selection = model.selection
+        if configuration is None and selection is not None and len(selection.configurations) > 1:
+            progress.message(
+                f"{' and '.join(selection.configurations)} were selected to vote together; a file holds one configuration: this is {name}"
+            )
+        if profile is None and form != "zip" and selection is not None and selection.configurations == (name,):
+            profile = selection.profile
         contents = _contents(folder, plan, model, name, form, folds, profile)
         if form != "zip":
             refuse_second_stage(contents, form)

@@ -6,9 +6,11 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from pathlib import Path
 
 from autoseg.engines.device import pick_device
 from autoseg.errors import RunFolderError
+from autoseg.inference.profiles import folds_for
 from autoseg.parallel import available_cores
 from autoseg.pipeline.cross_validation import CrossValidation, seconds_per_case
 from autoseg.pipeline.engines import EngineWish
@@ -18,6 +20,7 @@ from autoseg.pipeline.trained import refuse_foreign_plan
 from autoseg.pipeline.trusting import learn_trust
 from autoseg.progress import Progress
 from autoseg.records import (
+    Extra,
     InferenceProfile,
     Judgement,
     Model,
@@ -61,6 +64,16 @@ class Selecting:
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
+    def candidates(self) -> list[str]:
+        """Configurations of which a fold is trained and has validation cases."""
+        return [one.name for one in self.folds.model.configurations if self.folds.folds(one.name)]
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Of configurations that have a fold in common."""
+        return [pair for pair in combinations(self.candidates, 2) if self.folds.common_folds(pair)]
+
+    @property
     def subjects(self) -> dict[str, str]:
         """By case."""
         return {case.id: case.subject for case in self.folds.dataset.cases}
@@ -68,7 +81,9 @@ class Selecting:
     def way(self, configurations: Sequence[str], profile: InferenceProfile) -> Way:
         """Predict out of fold, and score."""
         folds, together = self.folds, len(configurations) > 1
-        made = [Member(*folds.predict(name, profile, ["probabilities"] if together else [])) for name in configurations]
+        vote = together or (self.pairs and profile == DEFAULT_PROFILE)  # pairs come after, with the same files
+        save: tuple[Extra, ...] = ("probabilities",) if vote else ()
+        made = [Member(*folds.predict(name, profile, save)) for name in configurations]
         member = made[0]
         if together:
             out = folds.folder.selected(JOINED.join(configurations), profile)
@@ -83,10 +98,11 @@ class Selecting:
 
     def configuration(self) -> Way:
         """The one that is best, or two that vote, if they are better than chance explains."""
-        names = [one.name for one in self.folds.model.configurations if self.folds.folds(one.name)]
+        names = self.candidates
         if not names:
             raise RunFolderError(
-                f"{self.folds.folder.root}: no fold with validation cases is trained to its end; train folds 0 to 4 first"
+                f"{self.folds.folder.root}: no fold with validation cases is trained to its end; train one with "
+                f"`autoseg train {self.folds.folder.root} --fold 0`, or all with `--fold all`"
             )
         first = self.folds.model.default if self.folds.model.default in names else names[0]
         ways = {name: self.way([name], DEFAULT_PROFILE) for name in (first, *(name for name in names if name != first))}
@@ -94,11 +110,10 @@ class Selecting:
         for name, way in ways.items():
             if name != first and self._better("configuration", chosen, way):
                 chosen = way
-        for pair in combinations(ways, 2):
-            if self.folds.common_folds(pair):
-                together = self.way(pair, DEFAULT_PROFILE)
-                if self._better("ensemble of configurations", chosen, together):
-                    chosen = together
+        for pair in self.pairs:
+            together = self.way(pair, DEFAULT_PROFILE)
+            if self._better("ensemble of configurations", chosen, together):
+                chosen = together
         return chosen
 
     def profile(self, chosen: Way, profiles: Sequence[InferenceProfile]) -> Way:
@@ -137,10 +152,19 @@ class Selecting:
                 "what an ensemble of folds brings: each of these cases was seen by all folds but one; plan with --hold-out 0.2 to tell"
             )
             return
-        single = tuple(names[0] for names in trained.values())
+        common = folds.common_folds(selection.configurations)
+        if (
+            folds_for(trained[selection.configurations[0]], selection.profile) == trained[selection.configurations[0]][:1]
+            or not common
+        ):
+            why = "the profile takes one fold" if common else "the configurations have no fold in common"
+            self.not_established.append(f"what an ensemble of folds brings: {why}")
+            return
+        place = folds.folder.held_out_predictions / JOINED.join(selection.configurations) / selection.profile
         ways = []
-        for name, chosen in ((f"fold {single[0]}", single[:1]), (f"{len(trained[selection.configurations[0]])} folds", None)):
-            out = folds.folder.held_out_predictions / name.replace(" ", "_")
+        number = len(trained[selection.configurations[0]])
+        for name, chosen in ((f"fold {common[0]}", common[:1]), (f"{number} folds", None)):
+            out = place / name.replace(" ", "_")
             predictions = predict_images(
                 folds.folder,
                 HELD_OUT,
@@ -165,19 +189,28 @@ class Selecting:
             ways.append((name, agreements(scores.cases, [target.name for target in folds.plan.targets])))
         self.judgements.append(judge(question, ways[0], ways[1], self.subjects))
 
-    def finished(self, chosen: Way, steps: Sequence[PostprocessingStep]) -> tuple[Predictions, Scores]:
-        """Write the masks of the selected way, and their scores."""
-        folder, progress = self.folds.folder, self.folds.progress
-        shutil.rmtree(folder.out_of_fold, ignore_errors=True)
+    def finished(self, chosen: Way, steps: Sequence[PostprocessingStep], out: Path) -> tuple[Predictions, Scores]:
+        """Write the masks of the selected way into `out`, with their scores."""
+        progress = self.folds.progress
         progress.stage("writing out-of-fold masks", len(chosen.member.predictions.cases))
-        merged = merge([chosen.member], folder.out_of_fold, steps, workers=self.workers, on_done=progress.advance)
-        scores = self.folds.score(merged, folder.out_of_fold)
-        for place in (folder.out_of_fold, folder.root):
-            scores.save(place / "scores.json")
-            save_csv(scores, place / "scores.csv")
+        merged = merge([chosen.member], out, steps, workers=self.workers, on_done=progress.advance)
+        scores = self.folds.score(merged, out)
+        scores.save(out / "scores.json")
+        save_csv(scores, out / "scores.csv")
         return merged, scores
 
+    def noted(self, report: SelectionReport) -> SelectionReport:
+        """The report with all comparisons so far, written."""
+        report = report.model_copy(update={"judgements": tuple(self.judgements), "not_established": tuple(self.not_established)})
+        report.save(self.folds.folder.selection_file)
+        return report
+
     def _better(self, question: str, before: Way, after: Way) -> bool:
+        if not before.agreements.keys() & after.agreements.keys():
+            self.not_established.append(
+                f"{question}: {before.name} and {after.name} have no case in common; train the same folds of both"
+            )
+            return False
         judgement = judge(question, (before.name, before.agreements), (after.name, after.agreements), self.subjects)
         self.judgements.append(judgement)
         return judgement.adopted
@@ -201,24 +234,46 @@ def select(
     work = Selecting(folds, available_cores() if workers is None else workers)
     chosen = work.profile(work.configuration(), profiles)
     steps = work.postprocessing(chosen)
-    predictions, scores = work.finished(chosen, steps)
-    trust, trust_report = learn_trust(folds, predictions, scores, chosen.configurations, chosen.profile, workers=work.workers)
-    selection = _selection(work, chosen, steps).model_copy(update={"trust": trust})
-    folder.save(model.model_copy(update={"selection": selection}))
-    work.ensemble(selection)
+    part = folder.out_of_fold.with_name(f".{folder.out_of_fold.name}.part")  # what was there before stays until all is done
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        predictions, scores = work.finished(chosen, steps, part)
+        trust, trust_report = learn_trust(
+            folds, predictions, scores, part, chosen.configurations, chosen.profile, workers=work.workers
+        )
+        selection = _selection(work, chosen, steps).model_copy(update={"trust": trust})
+        _keep(folder, selection, scores, part)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
     report = SelectionReport(
         selection=selection,
         folds_planned=len(splits.folds),
         cases=len(scores.cases),
         subjects=len({case.subject for case in scores.cases}),
         seconds_per_case=work.seconds,
-        judgements=tuple(work.judgements),
-        not_established=tuple(work.not_established),
+        judgements=(),
         trust=trust_report,
     )
-    report.save(folder.selection_file)
+    work.noted(report)
+    work.ensemble(selection)
     _tidy(folder, model)
-    return report, scores
+    return work.noted(report), scores
+
+
+def _keep(folder: RunFolder, selection: Selection, scores: Scores, part: Path) -> None:
+    """Masks, scores and selection take the places of what was there; folds that were trained meanwhile stay.
+
+    Raises:
+        RunFolderError: those that were judged were trained anew meanwhile.
+    """
+    now = folder.model()
+    if not now.weights.issuperset(selection.weights):
+        raise RunFolderError(f"{folder.root}: folds were trained anew while they were judged; select again")
+    shutil.rmtree(folder.out_of_fold, ignore_errors=True)
+    part.rename(folder.out_of_fold)
+    scores.save(folder.root / "scores.json")
+    save_csv(scores, folder.root / "scores.csv")
+    folder.save(now.model_copy(update={"selection": selection}))
 
 
 def _selection(work: Selecting, chosen: Way, steps: Sequence[PostprocessingStep]) -> Selection:

@@ -12,6 +12,7 @@ from autoseg.layouts import LAYOUTS
 from autoseg.layouts.mm_table import read_spacings
 from autoseg.layouts.subjects import assign_subjects, hc18_subject
 from autoseg.metrics.gestation import DATINGS, DEFAULT_DATING, Dating
+from autoseg.metrics.measured_trust import with_trust
 from autoseg.metrics.structures import painted_structures
 from autoseg.pipeline.preparing import worker_count
 from autoseg.progress import Progress, SilentProgress
@@ -19,7 +20,6 @@ from autoseg.records import Agreement, Case, Dataset, Measurements, Predictions,
 from autoseg.stages.agree import agree, truth_of_labels, truth_of_table
 from autoseg.stages.index import index_dataset
 from autoseg.stages.measure import MaskSet, MaskToMeasure, measure_masks, save_csv, save_hc18_csv
-from autoseg.stages.measured_trust import with_trust
 
 PREDICTIONS = "predictions.json"
 AUTO = "auto"

@@ -90,7 +90,7 @@ def predict_images(
         stage = None if first is None else _first_stage(first, place / FIRST_STAGE_FOLDER, apply)
         progress.message(f"{ensemble.told}{f', after {first.told}' if first else ''}, on {where.type}, profile {use.profile}")
         progress.stage("predicting", len(waiting))
-        predictions = apply(ensemble, waiting, place, its, stage)
+        predictions = apply(ensemble, waiting, place, replace(its, configuration=ensemble.configuration), stage)
         if first is not None:
             shutil.rmtree(
                 place / FIRST_STAGE_FOLDER, ignore_errors=True

@@ -42,12 +42,16 @@ def recipe_for(
         model: of the run.
         configuration: asked for; steps that were selected for others are left out then, and so is what was learned of their worth.
         profile: asked for; what was learned with another says nothing about it.
-        postprocessing: False leaves out the steps in any case.
+        postprocessing: False leaves out the steps in any case, and what was learned with them.
     """
     selection = model.selection
     if selection is None:
         return Recipe((configuration or trained_default(model),), profile or DEFAULT_PROFILE, ())
     names = selection.configurations if configuration is None else (configuration,)
     steps = selection.postprocessing if postprocessing and names == selection.configurations else ()
-    same = names == selection.configurations and profile in (None, selection.profile)
+    same = (names, profile or selection.profile, steps) == (
+        selection.configurations,
+        selection.profile,
+        selection.postprocessing,
+    )
     return Recipe(names, profile or selection.profile, steps, selection.trust if same else None)

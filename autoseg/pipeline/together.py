@@ -12,13 +12,13 @@ from autoseg.inference.case import OVERLAY_FOLDER, Job, listed_spacing
 from autoseg.inference.inputs import PredictionInput
 from autoseg.inference.ledger import Ledger
 from autoseg.inference.overlay import save_overlay
-from autoseg.inference.trust import assess, judged_again
+from autoseg.inference.trust import assess
 from autoseg.pipeline.ensemble import Ensemble
 from autoseg.processing.cases import assemble_image
 from autoseg.progress import Progress
 from autoseg.records import PredictedCase, Predictions
 from autoseg.stages.merge import JOINED, merge_case
-from autoseg.stages.predict import Settings, failed_case
+from autoseg.stages.predict import Settings, failed_case, waiting_cases
 from autoseg.volume.files import read
 
 MEMBERS_FOLDER = ".configurations"  # inside the output folder, until all is done
@@ -55,13 +55,8 @@ def predict_together(
         raise PlanError("uncertainty is that of one configuration's folds and mirrors; choose one with --configuration NAME")
     header = _header(ensembles, job, settings, device)
     ledger = Ledger.open(out, header, inputs, overwrite=settings.overwrite)
-    waiting = []
-    for item in inputs:
-        done = ledger.finished(item, listed_spacing(item, job), job.save, evidence=job.evidence, temperature=1.0)
-        if done:
-            ledger.add(judged_again(done, out, job.plan, job.trust) if ledger.other_rules else done)
-        else:
-            waiting.append(item)
+    job = replace(job, temperature=1.0)  # one is found for a single configuration's logits, and those that vote are probabilities
+    waiting = waiting_cases(inputs, job, ledger, settings)
     if waiting:
         alone = replace(job, save=frozenset({"probabilities"}), postprocessing=(), temperature=1.0, trust=None)
         places = [out / MEMBERS_FOLDER / ensemble.configuration.name for ensemble in ensembles]

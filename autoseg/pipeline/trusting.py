@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -24,38 +25,41 @@ from autoseg.stages.select.calibrate import Judged, calibrate
 from autoseg.volume.files import read
 
 SAMPLED_CASES = 40  # for the temperature: it is one number
+MOST_VALUES = 2**28  # pixels times outputs of a case that are held at once: half a gigabyte
 
 
 def learn_trust(
     folds: CrossValidation,
     predictions: Predictions,
     scores: Scores,
+    masks_folder: Path,
     configurations: Sequence[str],
     profile: InferenceProfile,
     *,
     workers: int,
 ) -> tuple[Trust, TrustReport]:
-    """From the masks in `out_of_fold/`, as they would be predicted, and from the labels.
+    """From out-of-fold masks as they would be predicted, and from the labels.
 
     Args:
         folds: of the run.
         predictions: of the out-of-fold cases, with evidence.
         scores: of these masks.
+        masks_folder: where they lie.
         configurations: that made them.
         profile: with which.
         workers: processes that measure.
     """
-    folder, plan, progress = folds.folder, folds.plan, folds.progress
+    plan, progress = folds.plan, folds.progress
     done = {case.id: case for case in predictions.cases if case.status == "done" and case.evidence is not None}
     dataset = folds.dataset.model_copy(update={"cases": tuple(case for case in folds.dataset.cases if case.id in done)})
     subjects = {case.id: case.subject for case in dataset.cases}
     progress.stage("measuring masks", len(done))
-    masks = masks_of(predictions, folder.out_of_fold, MeasureOptions())
+    masks = masks_of(predictions, masks_folder, MeasureOptions())
     masks = replace(masks, masks=tuple(replace(item, subject=subjects[item.id]) for item in masks.masks if item.id in done))
     measured = measure_masks(masks, dating=DEFAULT_DATING, workers=workers, on_done=progress.advance)
     progress.stage("measuring labels", len(done))
     true = measure_masks(labels_of(dataset), dating=DEFAULT_DATING, workers=workers, on_done=progress.advance)
-    misfit = partial(_misfit, folder=folder.out_of_fold, plan=plan.model_copy(update={"configurations": {}}))
+    misfit = partial(_misfit, folder=masks_folder, plan=plan.model_copy(update={"configurations": {}}))
     scored = {case.id: case for case in scores.cases}
     cases = [done[id] for id in scored if id in done]
     misfits = list(map_cases(misfit, cases, name=lambda case: case.id, workers=workers))
@@ -65,14 +69,36 @@ def learn_trust(
         if case.evidence is not None
     ]
     names = [target.name for target in plan.targets]
-    trust, report = calibrate(judged, measured, true, folder.fingerprint(), names, plan.channels)
+    trust, report = calibrate(judged, measured, true, folds.folder.fingerprint(), names, plan.channels)
     if len(configurations) > 1:
         return trust, report
-    sample = _pixels(folds, configurations[0], profile)
-    temperature = fit_temperature(sample)
+    samples = _pixels(folds, configurations[0], profile)
+    if not samples:
+        return trust, report
+    temperature = fit_temperature(PixelSample.joined([sample for _, sample in samples]))
+    before, after = _calibration_errors(samples)
     trust = trust.model_copy(update={"temperature": round(temperature, 4)})
-    errors = {"calibration_error": calibration_error(sample), "calibration_error_after": calibration_error(sample, temperature)}
-    return trust, report.model_copy(update=errors)
+    return trust, report.model_copy(update={"calibration_error": before, "calibration_error_after": after})
+
+
+def _calibration_errors(samples: Sequence[tuple[str, PixelSample]]) -> tuple[float | None, float | None]:
+    """Without, and with the temperature of the other halves' cases: means over two halves, of folds where there are several."""
+    names = list(dict.fromkeys(name for name, _ in samples))
+    halves = [
+        [sample for place, (name, sample) in enumerate(samples) if (names.index(name) if len(names) > 1 else place) % 2 == half]
+        for half in (0, 1)
+    ]
+    if not all(halves):
+        return None, None
+    joined = [PixelSample.joined(half) for half in halves]
+    before = [calibration_error(half) for half in joined]
+    after = [calibration_error(half, fit_temperature(other)) for half, other in zip(joined, joined[::-1], strict=True)]
+    return _mean(before), _mean(after)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _misfit(case: PredictedCase, *, folder: Path, plan: Plan) -> float | None:
@@ -80,8 +106,8 @@ def _misfit(case: PredictedCase, *, folder: Path, plan: Plan) -> float | None:
     return head_misfit(winners_from_mask(mask, plan.targets, plan.regions), plan, case.spacing_mm)
 
 
-def _pixels(folds: CrossValidation, configuration: str, profile: InferenceProfile) -> PixelSample:
-    """Of some cases, evenly drawn, predicted once more with their probabilities."""
+def _pixels(folds: CrossValidation, configuration: str, profile: InferenceProfile) -> list[tuple[str, PixelSample]]:
+    """Of some cases, evenly drawn, with their folds; they are predicted once more with their probabilities. Very large ones are passed over."""
     every = folds.cases([configuration])
     chosen = every[:: max(1, len(every) // SAMPLED_CASES)][:SAMPLED_CASES]
     by_id = {case.id: case for case in folds.dataset.cases}
@@ -89,11 +115,17 @@ def _pixels(folds: CrossValidation, configuration: str, profile: InferenceProfil
     with tempfile.TemporaryDirectory(prefix=".temperature-", dir=folds.folder.root) as place:
         predictions, out = folds.predict(configuration, profile, ["probabilities"], only=chosen, out=Path(place))
         for number, case in enumerate(predictions.cases):
-            if case.probabilities is not None:
-                with np.load(out / case.probabilities) as content:
-                    probabilities = content[PROBABILITIES]
-                samples.append(_drawn(probabilities, load_labels(folds.dataset, by_id[case.id]), folds, seed=number))
-    return PixelSample.joined(samples)
+            if case.probabilities is None or case.evidence is None or _values(folds.plan, case.evidence.shape) > MOST_VALUES:
+                continue
+            with np.load(out / case.probabilities) as content:
+                probabilities = content[PROBABILITIES]
+            sample = _drawn(probabilities, load_labels(folds.dataset, by_id[case.id]), folds, seed=number)
+            samples.append((folds.owner(configuration, case.id), sample))
+    return samples
+
+
+def _values(plan: Plan, shape: Sequence[int]) -> int:
+    return prod(shape) * (len(plan.targets) + 1)
 
 
 def _drawn(probabilities: np.ndarray, labels: np.ndarray, folds: CrossValidation, seed: int) -> PixelSample:

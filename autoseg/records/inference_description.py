@@ -9,6 +9,7 @@ from typing import Literal
 
 from autoseg.records.base import Part, Record, Shape
 from autoseg.records.plan import Normalization
+from autoseg.records.selection import PostprocessingStep
 
 
 class GraphFile(Part):
@@ -114,3 +115,6 @@ class InferenceDescription(Record):
     mirroring: MirrorRule
     ensemble_rule: str
     decision: DecisionRule
+    postprocessing: tuple[PostprocessingStep, ...] = ()
+    postprocessing_rule: str = ""
+    temperature: float = 1.0  # by which logits are divided where probabilities are wanted

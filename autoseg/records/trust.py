@@ -22,6 +22,7 @@ class Trust(Part):
         predicted_dice: by target, from the evidence of the networks.
         review: when a person should look at a mask; None: no mask is flagged, and `review_off` says why.
         review_off: a sentence.
+        empty_is_suspicious: whether a mask in which nothing was found is flagged: not where such masks were right out of fold.
         familiar: what images of the training were like.
         intervals: 95 % intervals, by structure and measure.
         temperature: by which logits are divided before they become probabilities that are saved.
@@ -30,6 +31,7 @@ class Trust(Part):
     predicted_dice: dict[str, DicePredictor] = Field(default_factory=dict)
     review: ReviewRule | None = None
     review_off: str | None = None
+    empty_is_suspicious: bool = True
     familiar: tuple[FamiliarRange, ...] = ()
     intervals: dict[str, dict[str, MeasurementInterval]] = Field(default_factory=dict)
     temperature: float = 1.0
@@ -50,7 +52,8 @@ class TrustReport(Part):
     """How well all of it did on cases that it was not learned from: each fold's by the others.
 
     A case is good if its Dice is at least `good_dice` and, where a head's circumference is known, that is right within `good_mm`.
-    Calibration errors are those near the foreground, before and after the temperature.
+    `good_flagged` and `bad_found` count every reason for a flag, and the cases that were tried. Calibration errors are those near the
+    foreground, before and after the temperature; that, too, of other folds' cases.
     """
 
     correlation: RankCorrelation | None

@@ -115,7 +115,7 @@ def predict_cases(
         cases=(),
     )
     ledger = Ledger.open(out, header, inputs, overwrite=settings.overwrite, on_case=on_case)
-    waiting = _waiting(inputs, job, ledger, settings)
+    waiting = waiting_cases(inputs, job, ledger, settings)
     try:
         if waiting and first_stage is not None:
             found = first_stage.masks(waiting)
@@ -131,7 +131,7 @@ def predict_cases(
     return ledger.predictions()
 
 
-def _waiting(inputs: Sequence[PredictionInput], job: Job, ledger: Ledger, settings: Settings) -> list[PredictionInput]:
+def waiting_cases(inputs: Sequence[PredictionInput], job: Job, ledger: Ledger, settings: Settings) -> list[PredictionInput]:
     """What is not finished (by this engine, where it matters which one); the others are noted."""
     waiting = []
     for item in inputs:

@@ -67,7 +67,9 @@ def test_a_head_that_is_no_ellipse_is_flagged_however_sure_the_network() -> None
 def test_nothing_found_is_flagged() -> None:
     found = assess(trust(), evidence(None), np.zeros((40, 40), np.uint8), PLAN, (0.5, 0.5))
     assert found.review is True and found.predicted_dice == {}
-    assert found.reasons == ("nothing was found", "the head is not an ellipse")
+    assert found.reasons == ("nothing was found",)
+    rightly = trust().model_copy(update={"empty_is_suspicious": False})
+    assert assess(rightly, evidence(None), np.zeros((40, 40), np.uint8), PLAN, (0.5, 0.5)).review is False
 
 
 def test_without_a_rule_there_is_no_flag_but_what_is_strange_is_told() -> None:
@@ -92,6 +94,19 @@ def test_misfit_is_that_of_the_heads_mask_wherever_it_comes_from() -> None:
     mask = disc()
     mask[18:22, 18:22] = 2
     assert head_misfit(mask, parts, None) == head_misfit(disc(), PLAN, None)
+    nested = PLAN.model_copy(
+        update={
+            "targets": (
+                Structure(name="Head", values=(1, 2), output_value=1),
+                Structure(name="Brain", values=(2,), output_value=2),
+            ),
+            "derived": (),
+            "regions": True,
+        }
+    )
+    inner = disc()
+    inner[disc(8) > 0] = 2  # painted over the head, and part of it
+    assert head_misfit(inner, nested, None) == head_misfit(disc(), PLAN, None)
     assert (
         head_misfit(disc(), PLAN.model_copy(update={"targets": (Structure(name="Lesion", values=(1,), output_value=1),)}), None)
         is None

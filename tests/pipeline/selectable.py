@@ -20,6 +20,13 @@ PER_FOLD = 4
 HELD_OUT = 3
 
 
+def with_grid(configuration: Configuration, name: str, mm: float) -> Configuration:
+    """The same network on another grid, with another window."""
+    preparation = configuration.preparation.model_copy(update={"spacing_mm": (mm, mm)})
+    training = configuration.training.model_copy(update={"patch_size": (24, 16)})
+    return configuration.model_copy(update={"name": name, "preparation": preparation, "training": training})
+
+
 def selectable_run(
     root: Path, *, configurations: tuple[str, ...] = ("2d",), trained: int = FOLDS, held_out: int = HELD_OUT
 ) -> Path:
@@ -31,12 +38,8 @@ def selectable_run(
         save_disc(data, id, number)
     plan = plan_of(2, (0.5, 0.5))
     (first,) = plan.configurations.values()
-    plan = plan.model_copy(
-        update={
-            "configurations": {name: first.model_copy(update={"name": name}) for name in configurations},
-            "default": configurations[0],
-        }
-    )
+    grids = {name: with_grid(first, name, 0.5 + 0.3 * place) for place, name in enumerate(configurations)}  # all differ
+    plan = plan.model_copy(update={"configurations": grids, "default": configurations[0]})
     dataset = Dataset(
         name="discs",
         root=str(data),

@@ -20,6 +20,7 @@ from autoseg.records import (
     Normalization,
     Plan,
     ResamplingRule,
+    Selection,
     WindowRule,
 )
 from autoseg.stages.export.card_text import AXES
@@ -35,6 +36,12 @@ IN_ORDER = (
     "resample the logits back to the size of the crop, see `resampling.logits_rule`",
     "decide labels, see `decision`; outside the crop all is background",
     "undo the order of axes and the orientation, so that the mask lies on the image's own grid",
+)
+LAST = "do to the mask what `postprocessing` lists, one after another"
+POSTPROCESSED = (
+    "largest_component: of the structure (none named: of all together) only the component with most pixels stays; fill_holes: background that it "
+    "encloses becomes part of it; minimum_size: components smaller than `least` (in `unit`) go. Components hang together by faces, edges and "
+    "corners. What goes becomes background, of a region the smallest region around it."
 )
 ENSEMBLE = "The logits (not probabilities) of all networks are averaged, each with the same weight."
 RESAMPLED = {
@@ -58,7 +65,9 @@ MASKED = (
 )
 
 
-def describe(plan: Plan, configuration: Configuration, profile: str, networks: Sequence[GraphFile]) -> InferenceDescription:
+def describe(
+    plan: Plan, configuration: Configuration, profile: str, networks: Sequence[GraphFile], selection: Selection | None = None
+) -> InferenceDescription:
     """The description of a configuration that a profile has been applied to.
 
     Args:
@@ -66,7 +75,10 @@ def describe(plan: Plan, configuration: Configuration, profile: str, networks: S
         configuration: one without a previous stage.
         profile: its name.
         networks: the files, one per fold.
+        selection: what was found best for this configuration, if anything was.
     """
+    steps = selection.postprocessing if selection is not None else ()
+    trust = selection.trust if selection is not None else None
     preparation = configuration.preparation
     return InferenceDescription(
         made_with=f"autoseg {__version__}",
@@ -74,7 +86,7 @@ def describe(plan: Plan, configuration: Configuration, profile: str, networks: S
         profile=profile,
         rank=plan.rank,
         networks=tuple(networks),
-        in_order=IN_ORDER,
+        in_order=(*IN_ORDER, LAST) if steps else IN_ORDER,
         axes=_axes(plan, configuration),
         crop=CropRule(to_nonzero=preparation.crop_to_nonzero, rule=_crop_rule(preparation.crop_to_nonzero)),
         channels=tuple(
@@ -86,6 +98,9 @@ def describe(plan: Plan, configuration: Configuration, profile: str, networks: S
         mirroring=MirrorRule(axes=configuration.inference.mirror_axes, rule=_mirror_rule(configuration.inference.mirror_axes)),
         ensemble_rule=ENSEMBLE,
         decision=_decision(plan),
+        postprocessing=steps,
+        postprocessing_rule=POSTPROCESSED if steps else "",
+        temperature=1.0 if trust is None else trust.temperature,
     )
 
 

@@ -83,4 +83,4 @@ def write_graphs(contents: Contents, form: GraphFormat, folder: Path, on_fold: C
         writer.write(network, path, patch, in_channels=configuration.network.in_channels)
         files.append(GraphFile(fold=fold.fold, file=path.name, sha256=file_sha256(path)))
         on_fold(done, fold.fold)
-    describe(contents.plan, configuration, contents.profile, files).save(folder / DESCRIPTION)
+    describe(contents.plan, configuration, contents.profile, files, contents.model.selection).save(folder / DESCRIPTION)

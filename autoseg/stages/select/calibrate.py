@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,8 @@ import numpy as np
 from autoseg.inference.trust import PREDICTED, SHAPE, features_of, suspicions
 from autoseg.metrics.conformal import coverage, cross_intervals, fit_interval
 from autoseg.metrics.familiarity import facts_of_training, familiar_ranges, strange_training_cases
-from autoseg.metrics.predicted_dice import agreement_with_real, cross_predicted_dice, fit_predicted_dice, why_not_trusted
-from autoseg.metrics.review import GOOD_DICE, cross_review, fit_review, review_rates
+from autoseg.metrics.predicted_dice import agreement_with_real, fit_predicted_dice, predict_dice, why_not_trusted
+from autoseg.metrics.review import GOOD_DICE, RATE, ReviewRates, cross_review, fit_review, review_rates
 from autoseg.records import (
     CaseScores,
     DicePredictor,
@@ -22,10 +22,12 @@ from autoseg.records import (
     Measure,
     MeasurementInterval,
     Measurements,
+    ReviewRule,
     StructureEvidence,
     Trust,
     TrustReport,
 )
+from autoseg.stages.select.rule import agreement
 
 USUAL_LOSS = 0.05  # of Dice, below the median, where even good masks do not reach 0.9
 BLOCKS = 5
@@ -65,30 +67,29 @@ def calibrate(
         targets: names of the structures that are learned.
         channels: of the images.
     """
-    folds = _blocks(cases)
-    predictors, crossed = _predictors(cases, targets, folds)
+    blocks = _blocks(cases)
+    predictors, crossed = _predictors(cases, targets, blocks)
     expected = [_mean([values[place] for values in crossed.values()]) for place in range(len(cases))]
-    real = [
-        _mean([case.scores.structures[name].dice for name in targets if case.scores.structures[name].present]) for case in cases
-    ]
+    real = [_real_dice(case.scores, targets) for case in cases]
     known = [place for place, value in enumerate(real) if value is not None]
     correlation = agreement_with_real([expected[place] for place in known], [real[place] or 0.0 for place in known])
     errors = _circumference_errors(cases, measured, true)
     limit = _good_dice([value for value in real if value is not None])
-    good = [real[place] is None or (real[place] or 0.0) >= limit for place in range(len(cases))]
-    good = [fine and (error is None or error <= GOOD_MM) for fine, error in zip(good, errors, strict=True)]
-    scores = _suspicions(cases, crossed)
-    off = why_not_trusted(correlation)
-    fit = fit_review(scores, good) if off is None and scores else None
-    rates = review_rates(cross_review(scores, good, folds), good) if fit is not None and fit.rule is not None else None
+    good = [
+        (dice is None or dice >= limit) and (error is None or error <= GOOD_MM) for dice, error in zip(real, errors, strict=True)
+    ]
     facts = [facts_of_training(case, channels) for case in fingerprint.cases]
+    strange = {fingerprint.cases[place].id for place in strange_training_cases(facts)}
+    off = why_not_trusted(correlation)
+    review = _review(cases, crossed, good, strange, blocks) if off is None else _Review(None, off, True)
     difficulty = {case.scores.id: 1 - value for case, value in zip(cases, expected, strict=True) if value is not None}
-    block_of = {case.scores.id: block for case, block in zip(cases, folds, strict=True)}
+    block_of = {case.scores.id: block for case, block in zip(cases, blocks, strict=True)}
     intervals, reports = _intervals(_pairs(measured, true), block_of, difficulty if off is None else None)
     trust = Trust(
         predicted_dice=predictors,
-        review=None if fit is None else fit.rule,
-        review_off=off if fit is None else fit.reason,
+        review=review.rule,
+        review_off=review.off,
+        empty_is_suspicious=review.empty_is_suspicious,
         familiar=familiar_ranges(facts),
         intervals=intervals,
     )
@@ -98,57 +99,120 @@ def calibrate(
         good_mm=None if all(error is None for error in errors) else GOOD_MM,
         good=sum(good),
         bad=len(good) - sum(good),
-        good_flagged=None if rates is None else rates.good_flagged,
-        bad_found=None if rates is None else rates.bad_found,
-        strange=len(strange_training_cases(facts)),
+        good_flagged=None if review.rates is None else review.rates.good_flagged,
+        bad_found=None if review.rates is None else review.rates.bad_found,
+        strange=len(strange),
         intervals=reports,
     )
     return trust, report
 
 
+def _real_dice(scores: CaseScores, targets: Sequence[str]) -> float | None:
+    """Mean over the structures that are there, or were found though they are not (0); None where there is neither."""
+    figures = [scores.structures[name] for name in targets]
+    return _mean([agreement(one) for one in figures if one.present or one.false_alarm])
+
+
+@dataclass(frozen=True)
+class _Review:
+    """A rule or the sentence that tells why there is none, and how all flags together did out of fold."""
+
+    rule: ReviewRule | None
+    off: str | None
+    empty_is_suspicious: bool
+    rates: ReviewRates | None = None
+
+
+def _review(
+    cases: Sequence[Judged],
+    crossed: Mapping[str, Sequence[float | None]],
+    good: Sequence[bool],
+    strange: Collection[str],
+    blocks: Sequence[str],
+) -> _Review:
+    """What is certain is flagged in any case; the thresholds of suspicion take what that leaves of the rate."""
+    empty = [not any(case.scores.structures[name].predicted_pixels for name in case.scores.structures) for case in cases]
+    right_when_empty = [fine for fine, nothing in zip(good, empty, strict=True) if nothing]
+    empty_is_suspicious = not right_when_empty or float(np.mean(right_when_empty)) < GOOD_DICE
+    certain = [
+        case.scores.id in strange or (empty_is_suspicious if nothing else case.misfit == math.inf)
+        for case, nothing in zip(cases, empty, strict=True)
+    ]
+    n_good = max(1, sum(good))
+    rate = RATE - sum(flag for flag, fine in zip(certain, good, strict=True) if fine) / n_good
+    if rate <= 0:
+        off = f"No mask is flagged for review: what is unlike the training data, or cannot be measured, is {RATE:.0%} of the good masks already."
+        return _Review(None, off, empty_is_suspicious)
+    tried = [place for place, nothing in enumerate(empty) if not nothing]
+    scores = _suspicions([cases[place] for place in tried], crossed, tried)
+    if not scores:
+        return _Review(None, "No mask is flagged for review: no case tells how sure the networks are.", empty_is_suspicious)
+    of_tried = [good[place] for place in tried]
+    fit = fit_review(scores, of_tried, rate=rate)
+    if fit.rule is None:
+        return _Review(None, fit.reason, empty_is_suspicious)
+    if not fit.rule.thresholds:
+        return _Review(None, "No mask is flagged for review: no threshold tells good from bad masks.", empty_is_suspicious)
+    flags = dict(zip(tried, cross_review(scores, of_tried, [blocks[place] for place in tried], rate=rate), strict=True))
+    flagged = [True if sure else flags.get(place, False) for place, sure in enumerate(certain)]
+    return _Review(fit.rule, None, empty_is_suspicious, review_rates(flagged, good))
+
+
 def _blocks(cases: Sequence[Judged]) -> list[str]:
-    """Folds; of one fold alone, blocks of its subjects: what is learned of one must be tried on others."""
+    """Folds; blocks of subjects where there is one fold, or a subject in several: what is learned of some must be tried on others."""
     folds = [case.fold for case in cases]
-    if len(set(folds)) > 1:
+    of_subject: dict[str, set[str]] = {}
+    for case in cases:
+        of_subject.setdefault(case.scores.subject, set()).add(case.fold)
+    if len(set(folds)) > 1 and all(len(found) == 1 for found in of_subject.values()):
         return folds
-    subjects = {subject: place for place, subject in enumerate(sorted({case.scores.subject for case in cases}))}
-    return [f"block {subjects[case.scores.subject] % BLOCKS}" for case in cases]
+    place = {subject: number for number, subject in enumerate(sorted(of_subject))}
+    return [f"block {place[case.scores.subject] % BLOCKS}" for case in cases]
 
 
 def _predictors(
-    cases: Sequence[Judged], targets: Sequence[str], folds: Sequence[str]
+    cases: Sequence[Judged], targets: Sequence[str], blocks: Sequence[str]
 ) -> tuple[dict[str, DicePredictor], dict[str, list[float | None]]]:
-    """By target the predictor of all cases, and for every case the Dice predicted by the other folds'."""
+    """By target the predictor of all cases, and for every case in which it was found the Dice that the other blocks' predict.
+
+    Learned where the label has the structure, told wherever the networks found it, as it will be of new cases.
+    """
     predictors: dict[str, DicePredictor] = {}
     crossed: dict[str, list[float | None]] = {}
     for name in targets:
-        present = [place for place, case in enumerate(cases) if case.scores.structures[name].present]
-        dice = [cases[place].scores.structures[name].dice or 0.0 for place in present]
-        figures = [
-            features_of(name, cases[place].evidence.structures.get(name, NOTHING), cases[place].misfit) for place in present
-        ]
-        keys = dict.fromkeys(key for one in figures for key, value in one.items() if value is not None)
-        features = {key: [one.get(key) for one in figures] for key in keys}
-        model = fit_predicted_dice(features, dice)
+        features = [features_of(name, case.evidence.structures.get(name, NOTHING), case.misfit) for case in cases]
+        learning = [place for place, case in enumerate(cases) if case.scores.structures[name].present]
+        model = _learned(cases, features, learning, name)
         if model is None:
             continue
         predictors[name] = model
         values: list[float | None] = [None] * len(cases)
-        for place, value in zip(present, cross_predicted_dice(features, dice, [folds[place] for place in present]), strict=True):
-            values[place] = value
+        for block in dict.fromkeys(blocks):
+            others = _learned(cases, features, [place for place in learning if blocks[place] != block], name)
+            for place, own in enumerate(blocks):
+                if own == block and others is not None:
+                    values[place] = predict_dice(others, features[place])
         crossed[name] = values
     return predictors, crossed
 
 
-def _suspicions(cases: Sequence[Judged], crossed: Mapping[str, Sequence[float | None]]) -> dict[str, list[float | None]]:
-    """Scores by name; those that no case has are left out."""
+def _learned(
+    cases: Sequence[Judged], features: Sequence[Mapping[str, float | None]], places: Sequence[int], name: str
+) -> DicePredictor | None:
+    keys = dict.fromkeys(key for place in places for key, value in features[place].items() if value is not None)
+    table = {key: [features[place].get(key) for place in places] for key in keys}
+    return fit_predicted_dice(table, [cases[place].scores.structures[name].dice or 0.0 for place in places])
+
+
+def _suspicions(
+    cases: Sequence[Judged], crossed: Mapping[str, Sequence[float | None]], places: Sequence[int]
+) -> dict[str, list[float | None]]:
+    """Scores by name, of cases at these places; those that no case has are left out."""
     found = []
-    for place, case in enumerate(cases):
+    for place, case in zip(places, cases, strict=True):
         predicted = {name: value for name, values in crossed.items() if (value := values[place]) is not None}
         found.append(suspicions(predicted, case.misfit))
-    names = [
-        name for name in (PREDICTED, SHAPE) if any(one[name] is not None and not math.isinf(one[name] or 0) for one in found)
-    ]
+    names = [name for name in (PREDICTED, SHAPE) if any(one[name] is not None for one in found)]
     return {name: [one[name] for one in found] for name in names}
 
 
@@ -192,7 +256,7 @@ def _pairs(measured: Measurements | None, true: Measurements | None) -> list[_Pa
             own = mask.structures.get(name)
             for key, truth in structure.measures.items():
                 found: Measure | None = None if own is None else own.measures.get(key)
-                if truth.value is not None and found is not None and truth.unit in WITH_INTERVAL:
+                if truth.value is not None and found is not None and found.unit == truth.unit and truth.unit in WITH_INTERVAL:
                     pairs.append(_Pair(case.id, case.subject, name, key, truth.unit, found.value, truth.value))
     return pairs
 

@@ -25,7 +25,7 @@ from autoseg.records import Case, Dataset, Judgement, PostprocessingStep, Predic
 from autoseg.stages.select.rule import Agreement, judge
 from autoseg.volume.files import read
 
-PLAIN = "as predicted"
+PLAIN = "without it"
 LEAST_SHARE = 0.5  # of the smallest components that the labels hold: what is below was hardly ever drawn
 SMALL_QUANTILE = 0.05  # of the cases' smallest components; the very smallest may be a slip of the pen
 MOST_STEPS = 12  # of one round; a data set of a hundred structures is not tried structure by structure

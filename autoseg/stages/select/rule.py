@@ -1,7 +1,7 @@
 """When a candidate replaces what there is: nnU-Net's rule, and a paired bootstrap over subjects so that noise is not adopted.
 
 nnU-Net (2.8.1, `determine_postprocessing`) adopts what raises the mean Dice and lowers that of no structure. Here a candidate must do the same, and
-the 95 % interval of the paired difference must lie above 0, and that of no structure below it.
+the 95 % interval of the paired difference must lie above 0. It holds for each comparison by itself.
 
 A case counts with the Dice of every structure that is present. Where one is absent the agreement is 1 if nothing was predicted and
 0 if something was: a step that removes false alarms is then worth something, as it is for nnU-Net, which counts a false alarm as 0.
@@ -18,6 +18,7 @@ from autoseg.metrics.statistics import PairedDifference, paired_difference
 from autoseg.records import CaseScores, Judgement, StructureScores
 
 Agreement = Mapping[str, float]  # of one case, by structure
+FEWEST_SUBJECTS = 6  # of fewer, all may be better by chance alone: 1 in 32 for five
 SMALLEST = 1e-9  # a difference of means that is no rounding
 NOTHING_CHANGES = "nothing changes"
 
@@ -84,8 +85,8 @@ def verdict(whole: PairedDifference, single: Mapping[str, PairedDifference]) -> 
         return False, NOTHING_CHANGES
     if whole.mean <= 0:
         return False, f"the mean falls by {-whole.mean:.4f}"
-    if whole.interval is None:
-        return False, f"{whole.groups} subject is too few to tell"
+    if whole.interval is None or whole.groups < FEWEST_SUBJECTS:
+        return False, f"{whole.groups} subjects are too few to tell, at least {FEWEST_SUBJECTS} are needed"
     low, high = whole.interval
     if low <= 0:
         return False, f"{whole.mean:+.4f} may be chance: 95 % interval {low:+.4f} to {high:+.4f}"

@@ -66,6 +66,10 @@ def test_nothing_changes_and_falls_are_told() -> None:
 def test_twenty_images_of_one_subject_are_one_piece_of_evidence() -> None:
     found = judge("q", ("old", way(0.8)), ("new", way(0.9)), dict.fromkeys(CASES, "one"))
     assert not found.adopted and found.subjects == 1 and "too few" in found.reason
+    few = {case: str(number % 5) for number, case in enumerate(CASES)}
+    assert not judge("q", ("old", way(0.8)), ("new", way(0.9)), few).adopted, (
+        "five of five are better by chance alone in one of 32"
+    )
 
 
 def test_only_common_cases_count_and_none_is_an_error() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from autoseg.metrics.measured_trust import with_trust
 from autoseg.records import (
     Measure,
     MeasuredCase,
@@ -13,7 +14,6 @@ from autoseg.records import (
     PredictedCase,
     Predictions,
 )
-from autoseg.stages.measured_trust import with_trust
 
 
 def interval(smoothing: float | None = None) -> MeasurementInterval:
