@@ -68,7 +68,7 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(help="From a folder of images to masks and scores. In this order: plan, train, predict, evaluate.")
+@app.callback(help="From a folder of images to masks and scores. In this order: plan, train, select, predict, measure, evaluate.")
 def options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
@@ -332,7 +332,7 @@ def demo(
     rank: Annotated[Literal["2", "3"], typer.Option(help="Ultrasound pictures (2) or volumes (3).")] = "2",
     time_budget: Annotated[str | None, typer.Option(metavar="150s", help="Wall time of the training. [default: 150s]")] = None,
 ) -> None:
-    """All of the above on a small synthetic data set."""
+    """Plan, train, predict and evaluate on a small synthetic data set."""
     with reported(context) as (console, progress):
         from autoseg import cli_tables, pipeline
 

@@ -19,7 +19,7 @@ from autoseg.records import (
     StructureEvidence,
     StructureScores,
 )
-from autoseg.stages.select.calibrate import Judged, calibrate
+from autoseg.stages.select.calibrate import Judged, _blocks, calibrate
 
 N = 200
 
@@ -116,6 +116,63 @@ def test_a_circumference_that_is_off_makes_a_mask_bad_whatever_its_dice() -> Non
     measured[3], measured[5] = 215.0, None
     _, report = calibrate(cases, _measured(measured), _measured(list(true)), _fingerprint(), ["a"], ["US"])
     assert report.bad == 2 and report.good_mm == 10.0
+
+
+def _with_b(number: int, soft_b: float | None, *, present: bool, pixels: int) -> Judged:
+    """A case whose `a` is fine, with a second structure."""
+    case = _case(number, 0.96 + 0.0001 * (number % 50), 0.96 + 0.0001 * (number % 50))
+    b = (
+        _scores(soft_b or 0.0)
+        if present
+        else _scores(0).model_copy(
+            update={"present": False, "dice": None, "false_alarm": pixels > 0, "predicted_pixels": pixels, "reference_pixels": 0}
+        )
+    )
+    scores = case.scores.model_copy(update={"structures": {**case.scores.structures, "b": b}})
+    figures = StructureEvidence(soft_dice=soft_b, mirror_dice=soft_b, pixels=float(pixels))
+    evidence = case.evidence.model_copy(update={"structures": {**case.evidence.structures, "b": figures}})
+    return Judged(scores, evidence, None, case.fold)
+
+
+def test_false_alarms_are_bad_masks_and_are_found() -> None:
+    """`b` is absent from half of the cases; in some of these a few unsure pixels of it were found."""
+    cases = []
+    for number in range(N):
+        if number % 2:
+            cases.append(_with_b(number, 0.93 + 0.0002 * (number % 50), present=True, pixels=90))
+        else:
+            cases.append(
+                _with_b(number, 0.5, present=False, pixels=5)
+                if number % 10 == 0
+                else _with_b(number, None, present=False, pixels=0)
+            )
+    trust, report = calibrate(cases, None, None, _fingerprint(), ["a", "b"], ["US"])
+    assert report.bad == N / 10 and report.good == N - N / 10
+    assert trust.review is not None and report.bad_found.share == 1.0 and report.good_flagged.share <= 0.12
+
+
+def test_empty_masks_that_are_right_are_not_suspicious_and_do_not_spoil_the_rule() -> None:
+    random = np.random.default_rng(1)
+    cases = []
+    for number in range(N):
+        dice = float(np.clip(0.98 - random.exponential(0.03), 0.5, 1))
+        case = _case(number, dice, dice)
+        if number % 5 == 0:  # nothing there, nothing found
+            absent = _scores(0).model_copy(update={"present": False, "dice": None, "predicted_pixels": 0, "reference_pixels": 0})
+            scores = case.scores.model_copy(update={"structures": {"a": absent}})
+            nothing = StructureEvidence(soft_dice=None, mirror_dice=None, pixels=0.0)
+            case = Judged(scores, case.evidence.model_copy(update={"structures": {"a": nothing}}), None, case.fold)
+        cases.append(case)
+    trust, report = calibrate(cases, None, None, _fingerprint(), ["a"], ["US"])
+    assert trust.review is not None and trust.review.thresholds and not trust.empty_is_suspicious
+    assert report.bad_found.share > 0.8 and report.good_flagged.share < 0.16
+
+
+def test_subjects_in_several_folds_are_tried_by_subjects() -> None:
+    cases = [_case(number, 0.7 + 0.001 * number, 0.7 + 0.001 * number) for number in range(N)]
+    mixed = [Judged(case.scores, case.evidence, case.misfit, str(number % 2)) for number, case in enumerate(cases)]
+    assert set(_blocks(mixed)) == {f"block {number}" for number in range(5)}
+    assert _blocks(cases) == [case.fold for case in cases]
 
 
 def test_where_masks_are_never_that_good_the_limit_is_lower() -> None:
