@@ -9,14 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import binary_fill_holes
 
-from autoseg.metrics.biometry import HeadFit, fit_head, largest_component
+from autoseg.metrics.biometry import HEAD, HeadFit, fit_head, largest_component
 from autoseg.metrics.gestation import Dating, age_from_circumference, age_from_diameter
 from autoseg.metrics.shape import shape_2d, shape_3d
 from autoseg.metrics.width import Width, width_2d
 from autoseg.records import FittedEllipse, Measure, MeasuredStructure
 from autoseg.volume.ellipse import Ellipse
 
-HEAD = "head"
 MEASURED_IN_WIDTH = ("lv", "lateral ventricle", "lateral ventricles", "csp", "cavum septi pellucidi")
 OF_A_HEAD = {"HC": "mm", "BPD": "mm", "OFD": "mm", "cephalic_index": "percent", "GA_HC": "weeks", "GA_BPD": "weeks"}
 OF_A_WIDTH = {"width": "mm", "width_across": "mm"}

@@ -13,7 +13,8 @@ from autoseg.errors import DataError, Fault
 from autoseg.inference.agreement_plot import Panel, save_bland_altman
 from autoseg.layouts.mm_table import Table, name_key, read_table
 from autoseg.metrics.agreement import bland_altman, icc_2_1, mean_absolute_error
-from autoseg.metrics.measures import FIRST, HEAD
+from autoseg.metrics.biometry import HEAD
+from autoseg.metrics.measures import FIRST
 from autoseg.records import Agreement, MeasureAgreement, MeasuredCase, Measurements
 
 PLOT = "agreement/bland_altman.png"  # in a folder of its own: pictures beside masks would pass for masks
