@@ -115,7 +115,9 @@ def _thinned(outline: Outline) -> Outline:
     In the order in which crossings are found, row by row, every second one is all left or all right.
     """
     middle = outline.points_mm.sum(axis=0) / max(1, len(outline.points_mm))
-    order = np.argsort(np.arctan2(*(outline.points_mm - middle).T), kind="stable")[:: max(1, len(outline.points_mm) // MOST_POINTS)]
+    order = np.argsort(np.arctan2(*(outline.points_mm - middle).T), kind="stable")[
+        :: max(1, len(outline.points_mm) // MOST_POINTS)
+    ]
     return Outline(outline.points_mm[order], outline.across[order], outline.spacing_mm)
 
 

@@ -24,8 +24,8 @@ from scipy.spatial.distance import pdist
 
 from autoseg.metrics.surface import bounding_box
 from autoseg.volume.ellipse import Ellipse
+from autoseg.volume.geometry import MM3_PER_ML
 
-MM3_PER_ML = 1000.0
 SMOOTHING = 1.0  # pixels
 SMOOTHING_MARGIN = 5  # pixels around the mask, beyond which nothing is left of it
 MOST_CORNERS = 3000  # of a convex hull, between which the largest distance is searched; a larger hull is thinned out

@@ -172,7 +172,9 @@ def test_a_label_with_ignored_pixels_is_no_truth(tmp_path: Path) -> None:
         name="d", layout="folders", root=str(tmp_path), rank=2, channels=("US",), targets=targets, ignore_value=2, cases=tuple(cases),
         encodings={"default": ValueEncoding(values={0: 0, 1: 1, 200: 2})},
     )  # fmt: skip
-    items = tuple(MaskToMeasure(case.id, case.id, dataset.path(str(case.label)), case=case, spacing_mm=(1.0, 1.0)) for case in cases)
+    items = tuple(
+        MaskToMeasure(case.id, case.id, dataset.path(str(case.label)), case=case, spacing_mm=(1.0, 1.0)) for case in cases
+    )
     labels = MaskSet("labels", items, {"head": (1,)}, dataset)
     found = measure_masks(labels, dating="hadlock-1984", out=tmp_path / "out")
     whole, ignored = found.cases
