@@ -23,6 +23,7 @@ from autoseg.inference.overlay import (
     legend_of,
     save_picture,
     window_of,
+    wrapped,
 )
 
 PANEL_LONG_SIDE = 420  # pixels
@@ -131,8 +132,8 @@ def _row(
 
 def _page(rows: Sequence[Image.Image], legend: Image.Image, title: str, sentences: Sequence[str]) -> Image.Image:
     width = max(legend.width, *(row.width for row in rows))
-    lines = [line for sentence in sentences for line in wrapped(sentence, width - 2 * GAP)]
-    titles = wrapped(title, width - 2 * GAP, TITLE_SIZE)
+    lines = [line for sentence in sentences for line in wrapped(sentence, font_of(TEXT_SIZE).getlength, width - 2 * GAP)]
+    titles = wrapped(title, font_of(TITLE_SIZE).getlength, width - 2 * GAP)
     head = GAP + TITLE_LINE * len(titles) + TEXT_LINE * len(lines) + GAP
     page = Image.new("RGB", (width, head + sum(row.height + GAP for row in rows) + legend.height), BACKGROUND)
     draw = ImageDraw.Draw(page)
@@ -149,16 +150,3 @@ def _page(rows: Sequence[Image.Image], legend: Image.Image, title: str, sentence
         top += row.height + GAP
     page.paste(legend, (0, top))
     return page
-
-
-def wrapped(text: str, width: int, size: int = TEXT_SIZE) -> list[str]:
-    """A text in lines of at most so many pixels; a word that is longer by itself has a line of its own."""
-    font = font_of(size)
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and font.getlength(longer) > width:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from autoseg.inference.overlay import PALETTE, draw_plane, font_of, greys_of, save_overlay, save_picture, window_of
+from autoseg.inference.overlay import PALETTE, draw_plane, font_of, greys_of, save_overlay, save_picture, window_of, wrapped
 from autoseg.metrics.gestation import weeks_and_days
 from autoseg.metrics.measures import FIRST, Measured, is_head
 from autoseg.volume.ellipse import Ellipse
@@ -45,7 +45,6 @@ Point = tuple[float, float]
 Box = tuple[float, float, float, float]
 Colour = tuple[int, int, int]
 Place = Callable[[Point], Point]
-Length = Callable[[str], float]
 
 
 def save_measured_picture(
@@ -254,14 +253,14 @@ def _with_words(picture: Image.Image, case: str, found: Mapping[str, Measured], 
     for name, measured in found.items():
         doubts = dict.fromkeys(doubt for measure in measured.record.measures.values() for doubt in measure.warnings)
         lines += [(f"doubt about {name}: {doubt}", DOUBT) for doubt in doubts]
-    wrapped = [(part, colour) for text, colour in lines for part in _wrapped(text, font.getlength, width - 2 * PAD)]
-    if len(wrapped) > MOST_LINES:
-        wrapped = [*wrapped[: MOST_LINES - 1], (f"... and {len(wrapped) - MOST_LINES + 1} more lines in measurements.csv", WORDS)]
+    told = [(part, colour) for text, colour in lines for part in wrapped(text, font.getlength, width - 2 * PAD, indent=INDENT)]
+    if len(told) > MOST_LINES:
+        told = [*told[: MOST_LINES - 1], (f"... and {len(told) - MOST_LINES + 1} more lines in measurements.csv", WORDS)]
     step = round(SMALL_TEXT * 1.4)
-    sheet = Image.new("RGB", (width, picture.height + step * len(wrapped) + 2 * PAD), PAPER)
+    sheet = Image.new("RGB", (width, picture.height + step * len(told) + 2 * PAD), PAPER)
     sheet.paste(picture, ((width - picture.width) // 2, 0))
     draw = ImageDraw.Draw(sheet)
-    for row, (text, colour) in enumerate(wrapped):
+    for row, (text, colour) in enumerate(told):
         draw.text((PAD, picture.height + PAD + row * step), text, fill=colour, font=font)
     return sheet
 
@@ -287,16 +286,3 @@ def _figure(key: str, value: float, unit: str) -> str:
     if key == "cephalic_index":
         return f"{value:.0f} %"
     return f"{value:.0f} {unit}" if unit in ("mm2", "pixels") else f"{value:.1f} {unit}"
-
-
-def _wrapped(text: str, length: Length, width: float) -> Iterator[str]:
-    """Lines of at most this width where words allow, all but the first indented."""
-    line = ""
-    for word in text.split():
-        longer = f"{line} {word}" if line else word
-        if line.strip() and length(longer) > width:
-            yield line
-            line = f"{INDENT}{word}"
-        else:
-            line = longer
-    yield line

@@ -7,7 +7,7 @@ in true proportions. Drawn for looking at; nothing is measured on it.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -206,6 +206,25 @@ def legend_of(entries: Sequence[tuple[tuple[int, int, int], str]], size: int) ->
 def font_of(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """Pillow's own font, in pixels."""
     return ImageFont.load_default(size=size)
+
+
+def wrapped(text: str, length: Callable[[str], float], width: float, *, indent: str = "") -> list[str]:
+    """A text in lines that are no longer than `width`; a word that is longer by itself has a line of its own.
+
+    Args:
+        text: words with spaces between them.
+        length: of a line, such as a font's `getlength`.
+        width: in the same unit.
+        indent: put before all lines but the first.
+    """
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if lines[-1] and length(longer) > width:
+            lines.append(f"{indent}{word}")
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def save_picture(path: Path, picture: Image.Image) -> None:

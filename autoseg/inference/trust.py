@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from autoseg.inference.export import painted_targets, winners_from_mask
+from autoseg.metrics.biometry import HEAD
 from autoseg.metrics.ellipse_agreement import ellipse_dice
 from autoseg.metrics.familiarity import image_facts, strange_facts
 from autoseg.metrics.predicted_dice import predict_dice
@@ -22,7 +23,6 @@ from autoseg.metrics.structures import painted_structures
 from autoseg.records import Evidence, Plan, PredictedCase, StructureEvidence, Trust
 from autoseg.volume.files import read
 
-HEAD = "head"  # the structure that is an ellipse, by its name in any case
 PREDICTED = "predicted Dice"
 SHAPE = "shape of the head"
 NO_ELLIPSE = "the head is not an ellipse"

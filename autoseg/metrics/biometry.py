@@ -18,6 +18,7 @@ from autoseg.metrics.robust_ellipse import Outline, distances, fit_robust, lengt
 from autoseg.metrics.surface import bounding_box
 from autoseg.volume.ellipse import Ellipse
 
+HEAD = "head"  # the structure that is measured as a head, by its name in any case
 FEWEST_PIXELS = 20  # a smaller mask has too coarse an outline to say anything about an ellipse
 LONGEST_HALF_AXIS = 1.0  # times the diagonal of the outline; a longer one is read into nearly straight lines, not seen
 
@@ -49,6 +50,15 @@ class HeadFit:
         return None if self.ellipse is None else 100 * self.ellipse.semi_axes[1] / self.ellipse.semi_axes[0]
 
 
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """The outline of the largest piece, the size of the second in largest ones, and whether the mask touches the picture's border."""
+
+    outline: Outline
+    second: float
+    cut: bool
+
+
 def head_circumference_mm(mask: np.ndarray, spacing_mm: Sequence[float]) -> float | None:
     """Perimeter of the ellipse fitted to the outline of the mask's largest component, as in the HC18 challenge; None if there is none.
 
@@ -75,41 +85,31 @@ def fit_head(mask: np.ndarray, spacing_mm: Sequence[float]) -> HeadFit:
         mask: boolean `(y, x)`; holes are filled, and of several pieces the largest is fitted.
         spacing_mm: size of a pixel, `(y, x)`.
     """
-    if mask.ndim != 2 or len(spacing_mm) != 2:
-        raise ValueError(f"a head outline is measured in 2D; the mask has {mask.ndim} axes and {len(spacing_mm)} spacings")
-    box = bounding_box(mask)
-    if box is None:
-        return HeadFit(None, "there is no head in the mask")
-    largest, second = largest_component(mask[box])
-    component = binary_fill_holes(largest)
-    pixels = int(np.count_nonzero(component))
-    if pixels < FEWEST_PIXELS:
-        return HeadFit(None, f"the head is too small: {pixels} pixels, at least {FEWEST_PIXELS} are needed")
-    if second > PIECE_FAILS:
+    piece = _largest_piece(mask, spacing_mm)
+    if isinstance(piece, str):
+        return HeadFit(None, piece)
+    if piece.second > PIECE_FAILS:
         return HeadFit(
             None,
-            f"the mask has several pieces; the second is {100 * second:.0f} % of the largest, so which is the head cannot be told",
+            f"the mask has several pieces; the second is {100 * piece.second:.0f} % of the largest, so which is the head cannot be told",
         )
-    outline = outline_of(component, box, mask.shape, spacing_mm)
-    extent = float(np.linalg.norm(np.ptp(outline.points_mm, axis=0))) if len(outline.points_mm) else 0.0
-    try:
-        ellipse = fit_robust(outline)
-    except DataError:  # a line, or hardly any outline within the image
-        return HeadFit(None, "no ellipse fits the outline: it is a line, or hardly any of it is in the picture")
-    if ellipse.semi_axes[0] > LONGEST_HALF_AXIS * extent:
-        cut = any(part.start == 0 or part.stop == size for part, size in zip(box, mask.shape, strict=True))
-        why = (
-            "too much of the head is cut off by the border of the picture"
-            if cut
-            else "the outline is not elliptical: it is too straight"
-        )
-        return HeadFit(None, why)
-    return _judged(outline, ellipse, second)
+    ellipse = _ellipse_of(piece)
+    return HeadFit(None, ellipse) if isinstance(ellipse, str) else _judged(piece.outline, ellipse, piece.second)
 
 
-def outline_points(component: np.ndarray, box: tuple[slice, ...], shape: tuple[int, ...]) -> np.ndarray:
-    """Where the outline crosses from pixel to pixel: `(n, 2)` in pixels of the whole image; see `outline_of`."""
-    return outline_of(component, box, shape, (1.0, 1.0)).points_mm
+def fitted_circumference_mm(mask: np.ndarray, spacing_mm: Sequence[float]) -> float | None:
+    """Perimeter of the ellipse of the largest piece, however badly it fits; for errors of many heads, not to be told of one.
+
+    Args:
+        mask: boolean `(y, x)`.
+        spacing_mm: size of a pixel, `(y, x)`.
+
+    Returns:
+        mm; None where there is no head, where it is too small, and where no ellipse can be read into its outline.
+    """
+    piece = _largest_piece(mask, spacing_mm)
+    ellipse = piece if isinstance(piece, str) else _ellipse_of(piece)
+    return None if isinstance(ellipse, str) else ellipse.perimeter()
 
 
 def outline_of(component: np.ndarray, box: tuple[slice, ...], shape: tuple[int, ...], spacing_mm: Sequence[float]) -> Outline:
@@ -136,6 +136,37 @@ def outline_of(component: np.ndarray, box: tuple[slice, ...], shape: tuple[int, 
         across.append(np.full(np.count_nonzero(inside_image), axis))
     spacing = (float(spacing_mm[0]), float(spacing_mm[1]))
     return Outline(np.concatenate(points) * np.asarray(spacing), np.concatenate(across), spacing)
+
+
+def _largest_piece(mask: np.ndarray, spacing_mm: Sequence[float]) -> _Piece | str:
+    """What an ellipse is fitted to, or why there is nothing."""
+    if mask.ndim != 2 or len(spacing_mm) != 2:
+        raise ValueError(f"a head outline is measured in 2D; the mask has {mask.ndim} axes and {len(spacing_mm)} spacings")
+    box = bounding_box(mask)
+    if box is None:
+        return "there is no head in the mask"
+    largest, second = largest_component(mask[box])
+    component = binary_fill_holes(largest)
+    pixels = int(np.count_nonzero(component))
+    if pixels < FEWEST_PIXELS:
+        return f"the head is too small: {pixels} pixels, at least {FEWEST_PIXELS} are needed"
+    cut = any(part.start == 0 or part.stop == size for part, size in zip(box, mask.shape, strict=True))
+    return _Piece(outline_of(component, box, mask.shape, spacing_mm), second, cut)
+
+
+def _ellipse_of(piece: _Piece) -> Ellipse | str:
+    """The ellipse, or why there is none."""
+    points = piece.outline.points_mm
+    extent = float(np.linalg.norm(np.ptp(points, axis=0))) if len(points) else 0.0
+    try:
+        ellipse = fit_robust(piece.outline)
+    except DataError:  # a line, or hardly any outline within the image
+        return "no ellipse fits the outline: it is a line, or hardly any of it is in the picture"
+    if ellipse.semi_axes[0] <= LONGEST_HALF_AXIS * extent:
+        return ellipse
+    if piece.cut:
+        return "too much of the head is cut off by the border of the picture"
+    return "the outline is not elliptical: it is too straight"
 
 
 def _judged(outline: Outline, ellipse: Ellipse, second: float) -> HeadFit:

@@ -8,7 +8,7 @@ import numpy as np
 
 from autoseg.metrics.biometry import head_ellipse_mm
 from autoseg.metrics.overlap import count, dice
-from autoseg.volume.ellipse import Ellipse
+from autoseg.volume.ellipse import fill_ellipse
 
 
 def ellipse_dice(mask: np.ndarray, spacing_mm: Sequence[float] = (1.0, 1.0)) -> float | None:
@@ -24,13 +24,4 @@ def ellipse_dice(mask: np.ndarray, spacing_mm: Sequence[float] = (1.0, 1.0)) -> 
     ellipse = head_ellipse_mm(mask, spacing_mm)
     if ellipse is None:
         return None
-    return dice(count(mask, _filled(mask.shape, ellipse, spacing_mm)))
-
-
-def _filled(shape: tuple[int, ...], ellipse: Ellipse, spacing_mm: Sequence[float]) -> np.ndarray:
-    """Pixels whose centres lie inside an ellipse in mm; as `fill_ellipse`, but pixels need not be square."""
-    (cy, cx), (a, b), angle = ellipse.centre_yx, ellipse.semi_axes, ellipse.angle_rad
-    y = np.arange(shape[0])[:, None] * spacing_mm[0] - cy
-    x = np.arange(shape[1])[None, :] * spacing_mm[1] - cx
-    along, across = (x * np.cos(angle) + y * np.sin(angle)) / a, (y * np.cos(angle) - x * np.sin(angle)) / b
-    return np.asarray(along**2 + across**2 <= 1)
+    return dice(count(mask, fill_ellipse(mask.shape, ellipse, spacing_mm)))

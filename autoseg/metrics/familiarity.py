@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
 from autoseg.records import CaseFacts, FamiliarRange
 
 SPACING_FACTOR = 1.25  # within the scaling that training applies to images, 0.7 to 1.4
@@ -68,7 +66,9 @@ def familiar_ranges(cases: Iterable[Facts]) -> tuple[FamiliarRange, ...]:
             values.setdefault(name, []).append(value)
             units[name] = unit
     return tuple(
-        FamiliarRange(name=name, unit=units[name], seen=(min(seen), max(seen)), accepted=_accepted(seen, units[name]))
+        FamiliarRange(
+            name=name, unit=units[name], seen=(min(seen), max(seen)), accepted=_accepted(min(seen), max(seen), units[name])
+        )
         for name, seen in values.items()
         if len(seen) >= FEWEST_CASES
     )
@@ -91,13 +91,26 @@ def strange_facts(ranges: Iterable[FamiliarRange], facts: Facts) -> tuple[str, .
 
 def strange_training_cases(cases: Sequence[Facts]) -> tuple[int, ...]:
     """Which training cases would be strange if the ranges came from the other cases: how often familiar images are flagged."""
+    values: dict[str, list[float]] = {}
+    for facts in cases:
+        for name, (value, _) in facts.items():
+            values.setdefault(name, []).append(value)
+    ordered = {name: sorted(seen) for name, seen in values.items() if len(seen) > FEWEST_CASES}
     return tuple(
-        place for place, facts in enumerate(cases) if strange_facts(familiar_ranges([*cases[:place], *cases[place + 1 :]]), facts)
+        place
+        for place, facts in enumerate(cases)
+        if any(name in ordered and _strange_among(ordered[name], value, unit) for name, (value, unit) in facts.items())
     )
 
 
-def _accepted(seen: Sequence[float], unit: str) -> tuple[float, float]:
-    low, high = float(np.min(seen)), float(np.max(seen))
+def _strange_among(ordered: Sequence[float], value: float, unit: str) -> bool:
+    """Whether one of these values is beyond what is accepted where the others were seen; their range follows from the ends."""
+    low, high = ordered[1 if value == ordered[0] else 0], ordered[-2 if value == ordered[-1] else -1]
+    accepted = _accepted(low, high, unit)
+    return not accepted[0] <= value <= accepted[1]
+
+
+def _accepted(low: float, high: float, unit: str) -> tuple[float, float]:
     factor = {"mm": SPACING_FACTOR, "pixels": SIZE_FACTOR}.get(unit, INTENSITY_FACTOR)
     if low > 0:
         return low / factor, high * factor

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import binary_fill_holes
 
-from autoseg.metrics.biometry import HeadFit, fit_head, largest_component
+from autoseg.metrics.biometry import HEAD, HeadFit, fit_head, largest_component
 from autoseg.metrics.gestation import Dating, age_from_circumference, age_from_diameter
 from autoseg.metrics.shape import shape_2d, shape_3d
 from autoseg.metrics.width import Width, width_2d
 from autoseg.records import FittedEllipse, Measure, MeasuredStructure
 from autoseg.volume.ellipse import Ellipse
 
-HEAD = "head"
 MEASURED_IN_WIDTH = ("lv", "lateral ventricle", "lateral ventricles", "csp", "cavum septi pellucidi")
 OF_A_HEAD = {"HC": "mm", "BPD": "mm", "OFD": "mm", "cephalic_index": "percent", "GA_HC": "weeks", "GA_BPD": "weeks"}
 OF_A_WIDTH = {"width": "mm", "width_across": "mm"}
@@ -35,6 +34,7 @@ FIRST = ("HC", "BPD", "OFD", "cephalic_index", "GA_HC", "GA_BPD", "width", "volu
 NARROW = 4.0  # pixels; what is narrower is told too narrow, see `width`
 OTHER_PIECE = 0.05  # of the largest piece; a smaller one is a speck
 ABSENT = "the mask holds none of it"
+IGNORED = "the label holds pixels to be ignored, so how far the structure goes is not known"
 UNKNOWN_SPACING = "the size of a pixel is not known, so there are no millimetres; give --spacing CSV|MM"
 
 Point = tuple[float, float]
@@ -87,7 +87,7 @@ def measure_structure(name: str, mask: np.ndarray, spacing_mm: Sequence[float] |
     """
     pixels, units = int(np.count_nonzero(mask)), measures_of(name, mask.ndim)
     if not pixels:
-        return Measured(MeasuredStructure(pixels=0, measures=_failed(units, ABSENT)))
+        return not_measured(name, mask, ABSENT)
     if spacing_mm is None:
         counted = Measure(value=float(pixels), unit="pixels")
         return Measured(
@@ -112,6 +112,11 @@ def measure_structure(name: str, mask: np.ndarray, spacing_mm: Sequence[float] |
         line = () if found is None or found.chord_ends_mm is None else (Line("across", found.chord_ends_mm),)
         return Measured(record, None, line, None if found is None else (found.circle_centre_mm, found.circle_mm))
     return Measured(MeasuredStructure(pixels=pixels, measures=general))
+
+
+def not_measured(name: str, mask: np.ndarray, why: str) -> Measured:
+    """The record of a structure `(*spatial)` of which no figure can be told."""
+    return Measured(MeasuredStructure(pixels=int(np.count_nonzero(mask)), measures=_failed(measures_of(name, mask.ndim), why)))
 
 
 def _of_head(fit: HeadFit, dating: Dating) -> dict[str, Measure]:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MM3_PER_ML = 1000.0
+from autoseg.volume.geometry import MM3_PER_ML
+
 BLOCK_PIXELS = 1 << 22  # joint values are counted in blocks of this many pixels, so memory stays bounded for large volumes
 
 

@@ -97,8 +97,7 @@ def fit_robust(outline: Outline) -> Ellipse:
     Raises:
         DataError: hardly any points, points on a line, or no ellipse fits them.
     """
-    every = max(1, len(outline.points_mm) // MOST_POINTS)
-    outline = Outline(outline.points_mm[::every], outline.across[::every], outline.spacing_mm)
+    outline = _thinned(outline)
     of_all = _refined(outline, fit_ellipse(outline.points_mm), UNLIKE)
     try:
         of_most = _refined(outline, _start(outline.points_mm), 0.0)
@@ -108,6 +107,18 @@ def fit_robust(outline: Outline) -> Ellipse:
     if MUCH_CLOSER * distance < other or (distance < AS_PIXELS_ALLOW * outline.pixel_mm and distance < other):
         return of_most
     return of_all
+
+
+def _thinned(outline: Outline) -> Outline:
+    """The points in the order of their turn about their middle, and of many every second, third, ...
+
+    In the order in which crossings are found, row by row, every second one is all left or all right.
+    """
+    middle = outline.points_mm.sum(axis=0) / max(1, len(outline.points_mm))
+    order = np.argsort(np.arctan2(*(outline.points_mm - middle).T), kind="stable")[
+        :: max(1, len(outline.points_mm) // MOST_POINTS)
+    ]
+    return Outline(outline.points_mm[order], outline.across[order], outline.spacing_mm)
 
 
 def _refined(outline: Outline, ellipse: Ellipse, unlike: float) -> Ellipse:
@@ -132,9 +143,7 @@ def _closeness(points: np.ndarray, ellipse: Ellipse) -> float:
 
 
 def _start(points: np.ndarray) -> Ellipse:
-    """The starting ellipse whose closest points lie closest to it."""
-    middle = points.mean(axis=0)
-    points = points[np.argsort(np.arctan2(*(points - middle).T), kind="stable")]
+    """The starting ellipse whose closest points lie closest to it; points in the order of their turn."""
     points = points[:: max(1, len(points) // START_POINTS)]
     count = len(points)
     subsets = [points]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import find_objects
 
-from autoseg.metrics.biometry import head_circumference_mm
+from autoseg.metrics.biometry import HEAD, fitted_circumference_mm
 from autoseg.metrics.overlap import (
     Counts,
     accuracy,
@@ -29,8 +29,6 @@ from autoseg.metrics.structures import ScoredStructure
 from autoseg.metrics.surface import TOLERANCE_MM, assd_mm, diagonal_mm, hd95_mm, hd_mm, surface_dice, surface_distances
 from autoseg.records import CaseScores, StructureScores, Summary
 
-HEAD = "head"  # the structure whose circumference is measured, by its name in any case
-
 Box = tuple[slice, ...]
 
 
@@ -45,9 +43,10 @@ class SurfaceFigures:
 
 
 def circumference_error_mm(score: StructureScores) -> float | None:
-    """Absolute error of the circumference; a head that was missed, or predicted too small to be measured, counts as 0 mm long.
+    """Absolute error of the circumference; a head that was missed, or has no ellipse (see `fitted_circumference_mm`), counts as 0 mm long.
 
-    Left out, it would make a model look better for missing heads.
+    Left out, it would make a model look better for missing heads. What `measure` refuses to tell for other reasons, such as a second
+    piece, counts with the ellipse of its largest piece: else a small flaw of a mask would weigh as much as a head that was missed.
     """
     if score.circumference_reference_mm is None:
         return None
@@ -211,7 +210,7 @@ def _circumferences_mm(
     for mask in masks:
         whole = np.zeros(shape, dtype=bool)
         whole[box] = mask
-        measured.append(head_circumference_mm(whole, spacing_mm))
+        measured.append(fitted_circumference_mm(whole, spacing_mm))
     return measured[0], measured[1]
 
 

@@ -24,8 +24,8 @@ from scipy.spatial.distance import pdist
 
 from autoseg.metrics.surface import bounding_box
 from autoseg.volume.ellipse import Ellipse
+from autoseg.volume.geometry import MM3_PER_ML
 
-MM3_PER_ML = 1000.0
 SMOOTHING = 1.0  # pixels
 SMOOTHING_MARGIN = 5  # pixels around the mask, beyond which nothing is left of it
 MOST_CORNERS = 3000  # of a convex hull, between which the largest distance is searched; a larger hull is thinned out
@@ -118,13 +118,23 @@ def _border(mask: np.ndarray, spacing_mm: Sequence[float]) -> float:
 
 def _moments(mask: np.ndarray, offset: np.ndarray, spacing_mm: Sequence[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Centre in mm, variances along the principal axes (largest first), and these axes as columns."""
-    spacing = np.asarray(spacing_mm, dtype=float)
-    points = np.argwhere(mask)
-    middle = points.mean(axis=0)
-    deviations = (points - middle) * spacing
-    covariance = deviations.T @ deviations / len(points) + np.diag(spacing**2 / 12)  # the last: of the pixel itself
+    spacing, count = np.asarray(spacing_mm, dtype=float), np.count_nonzero(mask)
+    places = [np.arange(size) for size in mask.shape]
+    alone = [_counts(mask, (axis,)) for axis in range(mask.ndim)]
+    middle = np.array([place @ counts / count for place, counts in zip(places, alone, strict=True)])
+    away = [(place - centre) * step for place, centre, step in zip(places, middle, spacing, strict=True)]
+    covariance = np.diag(spacing**2 / 12)  # of the pixel itself
+    for axis in range(mask.ndim):
+        covariance[axis, axis] += away[axis] ** 2 @ alone[axis] / count
+        for other in range(axis):
+            covariance[axis, other] = covariance[other, axis] = away[other] @ _counts(mask, (other, axis)) @ away[axis] / count
     variances, axes = np.linalg.eigh(covariance)
     return (middle + offset) * spacing, variances[::-1], axes[:, ::-1]
+
+
+def _counts(mask: np.ndarray, kept: tuple[int, ...]) -> np.ndarray:
+    """Pixels by their place along some axes: all that moments need, where coordinates of every pixel would take 72 bytes each."""
+    return np.asarray(mask.sum(axis=tuple(axis for axis in range(mask.ndim) if axis not in kept)))
 
 
 def _face_points(mask: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:

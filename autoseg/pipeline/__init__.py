@@ -28,7 +28,6 @@ from autoseg.run_folder import RunFolder
 if TYPE_CHECKING:
     from autoseg.pipeline.benchmarking import BenchmarkOutcome
     from autoseg.pipeline.fold import FoldOutcome
-    from autoseg.pipeline.measuring import MeasureOutcome
 
 ALL = "all"
 HELD_OUT = "held-out"

@@ -17,7 +17,7 @@ from autoseg.errors import DataError, Fault
 from autoseg.processing.cases import case_faults, differently_placed, load_image, load_label_map
 from autoseg.processing.crop import nonzero_box
 from autoseg.records import Case, CaseFacts, Dataset, Intensities, StructureSize
-from autoseg.volume.geometry import Geometry
+from autoseg.volume.geometry import MM3_PER_ML, Geometry
 from autoseg.volume.volume import Volume
 
 SAMPLE_SEED = 1234
@@ -25,7 +25,6 @@ CASE_SAMPLE = 50_000  # values that a case's percentiles are taken from
 COUNTED_AT_ONCE = 1 << 22  # labels counted in one go; numpy widens them to 64 bits
 LONGEST_SIDE_2D = 256  # a 2D distance map beyond this takes longer than reading the image
 MOST_VOXELS_3D = 2_000_000
-MM3_PER_ML = 1000.0
 
 
 @dataclass(frozen=True, eq=False)

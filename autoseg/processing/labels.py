@@ -119,7 +119,7 @@ def _decode_outline(array: np.ndarray, encoding: OutlineEncoding, name: str) -> 
     if _share_near(points, ellipse) < OUTLINE_SHARE:
         message = "is declared as an elliptic outline and is none; if it is a filled mask, declare its values instead"
         raise DataError([Fault(name, message)])
-    decoded[fill_ellipse((drawn.shape[0], drawn.shape[1]), ellipse)] = encoding.value
+    decoded[fill_ellipse(drawn.shape, ellipse)] = encoding.value
     return decoded
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from autoseg.errors import DataError, Fault
 from autoseg.inference.agreement_plot import Panel, save_bland_altman
 from autoseg.layouts.mm_table import Table, name_key, read_table
 from autoseg.metrics.agreement import bland_altman, icc_2_1, mean_absolute_error
-from autoseg.metrics.measures import FIRST, HEAD
+from autoseg.metrics.biometry import HEAD
+from autoseg.metrics.measures import FIRST
 from autoseg.records import Agreement, MeasureAgreement, MeasuredCase, Measurements
 
 PLOT = "agreement/bland_altman.png"  # in a folder of its own: pictures beside masks would pass for masks
@@ -50,7 +52,7 @@ def truth_of_table(path: Path, measurements: Measurements) -> tuple[Truth, list[
     one structure has it (`HC`, `width`), or as HC18 does (`head circumference (mm)`). Others are left out, which is told.
 
     Raises:
-        DataError: no column is understood, or a cell holds no number.
+        DataError: no column is understood, a cell holds no finite number, or rows of one image differ.
     """
     table = read_table(path)
     columns, strangers = _understood(table, measurements)
@@ -61,23 +63,42 @@ def truth_of_table(path: Path, measurements: Measurements) -> tuple[Truth, list[
             [Fault(path.name, f"no column names a measure; found {found}; call them as in measurements.csv, such as {known}")]
         )
     truth: Truth = {}
+    lines: dict[str, int] = {}
     faults = []
     for line, row in table.rows:
         if not row or not row[0]:
             continue
-        figures = truth.setdefault(name_key(row[0]), {})
-        for place, key in columns.items():
-            cell = row[place] if place < len(row) else ""
-            if cell.casefold() in UNKNOWN:
-                continue
-            try:
-                figures[key] = float(cell.replace(",", ".") if table.delimiter != "," else cell)
-            except ValueError:
-                faults.append(Fault(path.name, f"line {line}, column {table.header[place]}: expected a number, found {cell!r}"))
+        figures, wrong = _figures_of_row(table, line, row, columns)
+        faults += wrong
+        name = name_key(row[0])
+        if truth.setdefault(name, figures) != figures:
+            told = f"line {line}: {row[0]} has other figures than in line {lines[name]}; keep the right row"
+            faults.append(Fault(path.name, told))
+        lines.setdefault(name, line)
     if faults:
         raise DataError(faults)
     notes = [f"columns of {path.name} that name no measure: {', '.join(strangers)}"] if strangers else []
     return truth, notes
+
+
+def _figures_of_row(
+    table: Table, line: int, row: Sequence[str], columns: Mapping[int, Key]
+) -> tuple[dict[Key, float], list[Fault]]:
+    figures, faults = {}, []
+    for place, key in columns.items():
+        cell = row[place] if place < len(row) else ""
+        if cell.casefold() in UNKNOWN:
+            continue
+        try:
+            number = float(cell.replace(",", ".") if table.delimiter != "," else cell)
+        except ValueError:
+            number = math.inf
+        if math.isfinite(number):
+            figures[key] = number
+        else:
+            told = f"line {line}, column {table.header[place]}: expected a number, found {cell!r}"
+            faults.append(Fault(table.path.name, told))
+    return figures, faults
 
 
 def agree(
@@ -141,7 +162,7 @@ def _compare(
             continue
         structure = case.structures.get(name)
         measure = structure.measures.get(key) if structure else None
-        if measure is None or measure.value is None:
+        if measure is None or measure.value is None or measure.unit != unit:  # pixels are counted where there are no mm
             missing.append(case.id)
         else:
             pairs.append((measure.value, true))

@@ -18,7 +18,7 @@ import numpy as np
 from autoseg.errors import AutosegError, DataError, Fault
 from autoseg.inference.measured_picture import save_measured_picture, save_measured_volume
 from autoseg.metrics.gestation import Dating
-from autoseg.metrics.measures import FIRST, UNKNOWN_SPACING, Measured, measure_structure
+from autoseg.metrics.measures import FIRST, IGNORED, UNKNOWN_SPACING, Measured, measure_structure, not_measured
 from autoseg.parallel import map_cases
 from autoseg.processing.cases import load_label_map
 from autoseg.records import Case, Dataset, MeasuredCase, Measurements, Spacing, write_text
@@ -63,7 +63,8 @@ class MaskSet:
         name: what the record calls them.
         masks: what to measure.
         structures: the values of each structure; empty: every value found is one of its own.
-        dataset: whose labels these are; None for files that hold the values themselves.
+        dataset: whose labels these are; None for files that hold the values themselves. Of a label with ignored pixels nothing is told,
+            as it is no truth.
         complete: whether a mask with other values than those of `structures` is at fault, as one of a prediction is.
     """
 
@@ -206,8 +207,13 @@ def _measure_case(item: MaskToMeasure, *, known: MaskSet, dating: Dating, out: P
             raise DataError([Fault(item.id, item.fault)])
         labels, spacing = _read(item, known.dataset)
         structures = known.structures or _every_value(labels)
-        notes = _other_values(item, labels, structures, known.complete) if known.structures else ()
-        found = {name: measure_structure(name, np.isin(labels, values), spacing, dating) for name, values in structures.items()}
+        ignored = None if known.dataset is None else known.dataset.ignore_value
+        notes = _other_values(item, labels, structures, known.complete, ignored) if known.structures else ()
+        partly = ignored is not None and bool((labels == ignored).any())  # what is measured of the rest is no truth
+        found = {}
+        for name, values in structures.items():
+            mask = np.isin(labels, values)
+            found[name] = not_measured(name, mask, IGNORED) if partly else measure_structure(name, mask, spacing, dating)
         figure = None if out is None else _draw(item, labels, structures, found, spacing, out)
     except (AutosegError, OSError, MemoryError) as error:
         message = str(error).removeprefix(f"{item.id}: ")
@@ -258,10 +264,10 @@ def _every_value(labels: np.ndarray) -> dict[str, tuple[int, ...]]:
 
 
 def _other_values(
-    item: MaskToMeasure, labels: np.ndarray, structures: Mapping[str, Sequence[int]], complete: bool
+    item: MaskToMeasure, labels: np.ndarray, structures: Mapping[str, Sequence[int]], complete: bool, ignored: int | None
 ) -> tuple[str, ...]:
     """A sentence on values that belong to no structure; an error where there must be none."""
-    known = {0, *(value for values in structures.values() for value in values)}
+    known = {0, ignored, *(value for values in structures.values() for value in values)}
     others = [f"{value:g}" for value in np.unique(labels) if int(value) not in known]
     if not others:
         return ()

@@ -7,6 +7,7 @@ pixels or, if the points were scaled, in mm.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,18 +55,25 @@ def fit_ellipse(points_yx: np.ndarray) -> Ellipse:
     return _rescaled(_from_conic(_fit_conic(x, y)), centre, scale)
 
 
-def fill_ellipse(shape: tuple[int, int], ellipse: Ellipse) -> np.ndarray:
-    """The pixels `(y, x)` whose centres lie inside the ellipse or on it, as booleans; what leaves the image is cut off."""
+def fill_ellipse(shape: tuple[int, ...], ellipse: Ellipse, spacing: Sequence[float] = (1.0, 1.0)) -> np.ndarray:
+    """The pixels whose centres lie inside the ellipse or on it, as booleans; what leaves the image is cut off.
+
+    Args:
+        shape: of the image, `(y, x)`.
+        ellipse: in the unit of `spacing`, from the centre of pixel (0, 0).
+        spacing: size of a pixel, `(y, x)`; without it the ellipse is in pixels.
+    """
     filled = np.zeros(shape, dtype=bool)
     (cy, cx), (a, b), angle = ellipse.centre_yx, ellipse.semi_axes, ellipse.angle_rad
     half_y = math.hypot(a * math.sin(angle), b * math.cos(angle))
     half_x = math.hypot(a * math.cos(angle), b * math.sin(angle))
-    top, left = max(0, math.floor(cy - half_y)), max(0, math.floor(cx - half_x))
-    bottom, right = min(shape[0], math.ceil(cy + half_y) + 1), min(shape[1], math.ceil(cx + half_x) + 1)
+    high, wide = spacing
+    top, left = max(0, math.floor((cy - half_y) / high)), max(0, math.floor((cx - half_x) / wide))
+    bottom, right = min(shape[0], math.ceil((cy + half_y) / high) + 1), min(shape[1], math.ceil((cx + half_x) / wide) + 1)
     if top >= bottom or left >= right:
         return filled
-    y = np.arange(top, bottom)[:, None] - cy
-    x = np.arange(left, right)[None, :] - cx
+    y = np.arange(top, bottom)[:, None] * high - cy
+    x = np.arange(left, right)[None, :] * wide - cx
     along = (x * math.cos(angle) + y * math.sin(angle)) / a
     across = (y * math.cos(angle) - x * math.sin(angle)) / b
     filled[top:bottom, left:right] = along**2 + across**2 <= 1

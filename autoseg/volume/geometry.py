@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+MM3_PER_ML = 1000.0
+
 
 @dataclass(frozen=True)
 class Geometry:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from autoseg.inference.comparison import PANEL_LONG_SIDE, SHADE, Comparison, save_comparison, wrapped
+from autoseg.inference.comparison import PANEL_LONG_SIDE, SHADE, Comparison, save_comparison
 from autoseg.inference.overlay import GAP, PALETTE
 
 
@@ -70,5 +70,3 @@ def test_sentences_are_broken_at_words(tmp_path: Path) -> None:
     short = drawn(tmp_path / "a.png", shown(label, label), ("one",))
     long = drawn(tmp_path / "b.png", shown(label, label), ("one two three " * 40,))
     assert long.shape[1] == short.shape[1] and long.shape[0] > short.shape[0] + 30
-    assert wrapped("aa bb", 10_000) == ["aa bb"]
-    assert wrapped("aa bb", 1) == ["aa", "bb"]

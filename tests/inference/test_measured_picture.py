@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from autoseg.inference.measured_picture import INK, LONG_SIDE, _beside, _wrapped, save_measured_picture, save_measured_volume
+from autoseg.inference.measured_picture import INK, LONG_SIDE, _beside, save_measured_picture, save_measured_volume
 from autoseg.metrics.measures import Measured, measure_structure
 from autoseg.volume.ellipse import Ellipse
 from tests.metrics.head_shapes import filled
@@ -79,13 +79,6 @@ def test_a_volume_with_its_volumes(tmp_path: Path) -> None:
     found = {"organ": measure_structure("organ", labels == 1, (2.0, 1.0, 1.0), "hadlock-1984")}
     save_measured_volume(tmp_path / "case.png", None, labels, {"organ": (1,)}, found, (2.0, 1.0, 1.0))
     assert _drawn(tmp_path / "case.png").shape[1] > 480
-
-
-def test_words_are_broken_where_they_would_run_off() -> None:
-    lines = list(_wrapped("a head with many words to be told below", len, 16))
-    assert all(len(line) <= 16 for line in lines)
-    assert " ".join(" ".join(lines).split()) == "a head with many words to be told below"
-    assert list(_wrapped("averyveryverylongword", len, 5)) == ["averyveryverylongword"]
 
 
 def test_words_stand_clear_of_their_line() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from autoseg.inference.overlay import GAP, PALETTE, PANEL_LONG_SIDE, save_overlay
+from autoseg.inference.overlay import GAP, PALETTE, PANEL_LONG_SIDE, save_overlay, wrapped
 
 BLACK = (0, 0, 0)
 
@@ -93,3 +93,12 @@ def test_values_that_are_no_numbers_are_drawn_black(tmp_path: Path) -> None:
     image[0, 50:75] = 2
     picture = drawn(tmp_path, image, np.zeros((100, 100), np.uint8), {}, None)
     assert tuple(picture[10, 10]) == BLACK and picture[60, 10].tolist() == [255] * 3
+
+
+def test_words_are_broken_where_they_would_run_off() -> None:
+    text = "a head with many words to be told below"
+    lines = wrapped(text, len, 16, indent="    ")
+    assert lines == ["a head with many", "    words to be", "    told below"]
+    assert wrapped(text, len, 16) == ["a head with many", "words to be told", "below"]
+    assert wrapped("averyveryverylongword", len, 5) == ["averyveryverylongword"]
+    assert wrapped("aa bb", len, 1) == ["aa", "bb"] and wrapped("", len, 5) == [""]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+
+import numpy as np
 import pytest
 
 from autoseg.metrics.familiarity import (
@@ -81,6 +84,37 @@ def test_facts_of_a_volume_of_the_fingerprint() -> None:
 def test_training_cases_against_the_others() -> None:
     cases = [*training(), image_facts((540, 800), (0.9, 0.9), (50.0,), CHANNELS)]
     assert strange_training_cases(cases) == (25,)
+
+
+def _random_facts(random: np.random.Generator, count: int) -> list[Facts]:
+    """Few different values, so that the ends come up once, twice and more; some facts are missing."""
+    cases = []
+    for _ in range(count):
+        spacing = None if random.random() < 0.1 else (float(random.choice([0.1, 0.2, 0.21, 0.4, 0.9])),) * 2
+        medians = None if random.random() < 0.3 else (float(random.normal(0, 20) ** random.integers(1, 3)),)
+        cases.append(image_facts((int(random.integers(90, 130)), 500), spacing, medians, CHANNELS))
+    return cases
+
+
+@pytest.mark.parametrize("count", [0, 1, 20, 21, 22, 30, 60])
+def test_leaving_out_by_the_ends_is_leaving_out_one_by_one(count: int) -> None:
+    random, found = np.random.default_rng(count), 0
+    for _ in range(20):
+        cases = _random_facts(random, count)
+        one_by_one = tuple(
+            place
+            for place, facts in enumerate(cases)
+            if strange_facts(familiar_ranges([*cases[:place], *cases[place + 1 :]]), facts)
+        )
+        assert strange_training_cases(cases) == one_by_one
+        found += len(one_by_one)
+    assert found > 0 if count >= 30 else found == 0 or count > FEWEST_CASES
+
+
+def test_many_training_cases_take_no_longer_than_their_number() -> None:
+    seconds = time.process_time()
+    strange_training_cases(_random_facts(np.random.default_rng(0), 3000))
+    assert time.process_time() - seconds < 2.0  # one by one takes 8 s
 
 
 def test_ranges_are_plain_numbers() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -135,6 +136,31 @@ def test_a_wavy_outline_is_fitted_as_a_whole() -> None:
         points = np.stack([151.3 + 95 * wave * np.sin(t), 201.8 + 120 * wave * np.cos(t)], axis=1)
         outline = Outline(points, np.zeros(len(points), int), (1.0, 1.0))
         assert abs(_error(fit_robust(outline), truth)) < 0.3
+
+
+def _of_points(count: int, form: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
+    """A head with about so many crossings on its outline: `form` tells the radius by the turn, which no mirror leaves as it is."""
+    half = count / 7.8  # as many crossings as its box has rows and columns, twice
+    side = int(2.8 * half)
+    y, x = np.indices((side, side)) - side / 2 + 0.2
+    turn = np.arctan2(y, x)
+    return np.hypot(x / 1.1, y / 0.85) <= half * form(turn, np.cos(turn))
+
+
+@pytest.mark.parametrize("count", [900, 1100, 1900, 2094, 2900, 3100])
+@pytest.mark.parametrize(
+    "form",
+    [lambda turn, cosine: 1 + 0.06 * cosine + 0.03 * cosine**2, lambda turn, cosine: 1 + 0.02 * np.cos(3 * turn + 0.5)],
+    ids=["egg", "wavy"],
+)
+def test_a_mask_and_its_mirror_image_measure_the_same(count: int, form: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
+    mask = _of_points(count, form)
+    outline = _outline(mask)
+    assert len(outline.points_mm) == pytest.approx(count, rel=0.05)
+    found = [fit_robust(_outline(one)) for one in (mask, mask[:, ::-1], mask[::-1], mask[::-1, ::-1], mask.T)]
+    for other in found[1:]:
+        assert abs(_error(other, found[0])) < 0.03  # per cent
+        assert other.semi_axes == pytest.approx(found[0].semi_axes, rel=1e-3)
 
 
 @pytest.mark.parametrize("points", [np.zeros((0, 2)), np.ones((10, 2)), np.stack([np.arange(20.0)] * 2, axis=1)])

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from autoseg.metrics.scoring import FIGURES, score_masks, summarise
+from autoseg.metrics.biometry import fit_head
+from autoseg.metrics.scoring import FIGURES, circumference_error_mm, score_masks, summarise
 from autoseg.metrics.statistics import bootstrap_interval
 from autoseg.metrics.structures import ScoredStructure
 from autoseg.records import CaseScores
@@ -99,6 +100,41 @@ def test_head_circumference_of_two_circles() -> None:
     assert scores["Head"].circumference_reference_mm == pytest.approx(2 * math.pi * 15, rel=0.003)
     assert scores["Head"].circumference_predicted_mm == pytest.approx(2 * math.pi * 12, rel=0.003)
     assert scores["a"].circumference_reference_mm is None
+
+
+def _discs(*discs: tuple[float, float, float]) -> np.ndarray:
+    """Discs of (centre y, centre x, radius) in 120 x 200 pixels."""
+    y, x = np.indices((120, 200))
+    return np.any([np.hypot(y - cy, x - cx) <= radius for cy, cx, radius in discs], axis=0)
+
+
+def test_a_perfect_head_with_a_second_piece_is_no_missed_head() -> None:
+    """What `measure` refuses has an error of its own size here, and not one of the whole head."""
+    head = _discs((60.3, 60.2, 46.0))
+    with_piece = head | _discs((60.0, 160.0, 27.5))  # 36 %
+    assert fit_head(with_piece, (1.0, 1.0)).failure is not None
+    scores = score_masks(head.astype(np.int16), with_piece * np.uint8(10), (HEAD,), (1.0, 1.0))["Head"]
+    assert circumference_error_mm(scores) == 0.0
+    square = np.zeros_like(head)
+    square[20:100, 20:100] = True
+    assert fit_head(square, (1.0, 1.0)).failure is not None
+    scores = score_masks(head.astype(np.int16), square * np.uint8(10), (HEAD,), (1.0, 1.0))["Head"]
+    assert circumference_error_mm(scores) == pytest.approx(2 * math.pi * 46 - 4 * 80, abs=40)  # the ellipse rounds its corners
+    assert score_masks(with_piece.astype(np.int16), head * np.uint8(10), (HEAD,), (1.0, 1.0))["Head"].circumference_reference_mm
+
+
+@pytest.mark.parametrize("what", ["nothing", "small", "line", "no outline"])
+def test_a_head_without_an_ellipse_counts_as_missed(what: str) -> None:
+    head, predicted = _discs((60.3, 60.2, 46.0)), np.zeros((120, 200), bool)
+    if what == "small":
+        predicted[50:54, 50:54] = True
+    elif what == "line":
+        predicted[50, 20:150] = True
+    elif what == "no outline":
+        predicted[:] = True
+    scores = score_masks(head.astype(np.int16), predicted * np.uint8(10), (HEAD,), (1.0, 1.0))["Head"]
+    assert scores.circumference_predicted_mm is None
+    assert circumference_error_mm(scores) == pytest.approx(2 * math.pi * 46, rel=0.003)
 
 
 def _case(name: str, subject: str, reference: np.ndarray, predicted: np.ndarray, spacing: tuple[float, ...] | None) -> CaseScores:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
 
-from autoseg.metrics.shape import shape_2d, shape_3d
+from autoseg.metrics.shape import _moments, shape_2d, shape_3d
 from autoseg.volume.ellipse import Ellipse
 
 from .head_shapes import Spacing, filled
@@ -144,3 +145,26 @@ def test_nothing() -> None:
     assert shape.diameters_mm == pytest.approx((3, 2, 1))
     with pytest.raises(ValueError, match="2D mask"):
         shape_2d(one, (1.0, 1.0, 1.0))
+
+
+@pytest.mark.parametrize("spacing", [(0.3, 1.7), (2.5, 0.8, 1.1)])
+def test_moments_are_those_of_the_pixels_one_by_one(spacing: tuple[float, ...]) -> None:
+    random = np.random.default_rng(3)
+    for share in (0.02, 0.4, 1.0):
+        mask = random.random((30, 17, 23)[: len(spacing)]) < share
+        offset = np.array((100, 7, 3)[: len(spacing)])
+        centre, variances, axes = _moments(mask, offset, spacing)
+        points = (np.argwhere(mask) + offset) * np.array(spacing)
+        covariance = np.atleast_2d(np.cov(points.T, bias=True)) + np.diag(np.square(spacing)) / 12
+        assert centre == pytest.approx(points.mean(axis=0), rel=1e-9)
+        assert variances[::-1] == pytest.approx(np.linalg.eigvalsh(covariance), rel=1e-9)
+        assert axes @ np.diag(variances) @ axes.T == pytest.approx(covariance, rel=1e-9, abs=1e-9)
+
+
+def test_moments_take_less_than_the_mask() -> None:
+    mask = np.ones((80, 100, 120), bool)
+    tracemalloc.start()
+    _moments(mask, np.zeros(3), (1.0, 1.0, 1.0))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < mask.size  # bytes

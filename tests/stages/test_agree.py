@@ -78,3 +78,27 @@ def test_labels_as_truth(tmp_path: Path) -> None:
     assert found.measures[0].bias == 0.0 and found.measures[0].lower is None  # two cases have no limits
     assert found.measures[1].mae == 1.0
     assert found.plot is None
+
+
+def test_areas_in_pixels_are_not_compared_with_square_millimetres() -> None:
+    def measured(id: str, area: float, unit: str) -> MeasuredCase:
+        structures = {"LV": MeasuredStructure(pixels=1, measures={"area": Measure(value=area, unit=unit)})}
+        return MeasuredCase(id=id, subject=id, mask=f"{id}.png", status="done", structures=structures)
+
+    masks = _measured(measured("a", 52.0, "mm2"), measured("b", 5000.0, "pixels"))
+    (found,) = agree(masks, {"a": {("lv", "area"): 50.0}, "b": {("lv", "area"): 50.0}}, truth_name="t").measures
+    assert (found.unit, found.compared, found.not_measured) == ("mm2", 1, ("b",))
+    assert found.bias == 2.0
+
+
+@pytest.mark.parametrize("cell", ["inf", "-inf", "1e999", "-nan"])
+def test_what_is_not_finite_is_no_number(tmp_path: Path, cell: str) -> None:
+    with pytest.raises(DataError, match=f"line 3, column HC: expected a number, found '{cell}'"):
+        truth_of_table(_table(tmp_path, f"image,HC\na1.png,100\na2.png,{cell}\n"), MEASURED)
+
+
+def test_rows_of_one_image_must_say_the_same(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="line 4: A1 has other figures than in line 2; keep the right row"):
+        truth_of_table(_table(tmp_path, "image,HC\na1.png,100\na2.png,200\nA1,101\n"), MEASURED)
+    same = _table(tmp_path, "image,HC\na1.png,100\na1.png,100.0\n")
+    assert truth_of_table(same, MEASURED)[0] == {"a1": {("head", "HC"): 100.0}}

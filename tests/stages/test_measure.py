@@ -11,8 +11,9 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
-from autoseg.metrics.measures import UNKNOWN_SPACING
-from autoseg.records import Measure, Measurements
+from autoseg.metrics.measures import IGNORED, UNKNOWN_SPACING
+from autoseg.records import Case, Dataset, Measure, Measurements, Structure, ValueEncoding
+from autoseg.stages.agree import truth_of_labels
 from autoseg.stages.measure import MaskSet, MaskToMeasure, measure_masks, save_csv, save_hc18_csv, told_doubts, told_failures
 from autoseg.volume.ellipse import Ellipse
 from tests.metrics.head_shapes import filled
@@ -155,3 +156,32 @@ def test_table_of_the_challenge(tmp_path: Path) -> None:
 def test_angle_of_the_equivalent_ellipse_is_in_degrees(tmp_path: Path) -> None:
     (case,) = _measure(_save(tmp_path / "a.png", _labels())).cases
     assert case.structures["head"].measures["angle"].value == pytest.approx(math.degrees(0.3), abs=0.3)
+
+
+def test_a_label_with_ignored_pixels_is_no_truth(tmp_path: Path) -> None:
+    """A disc of 30 mm is measured whole (2827 mm2) where nothing is ignored, and not at all where its half is."""
+    disc = filled((120, 120), (1.0, 1.0), Ellipse((60.0, 60.0), (30.0, 30.0), 0.0)).astype(np.uint8)
+    half = disc.copy()
+    half[:60] = 200
+    cases = []
+    for name, labels in (("whole", disc), ("half", half)):
+        Image.fromarray(labels).save(tmp_path / f"{name}.png")
+        cases.append(Case(id=name, subject=name, images=(), label=f"{name}.png", spacing_mm=(1.0, 1.0)))
+    targets = (Structure(name="head", values=(1,), output_value=1),)
+    dataset = Dataset(
+        name="d", layout="folders", root=str(tmp_path), rank=2, channels=("US",), targets=targets, ignore_value=2, cases=tuple(cases),
+        encodings={"default": ValueEncoding(values={0: 0, 1: 1, 200: 2})},
+    )  # fmt: skip
+    items = tuple(
+        MaskToMeasure(case.id, case.id, dataset.path(str(case.label)), case=case, spacing_mm=(1.0, 1.0)) for case in cases
+    )
+    labels = MaskSet("labels", items, {"head": (1,)}, dataset)
+    found = measure_masks(labels, dating="hadlock-1984", out=tmp_path / "out")
+    whole, ignored = found.cases
+    assert whole.structures["head"].measures["area"].value == pytest.approx(math.pi * 900, rel=0.01)
+    measures = ignored.structures["head"].measures
+    assert {measure.value for measure in measures.values()} == {None}
+    assert ignored.structures["head"].ellipse is None and ignored.structures["head"].pixels == np.count_nonzero(half == 1)
+    assert (ignored.status, ignored.warnings, told_failures(ignored)) == ("done", (), [f"head: {IGNORED}"])
+    truth = truth_of_labels(found)
+    assert truth["whole"] and truth["half"] == {}, "what is no truth is compared with nothing"

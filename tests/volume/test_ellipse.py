@@ -74,6 +74,17 @@ def test_filled_area_is_that_of_the_ellipse_and_is_cut_at_the_border() -> None:
     ]  # fmt: skip
 
 
+def test_filled_where_pixels_are_not_square() -> None:
+    """A circle of 4 mm: rows 2 mm apart, columns 1 mm, cut off by the left border."""
+    circle = Ellipse((8.0, 3.0), (4.0, 4.0), 0.0)
+    filled = fill_ellipse((10, 20), circle, (2.0, 1.0))
+    y, x = np.indices((10, 20))
+    assert np.array_equal(filled, np.hypot(2 * y - 8.0, x - 3.0) <= 4)
+    assert np.flatnonzero(filled.any(axis=1)).tolist() == [2, 3, 4, 5, 6] and filled[4].sum() == 8
+    shapes = Ellipse((31.0, 20.0), (25.0, 11.0), 2.0)
+    assert fill_ellipse((200, 100), shapes, (0.4, 0.9)).sum() * 0.36 == pytest.approx(math.pi * 25 * 11, rel=0.02)
+
+
 def test_head_circumference_of_real_annotations(shared_data: Path) -> None:
     folder = shared_data / "HC18"
     with (folder / "training_set_pixel_size_and_HC.csv").open(newline="") as file:

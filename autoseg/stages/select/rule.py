@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from autoseg.errors import DataError
-from autoseg.metrics.statistics import PairedDifference, paired_difference
+from autoseg.metrics.statistics import PairedDifference, paired_differences
 from autoseg.records import CaseScores, Judgement, StructureScores
 
 Agreement = Mapping[str, float]  # of one case, by structure
@@ -61,9 +61,9 @@ def judge(
     groups = [subjects[case] for case in both]
     names = list(baseline[1][both[0]])
     a, b = (np.array([[way[case][name] for name in names] for case in both]) for way in (baseline[1], candidate[1]))
-    whole = _difference(a.mean(axis=1), b.mean(axis=1), groups, seed)
-    single = {name: _difference(a[:, place], b[:, place], groups, seed) for place, name in enumerate(names)}
-    adopted, reason = verdict(whole, single)
+    columns = [(a.mean(axis=1), b.mean(axis=1)), *zip(a.T, b.T, strict=True)]
+    whole, *single = paired_differences([(one.tolist(), other.tolist(), groups) for one, other in columns], seed=seed)
+    adopted, reason = verdict(whole, dict(zip(names, single, strict=True)))
     return Judgement(
         question=question,
         baseline=baseline[0],
@@ -93,7 +93,3 @@ def verdict(whole: PairedDifference, single: Mapping[str, PairedDifference]) -> 
     if lower := [name for name, found in single.items() if found.mean < -SMALLEST and len(single) > 1]:
         return False, f"it lowers {', '.join(f'{name} ({single[name].mean:+.4f})' for name in lower)}"
     return True, f"{whole.mean:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}"
-
-
-def _difference(a: np.ndarray, b: np.ndarray, groups: Sequence[str], seed: int) -> PairedDifference:
-    return paired_difference(a.tolist(), b.tolist(), groups, seed=seed)

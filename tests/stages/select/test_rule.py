@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
 from autoseg.errors import DataError
+from autoseg.metrics import statistics
+from autoseg.metrics.statistics import paired_difference
 from autoseg.records import StructureScores
 from autoseg.stages.select.rule import NOTHING_CHANGES, agreement, judge
 
@@ -70,6 +74,25 @@ def test_twenty_images_of_one_subject_are_one_piece_of_evidence() -> None:
     assert not judge("q", ("old", way(0.8)), ("new", way(0.9)), few).adopted, (
         "five of five are better by chance alone in one of 32"
     )
+
+
+def test_structures_share_what_is_drawn_with_their_mean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One drawing for all of them, and the interval is that of the mean over structures by itself."""
+    drawn: list[int] = []
+    draw = statistics.resampled_weights
+
+    def counted(count: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+        drawn.append(count)
+        return draw(count, resamples, seed)
+
+    monkeypatch.setattr(statistics, "resampled_weights", counted)
+    random = np.random.default_rng(1)
+    old, new = (random.uniform(0.6, 0.9, (2, 20)) for _ in range(2))
+    subjects = {case: f"s{number // 3}" for number, case in enumerate(CASES)}
+    found = judge("q", ("old", way(*old.tolist())), ("new", way(*new.tolist())), subjects, seed=5)
+    assert drawn == [7]
+    alone = paired_difference(old.mean(axis=0).tolist(), new.mean(axis=0).tolist(), list(subjects.values()), seed=5)
+    assert (found.difference, found.interval) == (pytest.approx(alone.mean), pytest.approx(alone.interval))
 
 
 def test_only_common_cases_count_and_none_is_an_error() -> None:
