@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autoseg.errors import DataError, PlanError, RunFolderError
-from autoseg.pipeline.comparing import compare
+from autoseg.pipeline.demonstrating import DEMO_SECONDS, demo
 from autoseg.pipeline.doctoring import doctor
 from autoseg.pipeline.handing_over import export_model, import_model
-from autoseg.pipeline.measuring import MeasureOutcome, measure
 from autoseg.pipeline.planning import PlanOutcome, bill, plan, plan_files, planned
 from autoseg.pipeline.preparing import prepare_cases, prepare_masks, worker_count
 from autoseg.pipeline.selecting import select
@@ -27,12 +27,12 @@ from autoseg.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from autoseg.pipeline.benchmarking import BenchmarkOutcome
+    from autoseg.pipeline.comparing import compare
     from autoseg.pipeline.fold import FoldOutcome
+    from autoseg.pipeline.measuring import MeasureOutcome, measure
 
 ALL = "all"
 HELD_OUT = "held-out"
-DEMO_SUBJECTS = 24
-DEMO_SECONDS = 150.0
 
 __all__ = [
     "ALL",
@@ -60,6 +60,16 @@ __all__ = [
     "status",
     "train",
 ]
+
+
+# what measuring and statistics need takes most of a second to import
+ON_FIRST_USE = {"MeasureOutcome": "measuring", "compare": "comparing", "measure": "measuring"}
+
+
+def __getattr__(name: str) -> object:
+    if name in ON_FIRST_USE:
+        return getattr(import_module(f"autoseg.pipeline.{ON_FIRST_USE[name]}"), name)
+    raise AttributeError(f"module 'autoseg.pipeline' has no attribute {name!r}")
 
 
 def preprocess(
@@ -355,25 +365,6 @@ def benchmark(
     refuse_foreign_plan(folder, decided, folder.dataset())
     prepare = partial(prepare_cases, folder, chosen, workers, progress)
     return measure_run(folder, decided, chosen, prepare, seconds=seconds, device=device, progress=progress)
-
-
-def demo(
-    folder: str | Path, *, rank: int = 2, time_budget_seconds: float = DEMO_SECONDS, progress: Progress | None = None
-) -> Scores:
-    """Plan, train, predict and evaluate on a small synthetic data set in `folder`; the scores are of subjects kept out of training."""
-    from autoseg.phantom import write_fetal_head, write_volumes
-
-    folder, progress = Path(folder), progress or SilentProgress()
-    data, run, out = folder / "data", folder / "run", folder / "predictions"
-    if data.exists():
-        raise RunFolderError(f"{data} exists already; give a new folder")
-    progress.message(f"writing a synthetic data set to {data}")
-    write = partial(write_fetal_head, subjects=DEMO_SUBJECTS) if rank == 2 else partial(write_volumes, cases=DEMO_SUBJECTS)
-    write(data)
-    plan(data, run, hold_out=0.25, time_budget_seconds=time_budget_seconds, progress=progress)
-    train(run, fold="0", progress=progress)
-    predict(run, HELD_OUT, out, save=["overlay"], progress=progress)
-    return evaluate(data, out, progress=progress)
 
 
 def _configuration(decided: Plan, name: str) -> Configuration:
