@@ -13,9 +13,8 @@ from pathlib import Path
 from autoseg.engines.weights import file_sha256
 from autoseg.errors import RecordError, RunFolderError
 from autoseg.inference.inputs import PredictionInput, image_names
-from autoseg.records import Extra, Parity, PredictedCase, Predictions, Spacing
+from autoseg.records import PREDICTIONS_FILE, Extra, Parity, PredictedCase, Predictions, Spacing
 
-PREDICTIONS_FILE = "predictions.json"
 TABLE_FILE = "predictions.csv"
 TABLE_COLUMNS = ("id", "status", "mask", "review", "engine", "seconds", "network_seconds", "review_reasons", "warnings", "error")
 CHANGED_FOLDER = "changed"

@@ -22,7 +22,7 @@ from autoseg.pipeline.selecting import select
 from autoseg.pipeline.status import status
 from autoseg.pipeline.trained import refuse_foreign_plan
 from autoseg.progress import Progress, SilentProgress
-from autoseg.records import FULL, Configuration, Extra, InferenceProfile, Plan, Predictions, Scores
+from autoseg.records import FULL, PREDICTIONS_FILE, Configuration, Extra, InferenceProfile, Plan, Predictions, Scores
 from autoseg.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -306,9 +306,9 @@ def evaluate(
     from autoseg.stages.index import index_dataset
 
     out, progress = Path(out), progress or SilentProgress()
-    if not (out / "predictions.json").is_file():
+    if not (out / PREDICTIONS_FILE).is_file():
         raise RunFolderError(f"{out} has no predictions.json; give the folder that `autoseg predict` wrote")
-    predictions = Predictions.load(out / "predictions.json")
+    predictions = Predictions.load(out / PREDICTIONS_FILE)
     dataset, faults = index_dataset(Path(labels), layout=layout, subjects=subjects, spacing=spacing)
     if dataset is None:
         raise DataError(faults)

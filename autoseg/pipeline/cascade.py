@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from autoseg.errors import RecordError, RunFolderError
 from autoseg.learning.checkpoint import read_record
 from autoseg.pipeline.fold_checks import refuse_changed
-from autoseg.pipeline.trained import PREDICTIONS
-from autoseg.records import Configuration, Plan, PredictedCase, Predictions, Splits
+from autoseg.records import PREDICTIONS_FILE, Configuration, Plan, PredictedCase, Predictions, Splits
 from autoseg.run_folder import RunFolder
 from autoseg.stages.preprocess import StageMask
 
@@ -81,7 +80,7 @@ def _predictions(folder: RunFolder, plan: Plan, first: Configuration, splits: Sp
         return f"fold {fold}: {error}"
     if not record.finished:
         return f"fold {fold} is trained for {record.epoch} of {record.epochs} epochs only"
-    file = folder.validation(first.name, fold) / PREDICTIONS
+    file = folder.validation(first.name, fold) / PREDICTIONS_FILE
     if not file.is_file():
         return f"fold {fold} is trained, but not validated"
     predictions = Predictions.load(file)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from autoseg.errors import DataError, PlanError, RecordError, RunFolderError
 from autoseg.metrics.comparison import BETTER, USUAL, FigureComparison, compare_scores, some
-from autoseg.records import CaseScores, Predictions, Scores, Splits
+from autoseg.records import PREDICTIONS_FILE, CaseScores, Predictions, Scores, Splits
 from autoseg.run_folder import RunFolder
 
-SCORES, PREDICTIONS = "scores.json", "predictions.json"
+SCORES = "scores.json"
 ALL = "all"
 SURFACE_DICE = "surface_dice"
 LATER_FIGURES = (SURFACE_DICE, "hd_mm", "absolute_size_error", "absolute_relative_size_error")
@@ -110,7 +110,7 @@ def _side_of_masks(place: Path) -> _Side:
     scores = Scores.load(place / SCORES)
     scored = {case.id for case in scores.cases}
     try:
-        predicted = {case.id for case in Predictions.load(place / PREDICTIONS).cases}
+        predicted = {case.id for case in Predictions.load(place / PREDICTIONS_FILE).cases}
     except RecordError:  # only the scores were kept
         predicted = set()
     return _Side(str(place), {ALL: scores}, {ALL: frozenset(scored | (predicted & set(scores.missing)))}, None)

@@ -13,9 +13,19 @@ from autoseg.layouts.documentary import documentary
 from autoseg.pipeline.ensemble import choose_folds
 from autoseg.pipeline.models import opened_model
 from autoseg.pipeline.nnunet_facts import with_nnunet_facts
-from autoseg.pipeline.trained import PREDICTIONS, refuse_foreign_plan, trained_configuration, trained_default
+from autoseg.pipeline.trained import refuse_foreign_plan, trained_configuration, trained_default
 from autoseg.progress import Progress
-from autoseg.records import InferenceProfile, Model, ModelCard, Plan, Predictions, Scores, TrainedFold, write_text
+from autoseg.records import (
+    PREDICTIONS_FILE,
+    InferenceProfile,
+    Model,
+    ModelCard,
+    Plan,
+    Predictions,
+    Scores,
+    TrainedFold,
+    write_text,
+)
 from autoseg.run_folder import RunFolder
 from autoseg.stages.export.archive import copy_weights, pack
 from autoseg.stages.export.bundle import write_bundle
@@ -154,7 +164,7 @@ def _scores(folder: RunFolder, name: str, folds: Sequence[TrainedFold]) -> Mappi
     found = {}
     for fold in folds:
         try:
-            weights = Predictions.load(folder.validation(name, fold.fold) / PREDICTIONS).weights
+            weights = Predictions.load(folder.validation(name, fold.fold) / PREDICTIONS_FILE).weights
             scores = Scores.load(folder.fold_scores(name, fold.fold))
         except RecordError:  # there is none, as of the network that was trained on all cases
             continue

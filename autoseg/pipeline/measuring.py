@@ -16,12 +16,11 @@ from autoseg.metrics.measured_trust import with_trust
 from autoseg.metrics.structures import painted_structures
 from autoseg.pipeline.preparing import worker_count
 from autoseg.progress import Progress, SilentProgress
-from autoseg.records import Agreement, Case, Dataset, Measurements, Predictions, Spacing
+from autoseg.records import PREDICTIONS_FILE, Agreement, Case, Dataset, Measurements, Predictions, Spacing
 from autoseg.stages.agree import agree, truth_of_labels, truth_of_table
 from autoseg.stages.index import index_dataset
 from autoseg.stages.measure import MaskSet, MaskToMeasure, measure_masks, save_csv, save_hc18_csv
 
-PREDICTIONS = "predictions.json"
 AUTO = "auto"
 SAME_SPACING = 1e-3  # relative
 
@@ -94,7 +93,7 @@ def _measure_folder(
     if options.dating not in DATINGS:
         raise DataError(f"there is no formula {options.dating} for the gestational age; there are {', '.join(DATINGS)}")
     if out is None:
-        if not (masks / PREDICTIONS).is_file():
+        if not (masks / PREDICTIONS_FILE).is_file():
             raise RunFolderError(f"{masks} was not written by `autoseg predict`; give a folder OUT for the results")
         out = masks
     if out.exists() and not out.is_dir():
@@ -107,7 +106,7 @@ def _measure_folder(
         found, dating=options.dating, out=out if options.figures else None, workers=workers, on_done=progress.advance
     )
     if found.complete:
-        measured = with_trust(measured, Predictions.load(masks / PREDICTIONS))
+        measured = with_trust(measured, Predictions.load(masks / PREDICTIONS_FILE))
     measured.save(out / "measurements.json")
     save_csv(measured, out / "measurements.csv")
     if not save_hc18_csv(measured, out / "hc18.csv"):
@@ -122,7 +121,7 @@ def _measure_folder(
 def _mask_set(masks: Path, options: MeasureOptions, progress: Progress) -> MaskSet:
     if not masks.exists():
         raise DataError(f"{masks} does not exist; give a folder of masks")
-    if (masks / PREDICTIONS).is_file() and options.layout == AUTO:
+    if (masks / PREDICTIONS_FILE).is_file() and options.layout == AUTO:
         return _of_prediction(masks, options)
     is_dataset = options.layout != AUTO or any(layout.recognise(masks) is not None for layout in LAYOUTS.values())
     if is_dataset and not options.structures:
@@ -132,7 +131,7 @@ def _mask_set(masks: Path, options: MeasureOptions, progress: Progress) -> MaskS
 
 def _of_prediction(masks: Path, options: MeasureOptions) -> MaskSet:
     """`predictions.json` names the structures, their values, the spacings and the images."""
-    return masks_of(Predictions.load(masks / PREDICTIONS), masks, options)
+    return masks_of(Predictions.load(masks / PREDICTIONS_FILE), masks, options)
 
 
 def masks_of(predictions: Predictions, masks: Path, options: MeasureOptions) -> MaskSet:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from autoseg.errors import RecordError, RunFolderError
-from autoseg.records import FULL, Configuration, Dataset, FoldCheckpoint, Model, Plan, Predictions
+from autoseg.records import FULL, PREDICTIONS_FILE, Configuration, Dataset, FoldCheckpoint, Model, Plan, Predictions
 from autoseg.run_folder import RunFolder
-
-PREDICTIONS = "predictions.json"
 
 
 def trained_default(model: Model) -> str:
@@ -58,7 +56,7 @@ def is_validated(folder: RunFolder, configuration: str, fold: str, record: FoldC
     """Whether the fold's scores are of the weights that its checkpoint names; one without validation cases counts, too."""
     if fold == FULL:
         return True
-    file = folder.validation(configuration, fold) / PREDICTIONS
+    file = folder.validation(configuration, fold) / PREDICTIONS_FILE
     try:
         weights = Predictions.load(file).weights
     except (OSError, RecordError):

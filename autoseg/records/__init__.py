@@ -50,6 +50,7 @@ from autoseg.records.plan import (
     TrainingSpec,
 )
 from autoseg.records.predictions import (
+    PREDICTIONS_FILE,
     Evidence,
     Extra,
     InferenceProfile,
@@ -65,6 +66,7 @@ from autoseg.records.trust import IntervalReport, Trust, TrustReport
 
 __all__ = [
     "FULL",
+    "PREDICTIONS_FILE",
     "Agreement",
     "Amendment",
     "AugmentationSpec",

@@ -11,6 +11,7 @@ from autoseg.records.calibration import MeasurementInterval
 from autoseg.records.dataset import Structure
 from autoseg.records.engine_times import Parity
 
+PREDICTIONS_FILE = "predictions.json"  # in the folder of the masks
 InferenceProfile = Literal["best", "balanced", "fast"]  # see inference.profiles
 Extra = Literal["overlay", "probabilities", "uncertainty"]  # what a prediction writes beside the masks where it is wanted
 

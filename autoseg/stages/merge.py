@@ -19,11 +19,10 @@ from autoseg.inference.merging import merged_winners, save_mean
 from autoseg.inference.postprocessing import postprocess
 from autoseg.inference.trust import Assessment
 from autoseg.parallel import map_cases
-from autoseg.records import Evidence, PostprocessingStep, PredictedCase, Predictions, Spacing
+from autoseg.records import PREDICTIONS_FILE, Evidence, PostprocessingStep, PredictedCase, Predictions, Spacing
 from autoseg.volume.files import read, write_labels
 
 JOINED = "+"  # between the names of configurations that vote together
-PREDICTIONS_FILE = "predictions.json"
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import pytest
 from autoseg.engines.weights import file_sha256
 from autoseg.errors import RecordError
 from autoseg.inference.inputs import PredictionInput, image_names
-from autoseg.inference.ledger import PREDICTIONS_FILE, Ledger
-from autoseg.records import Extra, PredictedCase, Predictions, Structure
+from autoseg.inference.ledger import Ledger
+from autoseg.records import PREDICTIONS_FILE, Extra, PredictedCase, Predictions, Structure
 
 HEADER = Predictions(
     run="r",

@@ -13,12 +13,11 @@ import SimpleITK as sitk
 
 from autoseg import pipeline
 from autoseg.errors import RecordError, RunFolderError
-from autoseg.inference.ledger import PREDICTIONS_FILE
 from autoseg.phantom import write_volumes
 from autoseg.pipeline.predicting import FIRST_STAGE_FOLDER
 from autoseg.processing.previous import open_previous
 from autoseg.progress import SilentProgress
-from autoseg.records import FoldCheckpoint, Predictions
+from autoseg.records import PREDICTIONS_FILE, FoldCheckpoint, Predictions
 from autoseg.run_folder import RunFolder
 from autoseg.stages.plan.frame import cascade_of
 

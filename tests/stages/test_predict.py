@@ -16,8 +16,9 @@ from PIL import Image
 
 from autoseg.errors import DataError, OutOfMemory, RecordError, RunFolderError
 from autoseg.inference import ledger, sliding
-from autoseg.inference.ledger import PREDICTIONS_FILE, TABLE_FILE
+from autoseg.inference.ledger import TABLE_FILE
 from autoseg.records import (
+    PREDICTIONS_FILE,
     Plan,
     PredictedCase,
     Predictions,
