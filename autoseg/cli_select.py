@@ -110,6 +110,10 @@ def trust_report(report: TrustReport, trust: Trust | None) -> list[RenderableTyp
         parts.append(
             f"Review, out of fold ({limit} is good): {_share(report.good_flagged)} good masks flagged, {_share(report.bad_found)} bad ones found"
         )
+        if report.strange:
+            parts.append(
+                f"{report.strange} training cases are unlike the others in spacing, size or brightness, and would be flagged for that"
+            )
     elif trust is not None and trust.review_off:
         parts.append(f"Review: {trust.review_off}")
     if report.calibration_error is not None and report.calibration_error_after is not None and trust is not None:
