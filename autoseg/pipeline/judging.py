@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -234,7 +235,9 @@ def select(
     work = Selecting(folds, available_cores() if workers is None else workers)
     chosen = work.profile(work.configuration(), profiles)
     steps = work.postprocessing(chosen)
-    part = folder.out_of_fold.with_name(f".{folder.out_of_fold.name}.part")  # what was there before stays until all is done
+    part = folder.out_of_fold.with_name(
+        f".{folder.out_of_fold.name}.{os.getpid()}.part"
+    )  # what was there stays until all is done
     shutil.rmtree(part, ignore_errors=True)
     try:
         predictions, scores = work.finished(chosen, steps, part)
@@ -269,8 +272,11 @@ def _keep(folder: RunFolder, selection: Selection, scores: Scores, part: Path) -
     now = folder.model()
     if not now.weights.issuperset(selection.weights):
         raise RunFolderError(f"{folder.root}: folds were trained anew while they were judged; select again")
-    shutil.rmtree(folder.out_of_fold, ignore_errors=True)
+    before = part.with_suffix(".before")
+    if folder.out_of_fold.exists():
+        folder.out_of_fold.rename(before)
     part.rename(folder.out_of_fold)
+    shutil.rmtree(before, ignore_errors=True)
     scores.save(folder.root / "scores.json")
     save_csv(scores, folder.root / "scores.csv")
     folder.save(now.model_copy(update={"selection": selection}))

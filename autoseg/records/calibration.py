@@ -5,6 +5,10 @@ Each is a part of a record; the arithmetic stands in `metrics`: `predicted_dice`
 
 from __future__ import annotations
 
+from typing import Self
+
+from pydantic import Field, model_validator
+
 from autoseg.records.base import Part
 
 
@@ -38,8 +42,16 @@ class DicePredictor(Part):
     scales: tuple[float, ...]
     weights: tuple[float, ...]
     intercept: float
-    clip: float
+    clip: float = Field(gt=0, lt=0.5)
     cases: int
+
+    @model_validator(mode="after")
+    def _of_one_length(self) -> Self:
+        if not len(self.features) == len(self.means) == len(self.scales) == len(self.weights):
+            raise ValueError("features, means, scales and weights are as many as one another")
+        if any(scale <= 0 for scale in self.scales):
+            raise ValueError("scales are above 0")
+        return self
 
 
 class ReviewRule(Part):
@@ -56,12 +68,18 @@ class ReviewRule(Part):
 class MeasurementInterval(Part):
     """From a measured value m to an interval: m + m * d * (low, high), where d is 1, or the case's difficulty + `smoothing`."""
 
-    level: float
+    level: float = Field(gt=0, lt=1)
     low: float
     high: float
-    smoothing: float | None
+    smoothing: float | None = Field(gt=0)
     cases: int
     subjects: int
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low > self.high:
+            raise ValueError("the lower end lies above the higher one")
+        return self
 
 
 class FamiliarRange(Part):

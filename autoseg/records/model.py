@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, Self
 
+from pydantic import model_validator
+
 from autoseg.records.base import Part, Record
 from autoseg.records.dataset import Structure
 from autoseg.records.plan import Plan
@@ -38,6 +40,16 @@ class Model(Record):
     default: str
     configurations: tuple[TrainedConfiguration, ...]
     selection: Selection | None = None
+
+    @model_validator(mode="after")
+    def _known_structures(self) -> Self:
+        names = {target.name for target in self.targets}
+        steps = self.selection.postprocessing if self.selection is not None else ()
+        if unknown := [step.structure for step in steps if step.structure not in (None, *names)]:
+            raise ValueError(
+                f"postprocessing names {unknown[0]!r}, which is none of the model's structures ({', '.join(sorted(names))})"
+            )
+        return self
 
     @property
     def weights(self) -> frozenset[str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from autoseg.records.base import Part, Record, Shape, Spacing
 from autoseg.records.calibration import MeasurementInterval
@@ -73,6 +74,18 @@ class PredictedCase(Part):
     predicted_dice: dict[str, float] = Field(default_factory=dict)
     review: bool | None = None
     review_reasons: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _inside_the_folder(self) -> Self:
+        """Names become files; a record from elsewhere must not reach out of its folder."""
+        for name in (self.id, self.mask, self.overlay, self.probabilities, self.uncertainty):
+            if name is not None and (
+                not name or "\0" in name or name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name)
+            ):
+                raise ValueError(f"{name!r} is no name of a file in the folder of the predictions")
+        if self.spacing_mm is not None and not all(step > 0 for step in self.spacing_mm):
+            raise ValueError("spacing_mm is above 0")
+        return self
 
 
 class Predictions(Record):

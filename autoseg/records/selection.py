@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from autoseg.records.base import Part, Record
 from autoseg.records.predictions import InferenceProfile
@@ -22,7 +22,7 @@ class PostprocessingStep(Part):
 
     kind: PostprocessingKind
     structure: str | None = None
-    least: float | None = None
+    least: float | None = Field(default=None, gt=0)
     unit: Literal["pixels", "mm2", "mm3"] | None = None
 
     @model_validator(mode="after")
@@ -68,12 +68,18 @@ class Selection(Part):
     validation cases this was found, and `weights` their SHA-256; it holds as long as these are part of the model.
     """
 
-    configurations: tuple[str, ...]
+    configurations: tuple[str, ...] = Field(min_length=1)
     profile: InferenceProfile
     postprocessing: tuple[PostprocessingStep, ...] = ()
     judged: dict[str, tuple[str, ...]]
     weights: tuple[str, ...]
     trust: Trust | None = None
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.configurations)) < len(self.configurations):
+            raise ValueError("a configuration votes once")
+        return self
 
 
 class SelectionReport(Record):

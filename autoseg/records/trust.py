@@ -34,7 +34,7 @@ class Trust(Part):
     empty_is_suspicious: bool = True
     familiar: tuple[FamiliarRange, ...] = ()
     intervals: dict[str, dict[str, MeasurementInterval]] = Field(default_factory=dict)
-    temperature: float = 1.0
+    temperature: float = Field(default=1.0, gt=0)
 
 
 class IntervalReport(Part):

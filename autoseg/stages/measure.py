@@ -215,7 +215,10 @@ def _measure_case(item: MaskToMeasure, *, known: MaskSet, dating: Dating, out: P
             mask = np.isin(labels, values)
             found[name] = not_measured(name, mask, IGNORED) if partly else measure_structure(name, mask, spacing, dating)
         figure = None if out is None else _draw(item, labels, structures, found, spacing, out)
-    except (AutosegError, OSError, MemoryError) as error:
+    except Exception as error:  # whatever a mask or a number that makes no sense leads to: the others go on
+        if not isinstance(error, (AutosegError, OSError, MemoryError)):
+            log.debug("%s failed", item.id, exc_info=error)
+            error = DataError(f"it cannot be measured; is its spacing right? ({type(error).__name__})")
         message = str(error).removeprefix(f"{item.id}: ")
         return MeasuredCase.model_validate({**head, "status": "failed", "error": message or type(error).__name__})
     return MeasuredCase.model_validate(
