@@ -120,5 +120,5 @@ def head_misfit(winners: np.ndarray, plan: Plan, spacing_mm: Sequence[float] | N
 def _told(name: str, score: float | None, threshold: float) -> str:
     value = score or 0.0
     if name == PREDICTED:
-        return f"a Dice of {1 - value:.3f} is expected, good masks have at least {1 - threshold:.3f}"
+        return f"a Dice of {1 - value:.3f} is expected, below the threshold of {1 - threshold:.3f}"
     return f"the head differs from an ellipse by {100 * value:.1f} %, good ones by at most {100 * threshold:.1f} %"

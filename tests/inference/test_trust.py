@@ -42,7 +42,7 @@ def test_a_sure_network_and_a_round_head_are_not_flagged() -> None:
 
 def test_an_unsure_network_is_flagged_and_says_why() -> None:
     found = assess(trust(), evidence(0.85), disc(), PLAN, (0.5, 0.5))
-    assert found.review is True and found.reasons == ("a Dice of 0.850 is expected, good masks have at least 0.900",)
+    assert found.review is True and found.reasons == ("a Dice of 0.850 is expected, below the threshold of 0.900",)
 
 
 def test_a_head_that_is_no_ellipse_is_flagged_however_sure_the_network() -> None:

@@ -144,7 +144,7 @@ def test_what_masks_are_worth_is_learned_and_told(selected: tuple[Path, Selectio
         (case,) = found.cases
         assert case.review is True and case.evidence is not None
         assert case.predicted_dice["Head"] == pytest.approx(case.evidence.structures["Head"].soft_dice, abs=1e-3)
-        assert "is expected, good masks have at least 0.990" in case.review_reasons[0]
+        assert "is expected, below the threshold of 0.990" in case.review_reasons[0]
         table = (tmp_path / "out" / "predictions.csv").read_text().splitlines()
         assert "predicted_dice_Head" in table[0] and "is expected" in table[1]
         (measured,) = Measurements.load(tmp_path / "out" / "measurements.json").cases
