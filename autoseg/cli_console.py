@@ -1,13 +1,15 @@
 """Where the words of a verb go: results to standard output, progress and errors to standard error.
 
 An error becomes a sentence and an exit code: 0 done; 1 some cases failed, each named; 2 input that cannot be used; 70 a fault
-in autoseg itself; 75 out of memory; 130 interrupted.
+in autoseg itself; 75 out of memory; 130 interrupted; 143 told to end.
 """
 
 from __future__ import annotations
 
 import logging
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from autoseg.errors import EXIT_OUT_OF_MEMORY, EXIT_UNUSABLE, AutosegError, DataError
+from autoseg.parallel import end_by_signal
 from autoseg.progress import Progress
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 EXIT_FAULT_IN_AUTOSEG = 70  # EX_SOFTWARE of sysexits.h, whose 75 (try again) is used for memory
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+EXIT_TERMINATED = 143  # 128 + SIGTERM, which scheduling systems send
 CONTINUED = ("preprocess", "train", "predict")  # verbs that go on where they were interrupted
 LINE_WIDTH = 160  # of tables that go to a file or a pipe
 
@@ -54,13 +58,18 @@ def results_console() -> Console:
 def stopping_in_words(context: typer.Context) -> Iterator[None]:
     """Errors inside end the program with a sentence and an exit code."""
     debug = bool(context.parent and context.parent.params.get("debug"))
+    in_main = threading.current_thread() is threading.main_thread()  # only there may a signal be handled
+    before = signal.signal(signal.SIGTERM, end_by_signal) if in_main else None
     try:
         yield
+    except SystemExit as end:
+        if end.code != EXIT_TERMINATED:
+            raise
+        _stop(f"told to end (SIGTERM); {_again(context)}", EXIT_TERMINATED, debug)
     except (typer.Exit, typer.BadParameter):
         raise
     except KeyboardInterrupt:
-        again = "the same command goes on where it was" if context.info_name in CONTINUED else "give the same command again"
-        _stop(f"interrupted; {again}", EXIT_INTERRUPTED, debug)
+        _stop(f"interrupted; {_again(context)}", EXIT_INTERRUPTED, debug)
     except AutosegError as error:
         _stop(_sentences(error), error.exit_code, debug)
     except MemoryError as error:
@@ -70,6 +79,13 @@ def stopping_in_words(context: typer.Context) -> Iterator[None]:
     except Exception as error:
         fault = f"{type(error).__name__}: {error} (a fault in autoseg, not in the data; --debug shows where)"
         _stop(fault, EXIT_FAULT_IN_AUTOSEG, debug)
+    finally:
+        if in_main:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _again(context: typer.Context) -> str:
+    return "the same command goes on where it was" if context.info_name in CONTINUED else "give the same command again"
 
 
 def _sentences(error: AutosegError) -> str:

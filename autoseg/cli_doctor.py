@@ -53,7 +53,7 @@ def doctor(
 def doctor_report(diagnosis: Diagnosis, run: Path) -> list[RenderableType]:
     """The first cases with what may be wrong, those that could not be judged, and where the page is."""
     from autoseg.cli_tables import add_columns, new_table
-    from autoseg.stages.doctor.words import further_down, told_summary
+    from autoseg.stages.doctor.words import further_down, told_findings, told_summary
 
     table = new_table(f"Labels to look at first, of {len(diagnosis.cases)}")
     add_columns(table, [], ["rank"])
@@ -61,9 +61,10 @@ def doctor_report(diagnosis: Diagnosis, run: Path) -> list[RenderableType]:
     table.add_column("what may be wrong", overflow="fold")
     for case in diagnosis.cases[:ROWS]:
         dices = [one.dice for one in case.structures.values() if one.suspicion is not None]
-        found = "; ".join(finding.told for finding in case.findings) or "disagrees more than others"
-        table.add_row(str(case.rank), case.id, f"{case.suspicion:.1f}", f"{min(dices):.3f}" if dices else "-", found)
-    parts: list[RenderableType] = ["", told_summary(diagnosis), table]
+        table.add_row(
+            str(case.rank), case.id, f"{case.suspicion:.1f}", f"{min(dices):.3f}" if dices else "-", told_findings(case)
+        )
+    parts: list[RenderableType] = ["", told_summary(diagnosis), *(f"note: {note}" for note in diagnosis.notes), table]
     if below := further_down(diagnosis):
         parts.append(f"{len(below)} more labels have islands, holes or stray values; the page lists them")
     reasons = dict.fromkeys(one.reason for one in diagnosis.not_judged)

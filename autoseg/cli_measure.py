@@ -147,6 +147,12 @@ def measures_report(measurements: Measurements, out: Path) -> list[RenderableTyp
     without_mm = sum(case.spacing_mm is None for case in done)
     if without_mm:
         parts.append(f"note: {without_mm} without millimetres: {UNKNOWN_SPACING}")
+    nowhere = [
+        name
+        for name in measurements.structures
+        if done and not any(name in case.structures and case.structures[name].pixels for case in done)
+    ]
+    parts += [f"note: no mask holds {name} ({_values(measurements, name)})" for name in nowhere]
     failed = [case for case in measurements.cases if case.status == "failed"]
     parts += [f"failed: {case.id}: {case.error}" for case in failed[:SHOWN_FAILURES]]
     if len(failed) > SHOWN_FAILURES:
@@ -179,9 +185,8 @@ def agreement_report(agreement: Agreement, out: Path) -> list[RenderableType]:
         parts.append(f"... and {len(agreement.measures) - SHOWN_AGREEMENTS} more in {out / 'agreement.json'}")
     missing = sorted({case for found in agreement.measures for case in found.not_measured})
     if missing:
-        parts.append(
-            f"note: cases with a truth that could not be measured: {', '.join(missing[:10])}{' ...' if missing[10:] else ''}"
-        )
+        named = f"{', '.join(missing[:10])}{' ...' if missing[10:] else ''}"
+        parts.append(f"note: a truth is known, but the mask could not be measured, and is in no figure above: {named}")
     if agreement.without_mask:
         parts.append(f"note: {len(agreement.without_mask)} cases of the truth have no mask")
     if agreement.plot:
@@ -201,6 +206,11 @@ def _structures(texts: Sequence[str]) -> dict[str, tuple[int, ...]] | None:
             raise typer.BadParameter(f"--structure names {name.strip()!r} twice; join values with +")
         found[name.strip()] = tuple(int(part) for part in parts)
     return found or None
+
+
+def _values(measurements: Measurements, name: str) -> str:
+    values = measurements.structures[name]
+    return f"value{'s' if len(values) > 1 else ''} {', '.join(map(str, values))}"
 
 
 def _title(name: str, measure: str, unit: str) -> str:

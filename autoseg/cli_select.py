@@ -130,7 +130,11 @@ def trust_report(report: TrustReport, trust: Trust | None) -> list[RenderableTyp
             width = "-" if one.median_width is None else f"{one.median_width:.3g} {'%' if one.unit == 'percent' else one.unit}"
             table.add_row(f"{one.structure} {one.measure.replace('_', ' ')}", covered, f"{one.coverage.total:g}", width)
         parts.append(table)
-    parts += list(dict.fromkeys(f"Intervals: {one.reason}" for one in report.intervals if one.reason))
+    reasons: dict[str, list[str]] = {}
+    for one in report.intervals:
+        if one.reason:
+            reasons.setdefault(one.reason, []).append(f"{one.structure} {one.measure.replace('_', ' ')}")
+    parts += [f"Intervals of {', '.join(names)}: {reason}" for reason, names in reasons.items()]
     return parts
 
 

@@ -19,7 +19,6 @@ from autoseg.records import (
     Decision,
     Fingerprint,
     MachineProfile,
-    PredictedCase,
     Predictions,
     Scores,
     Splits,
@@ -102,7 +101,7 @@ def predict_report(predictions: Predictions, out: Path) -> list[RenderableType]:
     parts += [f"failed: {case.id}: {case.error}" for case in failed[:SHOWN_FAILURES]]
     if len(failed) > SHOWN_FAILURES:
         parts.append(f"... and {len(failed) - SHOWN_FAILURES} more; {out / 'predictions.json'} names them")
-    parts += _review(by_status["done"], out)
+    parts += _review(predictions, out)
     if by_status["done"]:
         parts.append(f"Masks are in {out}. Next: autoseg evaluate LABELS {out}")
     else:
@@ -110,10 +109,11 @@ def predict_report(predictions: Predictions, out: Path) -> list[RenderableType]:
     return parts
 
 
-def _review(done: Sequence[PredictedCase], out: Path) -> list[RenderableType]:
-    """Masks that someone ought to look at, and why."""
+def _review(predictions: Predictions, out: Path) -> list[RenderableType]:
+    """Masks that someone ought to look at, and why; or why nothing is told of them."""
+    done = [case for case in predictions.cases if case.status == "done"]
     flagged = [case for case in done if case.review]
-    parts: list[RenderableType] = []
+    parts: list[RenderableType] = [f"note: {predictions.not_judged}"] if predictions.not_judged and done else []
     if any(case.review is not None for case in done):
         parts.append(f"{len(flagged)} of {len(done)} masks are flagged for review (column `review` of {out / 'predictions.csv'})")
     parts += [f"review: {case.id}: {'; '.join(case.review_reasons)}" for case in flagged[:SHOWN_FAILURES]]

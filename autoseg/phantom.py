@@ -21,6 +21,7 @@ from PIL import Image
 from scipy import ndimage
 
 from autoseg.volume.ellipse import Ellipse
+from autoseg.writing import whole_file
 
 BRAIN, CSP, LV = 1, 2, 3
 ORGAN, LESION = 1, 2
@@ -355,7 +356,5 @@ def _save_text(path: Path, text: str) -> None:
 
 
 def _save_bytes(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
+    with whole_file(path) as temporary:
+        temporary.write_bytes(data)

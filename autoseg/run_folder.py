@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from autoseg.errors import RunFolderError
 from autoseg.records import Configuration, Dataset, Fingerprint, MachineProfile, Model, ModelCard, Plan, Splits
@@ -35,6 +39,7 @@ PARTS = (
 )
 
 
+LOCK = ".judging.lock"
 FOLD = re.compile(r"\d+|full")
 RECORDS_THAT_PREDICT = ("dataset.json", "plan.json", "model.json")
 WEIGHTS = re.compile(r"models/(?!\.)[^/\\:]+/fold_(?P<fold>\d+|full)/(?!\.)[^/\\:]+\.safetensors")  # relative to the run
@@ -85,6 +90,25 @@ class RunFolder:
         if not (root / "plan.json").is_file():
             raise RunFolderError(f"{root} is not a run: it has no plan.json; make one with `autoseg plan DATASET {root}`")
         return cls(root)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else judges this run meanwhile: `select` and `doctor` write the same files.
+
+        Raises:
+            RunFolderError: somebody does.
+        """
+        lock = FileLock(self.root / LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise RunFolderError(
+                f"{self.root}: another `select` or `doctor` works on this run; wait until it has ended"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def save(self, *records: Dataset | Fingerprint | MachineProfile | Splits | Plan | Model | ModelCard) -> None:
         """Write records to their files, none before all could be written; the last one vouches for the others."""

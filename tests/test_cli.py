@@ -183,6 +183,7 @@ def test_a_file_too_large_for_the_memory_ends_with_75(replaced: Any) -> None:
         (MemoryError(), 75, "error: out of memory: this process got no more of it\n"),
         (PermissionError(13, "Permission denied", "run"), 2, "error: [Errno 13] Permission denied: 'run'\n"),
         (KeyboardInterrupt(), 130, "error: interrupted; the same command goes on where it was\n"),
+        (SystemExit(143), 143, "error: told to end (SIGTERM); the same command goes on where it was\n"),
         (
             ZeroDivisionError("oh"),
             70,

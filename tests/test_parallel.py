@@ -186,3 +186,20 @@ def waited_for(condition: Callable[[], Any]) -> Any:
             return found
         time.sleep(0.05)
     raise AssertionError("it did not happen within 30 s")
+
+
+def test_a_program_that_is_told_to_end_clears_up() -> None:
+    told = "with reported(context): os.kill(os.getpid(), signal.SIGTERM); time.sleep(30)"
+    lines = [
+        "import os, signal, time, types",
+        "from autoseg.cli_console import reported",
+        "context = types.SimpleNamespace(parent=None, info_name='select')",
+        "import typer",
+        "try:",
+        f"    {told}",
+        "except typer.Exit as end: print(end.exit_code)",
+        "print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)",
+    ]
+    found = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, timeout=60, check=True)
+    assert found.stdout.split() == ["143", "True"]
+    assert found.stderr == "error: told to end (SIGTERM); give the same command again\n"

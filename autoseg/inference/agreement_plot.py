@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from autoseg.writing import whole_file
 
 MOST_PANELS = 12
 COLUMNS = 3
@@ -52,7 +53,5 @@ def save_bland_altman(path: Path, panels: Sequence[Panel]) -> None:
         axes.set_ylabel(f"measured minus true, {panel.unit}", fontsize=9)
         axes.tick_params(labelsize=8)
         axes.legend(fontsize=7, loc="best", framealpha=0.8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    figure.savefig(temporary, format="png", dpi=110)
-    os.replace(temporary, path)
+    with whole_file(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)

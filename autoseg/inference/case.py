@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Literal
 
@@ -32,6 +34,7 @@ from autoseg.records import Configuration, Evidence, Extra, Plan, Postprocessing
 from autoseg.volume.files import split_suffix, write_labels
 from autoseg.volume.geometry import Geometry
 from autoseg.volume.volume import Volume
+from autoseg.writing import telling_full_disk
 
 # A grid may be 5 times coarser than its images, and these differ as much among themselves; beyond, a wrong unit is likely.
 UNIT_MISTAKE = 50
@@ -47,7 +50,7 @@ log = logging.getLogger(__name__)
 class Job:
     """What holds for all cases of one prediction.
 
-    `trust` tells what a mask is worth, from the evidence.
+    `trust` tells what a mask is worth, from the evidence; `not_judged` is why it flags none for review.
     `evidence` asks for what the networks themselves say of their masks, see `inference.evidence`; unasked, it costs nothing.
     `temperature` divides the logits before they become the probabilities that are saved (Guo et al. 2017); labels do not depend on it.
     """
@@ -64,6 +67,7 @@ class Job:
     evidence: bool = False
     temperature: float = 1.0
     trust: Trust | None = None
+    not_judged: str | None = None
 
     @cached_property
     def sliding(self) -> Sliding:
@@ -304,5 +308,7 @@ def _room(shape: tuple[int, ...], scratch: Path | None) -> np.ndarray:
     """An array of float16; in a file without a name, which goes with the array, where there is a folder for it."""
     if scratch is None:
         return np.empty(shape, np.float16)
-    with tempfile.TemporaryFile(dir=scratch) as file:
+    with tempfile.TemporaryFile(dir=scratch) as file, telling_full_disk(scratch):
+        if hasattr(os, "posix_fallocate"):  # a full disk would else end the program when a page is written
+            os.posix_fallocate(file.fileno(), 0, prod(shape) * np.dtype(np.float16).itemsize)
         return np.memmap(file, np.float16, "w+", shape=shape)

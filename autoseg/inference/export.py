@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from autoseg.records import Structure
+from autoseg.writing import whole_file
 
 PROBABILITIES = "probabilities"  # the array's name in the file of `save_probabilities`
 
@@ -61,14 +61,8 @@ def count_pixels(
 
 def save_probabilities(path: Path, probabilities: np.ndarray) -> None:
     """Write (K, *original) as `probabilities` in a compressed NPZ, atomically and piece by piece."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, probabilities=probabilities)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, probabilities=probabilities)
 
 
 def painted_targets(targets: Sequence[Structure], regions: bool) -> list[tuple[int, Structure]]:

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoseg.errors import DataError, Fault
-from autoseg.volume.files import READABLE_SUFFIXES, split_suffix
+from autoseg.volume.files import LOSSY_SUFFIXES, READABLE_SUFFIXES, split_suffix
 
 CHANNEL_SUFFIX = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")  # nnU-Net's file names: CASE_0000.nii.gz
 HC18_ANNOTATION = "_Annotation"
-LOSSY_SUFFIXES = (".jpg", ".jpeg")  # a mask must not be stored with loss, so it becomes PNG
 
 log = logging.getLogger(__name__)
 
@@ -90,13 +89,18 @@ def check_distinct(inputs: Sequence[PredictionInput]) -> None:
 
 
 def _images_of(folder: Path) -> list[Path]:
-    files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
+    files = sorted(file for file in folder.iterdir() if _is_meant(file))
     readable = [file for file in files if split_suffix(file)[1] in READABLE_SUFFIXES]
     names = {file.name for file in readable}
     outlines = [file for file in readable if _is_outline(file, names)]
     _log_ignored("no images", [file for file in files if file not in readable])
     _log_ignored("annotations beside their image", outlines)
     return [file for file in readable if file not in outlines]
+
+
+def _is_meant(file: Path) -> bool:
+    """A file that is not hidden; or a link to one that is gone, which is to fail by its name."""
+    return not file.name.startswith(".") and (file.is_file() or (file.is_symlink() and not file.exists()))
 
 
 def _is_outline(file: Path, names: set[str]) -> bool:

@@ -14,6 +14,7 @@ from autoseg.engines.weights import file_sha256
 from autoseg.errors import RecordError, RunFolderError
 from autoseg.inference.inputs import PredictionInput, image_names
 from autoseg.records import PREDICTIONS_FILE, Extra, Parity, PredictedCase, Predictions, Spacing
+from autoseg.writing import whole_file
 
 TABLE_FILE = "predictions.csv"
 TABLE_COLUMNS = ("id", "status", "mask", "review", "engine", "seconds", "network_seconds", "review_reasons", "warnings", "error")
@@ -72,7 +73,9 @@ class Ledger:
         _refuse_replacing_images(out, inputs)
         kept: tuple[PredictedCase, ...] = ()
         other_rules = False
-        if not overwrite and (out / PREDICTIONS_FILE).exists():
+        if overwrite:
+            _remove_companions(out, _recorded(out / PREDICTIONS_FILE))
+        elif (out / PREDICTIONS_FILE).exists():
             before = _loaded(out / PREDICTIONS_FILE)
             _refuse_another_model(out, before, header)
             if (before.weights, before.inference) == (header.weights, header.inference):
@@ -81,10 +84,11 @@ class Ledger:
                 header = header.model_copy(update={"parity": before.parity})
             else:
                 _keep_corrections(out, before.cases)
+                _remove_companions(out, before.cases)
                 log.info(
                     "%s: the model was trained again since, or is applied in another way, so its predictions are made anew", out
                 )
-        elif not overwrite:
+        else:
             _refuse_unknown_masks(out, inputs)
         ledger = cls(out, header, kept, [item.id for item in inputs], on_case)
         ledger.other_rules = other_rules
@@ -129,13 +133,12 @@ class Ledger:
         return case
 
     def add(self, case: PredictedCase) -> None:
-        """Note a case, and save if the last time was a while ago. What an earlier success left of a failed case goes."""
+        """Note a case, and save if the last time was a while ago. What an earlier success left of it, and is not made again, goes."""
         with self._lock:
             before = self._cases.get(case.id)
-            if case.status == "failed" and before is not None:
-                for name in (before.mask, before.overlay, before.uncertainty, before.probabilities):
-                    if name is not None:
-                        (self.out / name).unlink(missing_ok=True)
+            if before is not None:
+                for name in {before.mask, *_companions(before)} - {case.mask, *_companions(case), None}:
+                    (self.out / str(name)).unlink(missing_ok=True)
             self._cases[case.id] = case
             if time.monotonic() - self._saved_at >= SECONDS_BETWEEN_SAVES:
                 try:
@@ -160,9 +163,7 @@ class Ledger:
         return self._header.model_copy(update={"cases": tuple(cases)})
 
     def _save_table(self) -> None:
-        path = self.out / TABLE_FILE
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-        with temporary.open("w", encoding="utf-8", newline="") as file:
+        with whole_file(self.out / TABLE_FILE) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
             table = csv.writer(file)
             predictions = self.predictions()
             judged = any(case.predicted_dice for case in predictions.cases)
@@ -172,7 +173,6 @@ class Ledger:
                 row = case.model_dump() | {name: "; ".join(getattr(case, name)) for name in ("warnings", "review_reasons")}
                 dice = [f"{value:.4f}" if (value := case.predicted_dice.get(name)) is not None else "" for name in targets]
                 table.writerow([*("" if row[column] is None else row[column] for column in TABLE_COLUMNS), *dice])
-        os.replace(temporary, path)
 
     def _save(self) -> None:
         self.predictions().save(self.out / PREDICTIONS_FILE)
@@ -184,6 +184,27 @@ def _put_aside(out: Path, mask: Path) -> None:
     aside.parent.mkdir(exist_ok=True)
     os.replace(mask, aside)
     log.warning("%s was changed since it was predicted; it is kept as %s, and predicted again", mask.name, aside)
+
+
+def _companions(case: PredictedCase) -> tuple[str | None, ...]:
+    """What lies beside the mask, and tells of it."""
+    return case.overlay, case.uncertainty, case.probabilities
+
+
+def _remove_companions(out: Path, cases: Sequence[PredictedCase]) -> None:
+    """Of masks that are about to be replaced, so that nothing lies beside a new one that was made for another."""
+    for case in cases:
+        for name in _companions(case):
+            if name is not None:
+                (out / name).unlink(missing_ok=True)
+
+
+def _recorded(path: Path) -> tuple[PredictedCase, ...]:
+    """Cases of a record that may be missing, or unreadable."""
+    try:
+        return Predictions.load(path).cases
+    except RecordError:
+        return ()
 
 
 def _keep_corrections(out: Path, cases: Sequence[PredictedCase]) -> None:

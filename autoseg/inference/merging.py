@@ -5,7 +5,6 @@ The files of `--save probabilities` are read class by class, so that what is in 
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ import numpy as np
 
 from autoseg.errors import DataError
 from autoseg.inference.export import PROBABILITIES
+from autoseg.writing import whole_file
 
 REGION_THRESHOLD = 0.5
 
@@ -92,18 +92,14 @@ class _Volumes:
 
 def save_mean(files: Sequence[Path], path: Path) -> None:
     """Write the mean probabilities as `predict --save probabilities` does, float16 and output by output, atomically."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     with ExitStack() as opened:
         shape = _Volumes(opened, files[0]).shape
-    try:
-        with (
-            zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
-            archive.open(f"{PROBABILITIES}.npy", "w", force_zip64=True) as sink,
-        ):
-            header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float16)), "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(sink, header)
-            for mean in mean_probabilities(files):
-                sink.write(np.ascontiguousarray(mean, np.float16).tobytes())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        whole_file(path) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open(f"{PROBABILITIES}.npy", "w", force_zip64=True) as sink,
+    ):
+        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float16)), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(sink, header)
+        for mean in mean_probabilities(files):
+            sink.write(np.ascontiguousarray(mean, np.float16).tobytes())

@@ -6,13 +6,14 @@ in true proportions. Drawn for looking at; nothing is measured on it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
+
+from autoseg.writing import whole_file
 
 PALETTE = (  # Okabe & Ito (2008): told apart with every kind of colour blindness; ordered by contrast on grey images
     (230, 159, 0),
@@ -229,7 +230,5 @@ def wrapped(text: str, length: Callable[[str], float], width: float, *, indent: 
 
 def save_picture(path: Path, picture: Image.Image) -> None:
     """Write a PNG, atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    picture.save(temporary, format="PNG")
-    os.replace(temporary, path)
+    with whole_file(path) as temporary:
+        picture.save(temporary, format="PNG")

@@ -105,6 +105,8 @@ def load_json(path: Path) -> dict[str, object]:
     """
     try:
         content: object = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise DataError([Fault(path.name, f"cannot be read ({error.strerror}): {path}; this layout needs it")]) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError([Fault(path.name, f"is not valid JSON: {error}; mend {path}")]) from error
     if not isinstance(content, dict):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from autoseg.volume.files import READABLE_SUFFIXES, split_suffix
 X_WORDS = frozenset({"x", "width", "col", "cols", "column", "columns", "horizontal"})
 Y_WORDS = frozenset({"y", "height", "row", "rows", "vertical"})
 UNIT_MM = {"um": 1e-3, "\u03bcm": 1e-3, "micron": 1e-3, "microns": 1e-3, "cm": 10.0}  # casefold turns the micro sign into mu
+LEAST_MM, MOST_MM = 1e-6, 1000.0  # a nanometre, and a metre: what no pixel goes beyond
 UNKNOWN = frozenset({"", "na", "n/a", "unknown"})  # cells that declare a spacing unknown
 
 
@@ -218,8 +218,9 @@ def _row_spacing(
         if cell.casefold() in UNKNOWN:
             continue
         number = _number(cell, table.delimiter)
-        if number is None or not math.isfinite(number) or number <= 0:
-            return None, f"line {line} of {table.path.name}: expected a positive number of mm, found '{cell}'"
+        if number is None or not LEAST_MM <= number * unit <= MOST_MM:
+            expected = f"a positive number of mm, from {LEAST_MM:g} to {MOST_MM:g}"
+            return None, f"line {line} of {table.path.name}: expected {expected}, found '{cell}'"
         values.append(number * unit)
     if len(values) == 1:
         return None, f"line {line} of {table.path.name} gives one of two pixel sizes; give both or none"

@@ -5,7 +5,6 @@ Weights and what training needs to go on (momentum, loss scale) lie in separate 
 
 from __future__ import annotations
 
-import errno
 import os
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from autoseg.engines.weights import file_sha256, read_tensors
 from autoseg.errors import DiskFull, RecordError
 from autoseg.learning.learner import Learner
 from autoseg.records import FoldCheckpoint
+from autoseg.writing import NO_SPACE
 
 RECORD = "checkpoint.json"
 FINAL_WEIGHTS = "weights.safetensors"
@@ -31,7 +31,6 @@ FULL_IN_WORDS = (
     "File too large",
     "quota",
 )  # safetensors writes in Rust
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def save_checkpoint(folder: Path, record: FoldCheckpoint, learner: Learner) -> FoldCheckpoint:
@@ -56,7 +55,7 @@ def save_checkpoint(folder: Path, record: FoldCheckpoint, learner: Learner) -> F
         record.save(folder / RECORD)
     except (OSError, SafetensorError) as error:
         remove_parts(folder)
-        if isinstance(error, OSError) and error.errno not in NO_SPACE:
+        if isinstance(error, OSError) and not isinstance(error, DiskFull) and error.errno not in NO_SPACE:
             raise
         if isinstance(error, SafetensorError) and not any(words in str(error) for words in FULL_IN_WORDS):
             raise

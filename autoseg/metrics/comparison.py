@@ -129,9 +129,10 @@ def matched(a: Sequence[CaseScores], b: Sequence[CaseScores]) -> list[tuple[Case
             f"no case is scored in both: A has {some([case.id for case in a])}, B has {some(list(others))}; compare scores of the same cases"
         )
     structures = set(pairs[0][0].structures)
-    if different := next((set(case.structures) for pair in pairs for case in pair if set(case.structures) != structures), None):
+    different = next((set(case.structures) for pair in pairs for case in pair if set(case.structures) != structures), None)
+    if different is not None:
         raise DataError(
-            f"the structures differ: {', '.join(sorted(structures))} in A, {', '.join(sorted(different))} in B; "
+            f"the structures differ: {', '.join(sorted(structures))} in A, {', '.join(sorted(different)) or 'none'} in B; "
             "compare models that were scored against the same labels"
         )
     if moved := [first.id for first, second in pairs if first.subject != second.subject]:

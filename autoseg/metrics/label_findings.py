@@ -158,6 +158,22 @@ def of_another_image(figures: Mapping[str, Disagreement]) -> Finding | None:
     return Finding(kind="other image", structures=tuple(present), told=told)
 
 
+def nothing_labelled(figures: Mapping[str, Disagreement], rank: int, spacing_mm: Sequence[float] | None) -> Finding | None:
+    """The label is empty, and the network finds something."""
+    if any(one.label_pixels for one in figures.values()):
+        return None
+    seen = {name: one for name, one in figures.items() if one.model_pixels}
+    if not seen:
+        return None
+    sizes = ", ".join(
+        f"{name} ({told_size(one.model_pixels, rank, spacing_mm)}, expected Dice {one.expected_dice:.2f})"
+        for name, one in seen.items()
+    )
+    return Finding(
+        kind="nothing labelled", structures=tuple(seen), told=f"nothing at all is labelled, and the network sees {sizes}"
+    )
+
+
 def on_one_side(name: str, figures: Disagreement, rank: int, spacing_mm: Sequence[float] | None) -> Finding | None:
     """A structure that only the network sees, or that only the label has; nothing where the network is unsure."""
     both = figures.label_pixels and figures.model_pixels

@@ -19,8 +19,9 @@ SIGNALS: dict[str, Callable[[Disagreement], float]] = {
     "excess": lambda one: one.excess,
     "confident": lambda one: one.confident,
 }
-LARGEST_DEVIATION = 20.0  # beyond, a label is as suspicious as can be
+LARGEST_DEVIATION = 20.0  # beyond, a label is as suspicious (or not) as can be
 LEAST_OF_FOLD = 10  # cases with the structure from which a fold has a median of its own
+HARDLY_FOUND = 0.1  # median Dice below which networks have not learned a structure, and can say nothing of its labels
 TO_STANDARD_DEVIATION = 1.4826  # times the median absolute deviation: the standard deviation of a normal distribution
 
 
@@ -33,12 +34,14 @@ class Judged:
 
 
 def suspicions(cases: Sequence[Judged]) -> list[dict[str, float]]:
-    """By case and structure, how much more label and network disagree than is usual; 0 is usual. Structures that neither has are left out.
+    """By case and structure, how much more label and network disagree than is usual; 0 is usual.
 
-    The mean, over the signals, of deviations from the fold's median in robust standard deviations.
+    The mean, over the signals, of deviations from the fold's median in robust standard deviations. Structures that neither has are left
+    out, and those of `hardly_found`.
     """
     found: list[dict[str, float]] = [{} for _ in cases]
-    for name in dict.fromkeys(name for case in cases for name in case.structures):
+    unknown = hardly_found(cases)
+    for name in dict.fromkeys(name for case in cases for name in case.structures if name not in unknown):
         places = [place for place, case in enumerate(cases) if name in case.structures and case.structures[name].present]
         folds = [cases[place].fold for place in places]
         signals = [
@@ -48,6 +51,16 @@ def suspicions(cases: Sequence[Judged]) -> list[dict[str, float]]:
         for place, deviations in zip(places, zip(*signals, strict=True), strict=True):
             found[place][name] = mean(deviations)
     return found
+
+
+def hardly_found(cases: Sequence[Judged]) -> tuple[str, ...]:
+    """Structures that the networks have not learned: enough labels have them, and in most of these nothing of them is found."""
+    dices: dict[str, list[float]] = {}
+    for case in cases:
+        for name, one in case.structures.items():
+            if one.label_pixels:
+                dices.setdefault(name, []).append(one.dice)
+    return tuple(name for name, found in dices.items() if len(found) >= LEAST_OF_FOLD and np.median(found) < HARDLY_FOUND)
 
 
 def suspicion(structures: Mapping[str, float]) -> float:
@@ -63,4 +76,4 @@ def _deviations(values: Sequence[float], folds: Sequence[str], least_spread: flo
         centres[fold] = float(np.median(own if len(own) >= LEAST_OF_FOLD else values))
     centred = [value - centres[fold] for value, fold in zip(values, folds, strict=True)]
     scale = max(TO_STANDARD_DEVIATION * float(np.median(np.abs(centred))), least_spread) if centred else 1.0
-    return [min(one / scale, LARGEST_DEVIATION) for one in centred]
+    return [max(-LARGEST_DEVIATION, min(one / scale, LARGEST_DEVIATION)) for one in centred]

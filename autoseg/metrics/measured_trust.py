@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from autoseg.metrics.conformal import interval_of
@@ -16,14 +18,15 @@ from autoseg.records import (
 )
 
 
-def with_trust(measured: Measurements, predictions: Predictions) -> Measurements:
+def with_trust(measured: Measurements, predictions: Predictions, without: Collection[str] = ()) -> Measurements:
     """Fill in the ends of intervals and the flags for review, where the model was calibrated; else nothing changes.
 
     Args:
         measured: on the masks of these predictions.
         predictions: with the model's intervals, and what was noted of each case.
+        without: cases whose masks are no longer those that were predicted.
     """
-    by_id = {case.id: case for case in predictions.cases}
+    by_id = {case.id: case for case in predictions.cases if case.id not in without}
     return measured.model_copy(update={"cases": tuple(_case(case, by_id.get(case.id), predictions) for case in measured.cases)})
 
 

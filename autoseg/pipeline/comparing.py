@@ -81,6 +81,8 @@ def compare(
     found = compare_scores(*pooled, figures=wanted, seed=seed)
     both = {case.id for case in pooled[0]} & {case.id for case in pooled[1]}
     subjects = {case.subject for case in pooled[0] if case.id in both}
+    if sorted(pooled[0], key=lambda case: case.id) == sorted(pooled[1], key=lambda case: case.id):
+        more = [*more, "A and B have the very same scores in every case: they are masks of one model, or copies"]
     return Comparison(
         a=first.name,
         b=second.name,
@@ -148,7 +150,11 @@ def _common_parts(a: _Side, b: _Side) -> tuple[list[str], list[str]]:
         _refuse_different(a.members[ALL], b.members[ALL], "predicted", "predict the same images with both")
         return [ALL], []
     if a.splits is None or b.splits is None:
-        raise DataError(f"of {a.name} and {b.name} one is a run and one a folder of masks; compare two of a kind")
+        run = a if a.splits is not None else b
+        raise DataError(
+            f"of {a.name} and {b.name} one is a run and one a folder of masks; compare two of a kind. After `autoseg select`, the masks "
+            f"and scores of a run's cross-validation lie in its folder out_of_fold ({run.name})"
+        )
     cure = "plan both runs with the same --splits and --hold-out"
     _refuse_different(frozenset(a.splits.held_out), frozenset(b.splits.held_out), "held out of every fold", cure)
     for fold in dict.fromkeys((*a.members, *b.members)):

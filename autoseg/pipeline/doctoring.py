@@ -44,12 +44,14 @@ def doctor(
     from autoseg.pipeline.engines import EngineWish
     from autoseg.pipeline.examining import examined
 
-    return examined(
-        RunFolder.open(Path(run)),
-        show=show,
-        configuration=configuration,
-        device=device,
-        engine=EngineWish(engine),
-        workers=workers,
-        progress=progress or SilentProgress(),
-    )
+    folder = RunFolder.open(Path(run))
+    with folder.alone():
+        return examined(
+            folder,
+            show=show,
+            configuration=configuration,
+            device=device,
+            engine=EngineWish(engine),
+            workers=workers,
+            progress=progress or SilentProgress(),
+        )

@@ -11,12 +11,13 @@ from autoseg.parallel import available_cores
 from autoseg.pipeline.cross_validation import CrossValidation
 from autoseg.pipeline.engines import EngineWish
 from autoseg.pipeline.recipe import recipe_for
-from autoseg.pipeline.trained import refuse_foreign_plan
+from autoseg.pipeline.trained import refuse_foreign_plan, refuse_moved
 from autoseg.progress import Progress
-from autoseg.records import Diagnosis, NotJudged, Predictions, Splits
+from autoseg.records import CaseDiagnosis, Diagnosis, NotJudged, Predictions, Splits, write_text
 from autoseg.run_folder import RunFolder
-from autoseg.stages.doctor import PAGE, draw, examine, ranked, save_csv, save_page
+from autoseg.stages.doctor import PAGE, draw, examine, page_of, ranked, reservations, save_csv
 from autoseg.stages.split import refuse_unsound
+from autoseg.writing import part_of, replace_folder
 
 
 def examined(
@@ -33,6 +34,7 @@ def examined(
     plan, model, dataset, splits = folder.plan(), folder.model(), folder.dataset(), folder.splits()
     refuse_foreign_plan(folder, plan, dataset)
     refuse_unsound(splits, dataset, folder.splits_file)
+    refuse_moved(dataset)
     recipe = recipe_for(model, configuration, None)
     name = recipe.configurations[0]
     if name not in plan.configurations:
@@ -46,22 +48,34 @@ def examined(
         reasons = "; ".join(f"{one.id}: {one.reason}" for one in examinations.not_judged[:3])
         raise RunFolderError(f"{folder.root}: no label could be judged ({reasons})")
     cases = ranked(dataset, examinations, out.relative_to(folder.root).as_posix())
-    shutil.rmtree(folder.doctor, ignore_errors=True)
     progress.stage("drawing pictures", min(show, len(cases)))
-    cases = draw(dataset, predictions, cases, show, folder.root, folder.doctor, workers=workers, on_done=progress.advance)
-    diagnosis = Diagnosis(
-        configuration=name,
-        profile=recipe.profile,
-        folds=predictions.folds,
-        weights=predictions.weights,
-        cases=cases,
-        not_judged=tuple(_held_out(splits, one) for one in examinations.not_judged),
-    )
-    save_page(diagnosis, dataset, folder.root, folder.doctor / PAGE)
+    part = part_of(folder.doctor)  # what was there stays until all is drawn
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        cases = draw(dataset, predictions, cases, show, folder.root, part, workers=workers, on_done=progress.advance)
+        cases = tuple(_in(folder.doctor.name, case) for case in cases)
+        diagnosis = Diagnosis(
+            configuration=name,
+            profile=recipe.profile,
+            folds=predictions.folds,
+            weights=predictions.weights,
+            notes=reservations(examinations),
+            cases=cases,
+            not_judged=tuple(_held_out(splits, one) for one in examinations.not_judged),
+        )
+        write_text(part / PAGE, page_of(diagnosis, dataset, folder.root, folder.doctor))
+        replace_folder(part, folder.doctor)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
     save_csv(diagnosis, folder.doctor_table)
     diagnosis.save(folder.doctor_file)
     _tidy(predictions, out)
     return diagnosis
+
+
+def _in(folder: str, case: CaseDiagnosis) -> CaseDiagnosis:
+    """With its picture in the folder that the pictures will lie in."""
+    return case if case.picture is None else case.model_copy(update={"picture": f"{folder}/{Path(case.picture).name}"})
 
 
 def _held_out(splits: Splits, one: NotJudged) -> NotJudged:

@@ -23,6 +23,7 @@ from autoseg.records import (
     Plan,
     Predictions,
     Scores,
+    SelectionReport,
     TrainedFold,
     write_text,
 )
@@ -34,6 +35,7 @@ from autoseg.stages.export.card import card_of_receiver, card_of_run
 from autoseg.stages.export.card_text import card_text
 from autoseg.stages.export.contents import Contents, gathered
 from autoseg.stages.export.graphs import GRAPHS, refuse_missing, refuse_second_stage, write_graphs
+from autoseg.stages.export.judged import told_selection
 from autoseg.stages.export.usage import usage
 
 ExportFormat = Literal["zip", "onnx", "openvino", "monai-bundle", "torchscript"]
@@ -153,10 +155,19 @@ def _card(folder: RunFolder, plan: Plan, name: str, folds: Sequence[TrainedFold]
         splits=folder.splits() if folder.splits_file.is_file() else None,
         scores=_scores(folder, name, folds),
         source=documentary(Path(dataset.root)) if dataset.root else {},
-    )
+    ).model_copy(update={"selection": _selection(folder)})
     if folder.fingerprint_file.is_file() or not dataset.root:  # what was handed over has no place that could be read
         return card
     return with_nnunet_facts(card, Path(dataset.root))
+
+
+def _selection(folder: RunFolder) -> tuple[str, ...]:
+    """What `select` found of the folds as they are now."""
+    selected = folder.model().selection
+    if selected is None or not folder.selection_file.is_file():
+        return ()
+    report = SelectionReport.load(folder.selection_file)
+    return told_selection(report) if report.selection.weights == selected.weights else ()
 
 
 def _scores(folder: RunFolder, name: str, folds: Sequence[TrainedFold]) -> Mapping[str, Scores]:

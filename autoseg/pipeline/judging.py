@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from autoseg.pipeline.cross_validation import CrossValidation, seconds_per_case
 from autoseg.pipeline.engines import EngineWish
 from autoseg.pipeline.predicting import HELD_OUT, predict_images
 from autoseg.pipeline.recipe import DEFAULT_PROFILE
-from autoseg.pipeline.trained import refuse_foreign_plan
+from autoseg.pipeline.trained import refuse_foreign_plan, refuse_moved
 from autoseg.pipeline.trusting import learn_trust
 from autoseg.progress import Progress
 from autoseg.records import (
@@ -37,6 +36,7 @@ from autoseg.stages.merge import JOINED, Member, merge
 from autoseg.stages.select.postprocessing import Trial
 from autoseg.stages.select.rule import Agreement, agreements, judge
 from autoseg.stages.split import refuse_unsound
+from autoseg.writing import part_of, replace_folder
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class Selecting:
 
     def ensemble(self, selection: Selection) -> None:
         """All folds against one, which only subjects that none of them has seen can tell."""
-        question, folds = "all folds or one, on held-out subjects", self.folds
+        question, folds = SelectionReport.ENSEMBLE, self.folds
         trained = {name: folds.trained(name) for name in selection.configurations}
         if any(len(names) < 2 for names in trained.values()):
             self.not_established.append("what an ensemble of folds brings: one fold alone is trained")
@@ -230,14 +230,13 @@ def select(
     plan, model, dataset, splits = folder.plan(), folder.model(), folder.dataset(), folder.splits()
     refuse_foreign_plan(folder, plan, dataset)
     refuse_unsound(splits, dataset, folder.splits_file)
+    refuse_moved(dataset)
     model = model.model_copy(update={"selection": None})
     folds = CrossValidation(folder, plan, model, splits, dataset, pick_device(device), engine, progress)
     work = Selecting(folds, available_cores() if workers is None else workers)
     chosen = work.profile(work.configuration(), profiles)
     steps = work.postprocessing(chosen)
-    part = folder.out_of_fold.with_name(
-        f".{folder.out_of_fold.name}.{os.getpid()}.part"
-    )  # what was there stays until all is done
+    part = part_of(folder.out_of_fold)  # what was there stays until all is done
     shutil.rmtree(part, ignore_errors=True)
     try:
         predictions, scores = work.finished(chosen, steps, part)
@@ -272,11 +271,7 @@ def _keep(folder: RunFolder, selection: Selection, scores: Scores, part: Path) -
     now = folder.model()
     if not now.weights.issuperset(selection.weights):
         raise RunFolderError(f"{folder.root}: folds were trained anew while they were judged; select again")
-    before = part.with_suffix(".before")
-    if folder.out_of_fold.exists():
-        folder.out_of_fold.rename(before)
-    part.rename(folder.out_of_fold)
-    shutil.rmtree(before, ignore_errors=True)
+    replace_folder(part, folder.out_of_fold)
     scores.save(folder.root / "scores.json")
     save_csv(scores, folder.root / "scores.csv")
     folder.save(now.model_copy(update={"selection": selection}))

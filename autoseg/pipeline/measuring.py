@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autoseg.errors import DataError, Fault, RunFolderError
-from autoseg.inference.inputs import find_inputs
+from autoseg.inference.inputs import find_inputs, readable
 from autoseg.layouts import LAYOUTS
-from autoseg.layouts.mm_table import read_spacings
+from autoseg.layouts.mm_table import LEAST_MM, MOST_MM, name_key, read_spacings, read_table
 from autoseg.layouts.subjects import assign_subjects, hc18_subject
 from autoseg.metrics.gestation import DATINGS, DEFAULT_DATING, Dating
 from autoseg.metrics.measured_trust import with_trust
@@ -20,6 +21,7 @@ from autoseg.records import PREDICTIONS_FILE, Agreement, Case, Dataset, Measurem
 from autoseg.stages.agree import agree, truth_of_labels, truth_of_table
 from autoseg.stages.index import index_dataset
 from autoseg.stages.measure import MaskSet, MaskToMeasure, measure_masks, save_csv, save_hc18_csv
+from autoseg.volume.files import is_volume
 
 AUTO = "auto"
 SAME_SPACING = 1e-3  # relative
@@ -99,19 +101,29 @@ def _measure_folder(
     if out.exists() and not out.is_dir():
         raise RunFolderError(f"{out} is a file; give a folder for the results")
     found = _mask_set(masks, options, progress)
-    truth_found = None if truth is None else _truth_masks(truth, options, progress)  # faults of it are told before the work
+    truth_found = (
+        None if truth is None else _truth_masks(truth, found, options, progress)
+    )  # faults of it are told before the work
+    if truth_found is not None and found.dataset is None and options.subjects is None:
+        found = _with_subjects(found, truth_found)
     progress.stage("measuring", len(found.masks))
     workers = worker_count(options.workers)
     measured = measure_masks(
         found, dating=options.dating, out=out if options.figures else None, workers=workers, on_done=progress.advance
     )
     if found.complete:
-        measured = with_trust(measured, Predictions.load(masks / PREDICTIONS_FILE))
+        changed = {
+            item.id for item in found.masks if item.note is not None
+        }  # what was learned of the networks' masks is not of these
+        measured = with_trust(measured, Predictions.load(masks / PREDICTIONS_FILE), without=changed)
     measured.save(out / "measurements.json")
     save_csv(measured, out / "measurements.csv")
     if not save_hc18_csv(measured, out / "hc18.csv"):
         (out / "hc18.csv").unlink(missing_ok=True)  # of an earlier call
     if truth is None:
+        return MeasureOutcome(measured, None, out)
+    if all(case.status == "failed" for case in measured.cases):
+        progress.message(f"nothing is compared with {truth}, as no mask could be measured")
         return MeasureOutcome(measured, None, out)
     agreement = _agreement(measured, truth, truth_found, out, workers, progress)
     agreement.save(out / "agreement.json")
@@ -150,6 +162,8 @@ def masks_of(predictions: Predictions, masks: Path, options: MeasureOptions) -> 
         elif not _same(given.get(case.id), case.spacing_mm):
             told = f"predicted with a spacing of {case.spacing_mm} mm, --spacing says {given[case.id]} mm; predict it again"
             item = replace(item, fault=told)
+        elif item.mask.is_file() and case.mask_sha256 not in (None, _sha256(item.mask)):
+            item = replace(item, note="the mask was changed since it was predicted, so no interval and no flag is told")
         items.append(item)
     painted = painted_structures(predictions.targets, predictions.derived)
     return MaskSet(str(masks), tuple(items), _given_structures(options) or painted, complete=not options.structures)
@@ -195,7 +209,16 @@ def _of_folder(path: Path, options: MeasureOptions) -> MaskSet:
     inputs = find_inputs(path, ("mask",))
     spacings = _given_spacings({item.id: [item.id, *(file.name for file in item.files)] for item in inputs}, options)
     subjects = _subjects([item.id for item in inputs], options.subjects)
-    items = [MaskToMeasure(item.id, subjects[item.id], item.files[0], (), spacings.get(item.id)) for item in inputs]
+    items = []
+    for item in inputs:
+        file, subject = item.files[0], subjects[item.id]
+        if readable(str(file)) != str(file):
+            fault = "its name is not UTF-8, so it cannot be recorded; rename the file"
+            items.append(MaskToMeasure(readable(item.id), readable(subject), Path(readable(str(file))), fault=fault))
+        else:
+            items.append(MaskToMeasure(item.id, subject, file, (), None if is_volume(file) else spacings.get(item.id)))
+    if options.spacing is not None and all(is_volume(item.files[0]) for item in inputs):
+        raise DataError("--spacing is for pictures; volumes carry their own spacing, so leave it out")
     return MaskSet(str(path), tuple(items), _given_structures(options))
 
 
@@ -215,8 +238,8 @@ def _given_spacings(names: Mapping[str, Sequence[str]], options: MeasureOptions)
         if table.faults:
             raise DataError(table.faults) from None
         return {name: value for name, value in table.values.items() if value is not None}
-    if not 0 < number < float("inf"):
-        raise DataError(f"--spacing {number}: expected a positive number of mm per pixel")
+    if not LEAST_MM <= number <= MOST_MM:
+        raise DataError(f"--spacing {number:g}: expected mm per pixel, a number from {LEAST_MM:g} to {MOST_MM:g}")
     return dict.fromkeys(names, (number, number))
 
 
@@ -238,13 +261,39 @@ def _same(given: Spacing | None, predicted: Spacing | None) -> bool:
     )
 
 
-def _truth_masks(truth: Path, options: MeasureOptions, progress: Progress) -> MaskSet | None:
-    """The labels of the truth; None where it is a table."""
+def _truth_masks(truth: Path, masks: MaskSet, options: MeasureOptions, progress: Progress) -> MaskSet | None:
+    """The labels of the truth; None where it is a table.
+
+    Raises:
+        DataError: it cannot be read, or is that of other images.
+    """
     if not truth.exists():
         raise DataError(f"--truth {truth} does not exist; give a data set or a CSV")
+    labels = None
     if truth.is_file() and truth.suffix.casefold() != ".zip":
-        return None
-    return _of_dataset(truth, replace(options, layout=AUTO), progress)
+        named = [row[0] for _, row in read_table(truth).rows if row]
+    else:
+        labels = _of_dataset(truth, replace(options, layout=AUTO), progress)
+        named = [item.id for item in labels.masks]
+    if not {name_key(name) for name in named} & {name_key(item.id) for item in masks.masks}:
+        known, some = ", ".join(named[:3]) or "no image", ", ".join(item.id for item in masks.masks[:3])
+        raise DataError(
+            f"no mask is in the truth {truth}, which names {known}; the masks are {some}: give the truth of the same images"
+        )
+    return labels
+
+
+def _with_subjects(masks: MaskSet, truth: MaskSet) -> MaskSet:
+    """Whose each mask is, as the truth's data set knows."""
+    subjects = {name_key(item.id): item.subject for item in truth.masks}
+    return replace(
+        masks, masks=tuple(replace(item, subject=subjects.get(name_key(item.id), item.subject)) for item in masks.masks)
+    )
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _agreement(

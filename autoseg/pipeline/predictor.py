@@ -19,6 +19,7 @@ from autoseg.inference.export import mask_from_winners
 from autoseg.inference.networks import Networks
 from autoseg.inference.profiles import RULES
 from autoseg.inference.trust import Assessment, assess
+from autoseg.metrics.structures import painted_structures
 from autoseg.parallel import ahead
 from autoseg.pipeline.engines import AUTO, FEWEST, EngineWish, networks_for
 from autoseg.pipeline.ensemble import ensemble_of
@@ -43,13 +44,15 @@ Image = np.ndarray | tuple[np.ndarray, float | Sequence[float] | None]
 class Prediction:
     """What was found in one image, all of it on the image's own grid.
 
-    `labels` (*spatial) holds the values of `names`, 0 for background. `probabilities` (K, *spatial) and `uncertainty`
-    (*spatial) are float16 where they were asked for, else None. `engine` made it in `seconds`. `predicted_dice`, by structure, and
-    `review` (None: not judged) with its reasons are told by models that `select` has calibrated.
+    `labels` (*spatial) holds the values of `names`, 0 for background; `structures` has the values of each structure, unions included.
+    `probabilities` (K, *spatial) and `uncertainty` (*spatial) are float16 where they were asked for, else None. `engine` made it in
+    `seconds`. `predicted_dice`, by structure, and `review` (None: not judged) with its reasons are told by models that `select` has
+    calibrated.
     """
 
     labels: np.ndarray
     names: dict[int, str]
+    structures: dict[str, tuple[int, ...]]
     spacing_mm: Spacing | None
     probabilities: np.ndarray | None
     uncertainty: np.ndarray | None
@@ -66,10 +69,9 @@ class Prediction:
         Raises:
             DataError: there is no structure of this name.
         """
-        values = {structure: value for value, structure in self.names.items()}
-        if name not in values:
-            raise DataError(f"there is no structure {name!r}; the model knows {', '.join(values)}")
-        return self.labels == values[name]
+        if name not in self.structures:
+            raise DataError(f"there is no structure {name!r}; the model knows {', '.join(self.structures)}")
+        return np.isin(self.labels, self.structures[name])
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,7 @@ class Predictor:
         return Prediction(
             labels=self._labels(found, job),
             names={target.output_value: target.name for target in self.plan.targets},
+            structures=painted_structures(self.plan.targets, self.plan.derived),
             spacing_mm=found.prepared.spacing_mm,
             probabilities=found.probabilities,
             uncertainty=found.uncertainty,

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 from autoseg.inference.case import Job
 from autoseg.pipeline.trained import trained_default
-from autoseg.records import InferenceProfile, Model, PostprocessingStep, Trust
+from autoseg.records import InferenceProfile, Model, PostprocessingStep, Selection, Trust
 
 DEFAULT_PROFILE: InferenceProfile = "balanced"
+NEVER_JUDGED = "no mask is flagged for review, and no interval is told, before `autoseg select` has judged the run's folds"
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Recipe:
     profile: InferenceProfile
     postprocessing: tuple[PostprocessingStep, ...]
     trust: Trust | None = None
+    not_judged: str | None = None  # why nothing is flagged for review
 
 
 def with_recipe(job: Job, recipe: Recipe) -> Job:
@@ -30,6 +32,7 @@ def with_recipe(job: Job, recipe: Recipe) -> Job:
         evidence=trust is not None,
         temperature=1.0 if trust is None else trust.temperature,
         trust=trust,
+        not_judged=recipe.not_judged,
     )
 
 
@@ -46,7 +49,7 @@ def recipe_for(
     """
     selection = model.selection
     if selection is None:
-        return Recipe((configuration or trained_default(model),), profile or DEFAULT_PROFILE, ())
+        return Recipe((configuration or trained_default(model),), profile or DEFAULT_PROFILE, (), not_judged=NEVER_JUDGED)
     names = selection.configurations if configuration is None else (configuration,)
     steps = selection.postprocessing if postprocessing and names == selection.configurations else ()
     same = (names, profile or selection.profile, steps) == (
@@ -54,4 +57,14 @@ def recipe_for(
         selection.profile,
         selection.postprocessing,
     )
-    return Recipe(names, profile or selection.profile, steps, selection.trust if same else None)
+    if not same:
+        return Recipe(names, profile or selection.profile, steps, not_judged=_applied_otherwise(selection))
+    trust = selection.trust
+    why = NEVER_JUDGED if trust is None else trust.review_off if trust.review is None else None
+    return Recipe(names, profile or selection.profile, steps, trust, why)
+
+
+def _applied_otherwise(selection: Selection) -> str:
+    way = f"{' and '.join(selection.configurations)}, profile {selection.profile}"
+    after = " and its postprocessing" if selection.postprocessing else ""
+    return f"what masks are worth was learned for {way}{after}; of other ways nothing is known, so no mask is flagged for review"

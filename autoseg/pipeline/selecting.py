@@ -39,11 +39,13 @@ def select(
     from autoseg.pipeline.engines import EngineWish
     from autoseg.pipeline.judging import select as select_best
 
-    return select_best(
-        RunFolder.open(Path(run)),
-        profiles=profiles,
-        device=device,
-        engine=EngineWish(engine),
-        workers=workers,
-        progress=progress or SilentProgress(),
-    )
+    folder = RunFolder.open(Path(run))
+    with folder.alone():
+        return select_best(
+            folder,
+            profiles=profiles,
+            device=device,
+            engine=EngineWish(engine),
+            workers=workers,
+            progress=progress or SilentProgress(),
+        )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from autoseg.errors import PlanError
+from autoseg.errors import DiskFull, PlanError
 from autoseg.inference.case import OVERLAY_FOLDER, Job, listed_spacing
 from autoseg.inference.inputs import PredictionInput
 from autoseg.inference.ledger import Ledger
@@ -85,6 +85,7 @@ def _header(ensembles: Sequence[Ensemble], job: Job, settings: Settings, device:
         profile=settings.profile,
         postprocessing=tuple(step.told for step in job.postprocessing),
         trust="" if job.trust is None else job.trust.digest(),
+        not_judged=job.not_judged,
         intervals={} if job.trust is None else job.trust.intervals,
         targets=job.plan.targets,
         derived=job.plan.derived,
@@ -111,6 +112,8 @@ def _merged(
             else lambda evidence, winners, spacing: assess(trust, evidence, winners, job.plan, spacing),
         )
         return _with_overlay(item, case, job, out) if "overlay" in job.save and case.status == "done" else case
+    except DiskFull:  # so it would be for the others
+        raise
     except Exception as error:
         return failed_case(item, error)
 

@@ -52,6 +52,19 @@ def refuse_foreign_plan(folder: RunFolder, plan: Plan, dataset: Dataset) -> None
         )
 
 
+def refuse_moved(dataset: Dataset) -> None:
+    """Images and labels must lie where they were planned, or every case would fail one after another. Single ones may be missing.
+
+    Raises:
+        RunFolderError: none does.
+    """
+    files = [file for case in dataset.cases for file in (*case.images, case.label) if file is not None]
+    if files and not any(dataset.path(file).exists() for file in files):
+        raise RunFolderError(
+            f"none of the {len(files)} files of the data set is in {dataset.root} any more; move it back there, or plan it anew where it is now"
+        )
+
+
 def is_validated(folder: RunFolder, configuration: str, fold: str, record: FoldCheckpoint) -> bool:
     """Whether the fold's scores are of the weights that its checkpoint names; one without validation cases counts, too."""
     if fold == FULL:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from autoseg.errors import RecordError
 from autoseg.records.faults import field_faults
+from autoseg.writing import part_of, telling_full_disk
 
 Shape = tuple[int, ...]
 Spacing = tuple[float, ...]
@@ -79,6 +81,11 @@ class Record(Part):
         return []
 
 
+def lies_inside(name: str) -> bool:
+    """Whether a name in a record can be a file in the record's folder: a record from elsewhere must not reach out of it."""
+    return bool(name) and "\0" not in name and not name.startswith(("/", "\\")) and ".." not in re.split(r"[/\\]", name)
+
+
 def _with_unique_keys(pairs: list[tuple[str, object]]) -> object:
     """Of two values for one key, JSON would silently take the last."""
     keys = [key for key, _ in pairs]
@@ -105,12 +112,16 @@ def write_texts(texts: Mapping[Path, str]) -> None:
     """Write files that belong together: none is replaced before all could be written.
 
     The last one vouches for the others: where it is, they are whole, so an old one goes before the first is replaced.
+
+    Raises:
+        DiskFull: there is no room; what was there before is intact.
     """
-    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}.part") for path in texts}
+    temporary = {path: part_of(path) for path in texts}
     try:
         for path, text in texts.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary[path].write_text(text, encoding="utf-8")
+            with telling_full_disk(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                temporary[path].write_text(text, encoding="utf-8")
         *others, last = texts
         if others:
             last.unlink(missing_ok=True)

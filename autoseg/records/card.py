@@ -65,5 +65,8 @@ class ModelCard(Record):
     spacing_mm: Extent | None = None
     shape: Extent | None = None
     orientations: dict[str, int] = Field(default_factory=dict)
+    selection: tuple[
+        str, ...
+    ] = ()  # sentences on how it is applied, and on what it tells of its masks; empty: `select` was not run
     intensities: tuple[Intensities, ...] = ()  # per channel, over the foreground of all cases
     source: dict[str, str] = Field(default_factory=dict)  # what the data set says of itself: description, reference, licence

@@ -12,6 +12,7 @@ FindingKind = Literal[
     "shifted",
     "other image",
     "structure missing",
+    "nothing labelled",
     "structure not seen",
     "part missing",
     "part extra",
@@ -32,7 +33,8 @@ class Finding(Part):
 class StructureDiagnosis(Part):
     """One structure of one case; see `metrics.label_quality.Disagreement`.
 
-    `suspicion` is what `metrics.label_ranking` makes of it against the other cases; None where neither label nor network has it.
+    `suspicion` is what `metrics.label_ranking` makes of it against the other cases; None where neither label nor network has it,
+    or the networks hardly ever find it.
     """
 
     label_pixels: int
@@ -76,5 +78,6 @@ class Diagnosis(Record):
     profile: InferenceProfile
     folds: tuple[str, ...]
     weights: tuple[str, ...]
+    notes: tuple[str, ...] = ()
     cases: tuple[CaseDiagnosis, ...]
     not_judged: tuple[NotJudged, ...]

@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from autoseg.records.base import Part, Record
+from autoseg.records.base import Part, Record, lies_inside
 from autoseg.records.dataset import Structure
 from autoseg.records.plan import Plan
 from autoseg.records.selection import Selection
@@ -19,6 +19,12 @@ class TrainedFold(Part):
     fold: str  # "0".."4", or "full"
     weights: str
     sha256: str
+
+    @model_validator(mode="after")
+    def _inside_the_run(self) -> Self:
+        if not lies_inside(self.weights):
+            raise ValueError(f"{self.weights!r} is no name of a file in the run folder")
+        return self
 
 
 class TrainedConfiguration(Part):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from autoseg.records.base import Part, Record, Shape, Spacing
+from autoseg.records.base import Part, Record, Shape, Spacing, lies_inside
 from autoseg.records.calibration import MeasurementInterval
 from autoseg.records.dataset import Structure
 from autoseg.records.engine_times import Parity
@@ -77,11 +76,9 @@ class PredictedCase(Part):
 
     @model_validator(mode="after")
     def _inside_the_folder(self) -> Self:
-        """Names become files; a record from elsewhere must not reach out of its folder."""
+        """Names become files."""
         for name in (self.id, self.mask, self.overlay, self.probabilities, self.uncertainty):
-            if name is not None and (
-                not name or "\0" in name or name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name)
-            ):
+            if name is not None and not lies_inside(name):
                 raise ValueError(f"{name!r} is no name of a file in the folder of the predictions")
         if self.spacing_mm is not None and not all(step > 0 for step in self.spacing_mm):
             raise ValueError("spacing_mm is above 0")
@@ -101,8 +98,16 @@ class Predictions(Record):
     postprocessing: tuple[str, ...] = ()  # in words
     parity: tuple[Parity, ...] = ()  # of the engines that were compared with PyTorch in float32
     trust: str = ""  # digest of the rules that say what a mask is worth
+    not_judged: str | None = None  # why `review` is told of no mask
     intervals: dict[str, dict[str, MeasurementInterval]] = Field(default_factory=dict)  # of measures, by structure
     targets: tuple[Structure, ...]
     derived: tuple[Structure, ...]
     regions: bool
     cases: tuple[PredictedCase, ...]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        ids = [case.id for case in self.cases]
+        if len(set(ids)) < len(ids):
+            raise ValueError(f"{next(id for id in ids if ids.count(id) > 1)!r} stands twice among the cases")
+        return self

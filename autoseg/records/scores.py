@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from autoseg.records.base import Part, Record
 
+Share = Annotated[float, Field(ge=0, le=1)]
 SizeUnit = Literal["mm2", "ml"]  # of areas in 2D, of volumes in 3D
 
 
@@ -22,11 +23,11 @@ class StructureScores(Part):
     false_alarm: bool
     reference_pixels: int
     predicted_pixels: int
-    dice: float | None
-    iou: float | None
-    accuracy: float
-    precision: float | None
-    recall: float | None
+    dice: Share | None
+    iou: Share | None
+    accuracy: Share
+    precision: Share | None
+    recall: Share | None
     hd95_mm: float | None
     assd_mm: float | None
     tp: int | None = None  # pixels in both masks, and so on; those of an ignore label are in none of the four
@@ -34,7 +35,7 @@ class StructureScores(Part):
     fn: int | None = None
     tn: int | None = None
     hd_mm: float | None = None
-    surface_dice: float | None = None  # at the tolerance of the whole set of scores
+    surface_dice: Share | None = None  # at the tolerance of the whole set of scores
     reference_size: float | None = None  # mm2 in 2D, ml in 3D
     predicted_size: float | None = None
     size_error: float | None = None  # predicted - reference

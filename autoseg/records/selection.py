@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -84,6 +84,8 @@ class Selection(Part):
 
 class SelectionReport(Record):
     """What was tried, on which cases, and what could not be told (`not_established`)."""
+
+    ENSEMBLE: ClassVar[str] = "all folds or one, on held-out subjects"  # what a judgement is about that only these can tell
 
     selection: Selection
     folds_planned: int

@@ -25,6 +25,7 @@ NAMES_OF_HEAD = {  # as tables call them, with letters and digits alone
     "OFD": ("ofd", "occipitofrontaldiameter", "occipitofrontaldiametermm", "ofdmm"),
 }
 UNKNOWN = ("", "na", "n/a", "nan", "none", "unknown")
+LARGEST = 1e9  # of a figure, in whatever unit
 PAIR = 2
 
 Key = tuple[str, str]  # structure, measure
@@ -93,10 +94,10 @@ def _figures_of_row(
             number = float(cell.replace(",", ".") if table.delimiter != "," else cell)
         except ValueError:
             number = math.inf
-        if math.isfinite(number):
+        if 0 <= number <= LARGEST:
             figures[key] = number
         else:
-            told = f"line {line}, column {table.header[place]}: expected a number, found {cell!r}"
+            told = f"line {line}, column {table.header[place]}: expected a number from 0 to {LARGEST:g}, found {cell!r}"
             faults.append(Fault(table.path.name, told))
     return figures, faults
 

@@ -22,10 +22,13 @@ from autoseg.metrics.measures import FIRST, IGNORED, UNKNOWN_SPACING, Measured, 
 from autoseg.parallel import map_cases
 from autoseg.processing.cases import load_label_map
 from autoseg.records import Case, Dataset, MeasuredCase, Measurements, Spacing, write_text
-from autoseg.volume.files import is_picture, read, read_header
+from autoseg.volume.files import LOSSY_SUFFIXES, is_picture, read, read_header, split_suffix
 
 FIGURES = "measurements"  # folder of the pictures, inside the output
 MOST_VALUES = 256  # different values in a mask; what holds more is an image
+MANY_VALUES = 16  # from which on neighbours are looked at: in a label map most are alike, in an image few
+EVEN = 0.5
+LARGEST_VALUE = 2**31
 MOST_NAMED = 8
 HC18_HEADER = ("filename", "center_x_mm", "center_y_mm", "semi_axes_a_mm", "semi_axes_b_mm", "angle_rad")
 
@@ -44,6 +47,7 @@ class MaskToMeasure:
         spacing_mm: from a table or a prediction; None leaves it to the file, whose own counts unless it is a picture.
         case: of the data set whose labels are measured.
         fault: why it cannot be measured, where that is known beforehand.
+        note: a doubt about it.
     """
 
     id: str
@@ -53,6 +57,7 @@ class MaskToMeasure:
     spacing_mm: Spacing | None = None
     case: Case | None = None
     fault: str | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -228,7 +233,7 @@ def _measure_case(item: MaskToMeasure, *, known: MaskSet, dating: Dating, out: P
             "shape": labels.shape,
             "spacing_mm": spacing,
             "structures": {name: measured.record for name, measured in found.items()},
-            "warnings": notes,
+            "warnings": notes if item.note is None else (item.note, *notes),
             "figure": figure,
         }
     )
@@ -243,27 +248,41 @@ def _read(item: MaskToMeasure, dataset: Dataset | None) -> tuple[np.ndarray, Spa
             None if file is None else read_header(dataset.path(file), dataset.trust_file_spacing).spacing_mm
         )
         return label_map.labels, own or label_map.geometry.spacing_mm
+    if split_suffix(item.mask)[1] in LOSSY_SUFFIXES:
+        raise DataError([Fault(item.id, "JPEG changes values, so it holds no exact mask; save the mask as PNG")])
     volume = read(item.mask, expand_palette=False)
     labels = volume.array[0]
     if any((channel != labels).any() for channel in volume.array[1:]):
         raise DataError([Fault(item.id, f"holds {len(volume.array)} different channels; a mask has one value at each pixel")])
     if not np.issubdtype(labels.dtype, np.integer):
         whole = np.rint(labels)
-        if not (np.isfinite(labels) & (whole == labels)).all():
-            raise DataError([Fault(item.id, "holds numbers that are not whole; a mask has one whole number at each pixel")])
+        if not ((whole == labels) & (np.abs(whole) <= LARGEST_VALUE)).all():  # NaN equals nothing
+            told = "holds numbers that are not whole, or very large; a mask has one small whole number at each pixel"
+            raise DataError([Fault(item.id, told)])
         labels = whole.astype(np.int64)
     own = None if is_picture(item.mask) else volume.geometry.spacing_mm
     spacing = item.spacing_mm or own
     if spacing is not None and len(spacing) != labels.ndim:
-        raise DataError([Fault(item.id, f"a mask of {labels.ndim} axes with the spacing of {len(spacing)}; mend one of them")])
+        told = f"a mask of {labels.ndim} axes with the spacing of {len(spacing)}; give a spacing for pictures alone"
+        raise DataError([Fault(item.id, told)])
     return labels, spacing
 
 
 def _every_value(labels: np.ndarray) -> dict[str, tuple[int, ...]]:
     values = [int(value) for value in np.unique(labels) if value != 0]
-    if len(values) >= MOST_VALUES:
-        raise DataError(f"holds {len(values)} different values, so it is an image and no mask; --structure NAME=VALUE names some")
+    if len(values) >= MOST_VALUES or (len(values) >= MANY_VALUES and _evenness(labels) < EVEN):
+        raise DataError(
+            f"holds {len(values)} different values that change from pixel to pixel, so it is an image and no mask; "
+            "if it is one, --structure NAME=VALUE says what its values are"
+        )
     return {f"label {value}": (value,) for value in values}
+
+
+def _evenness(labels: np.ndarray) -> float:
+    """Share of neighbours along the last axis, none of them 0, that have the same value."""
+    first, second = labels[..., :-1], labels[..., 1:]
+    inside = (first != 0) & (second != 0)
+    return float((first[inside] == second[inside]).mean()) if inside.any() else 1.0
 
 
 def _other_values(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autoseg.errors import AutosegError, DataError, Fault
+from autoseg.errors import AutosegError, DataError, DiskFull, Fault
 from autoseg.inference.case import Job, PreparedCase, Segmentation, assumed_spacing, listed_spacing, prepare_case, write_case
 from autoseg.inference.inputs import PredictionInput, check_distinct, find_inputs, image_names, readable
 from autoseg.inference.ledger import Ledger
@@ -108,6 +108,7 @@ def predict_cases(
         profile=settings.profile,
         postprocessing=tuple(step.told for step in job.postprocessing),
         trust="" if job.trust is None else job.trust.digest(),
+        not_judged=job.not_judged,
         intervals={} if job.trust is None else job.trust.intervals,
         targets=plan.targets,
         derived=plan.derived,
@@ -171,6 +172,8 @@ def _predict(
 
     def fail(item: PredictionInput, error: Exception) -> None:
         leave(item)
+        if isinstance(error, DiskFull):  # so it would be for the others
+            raise error
         ledger.add(failed_case(item, error))
 
     def leave(item: PredictionInput) -> None:

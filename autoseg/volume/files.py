@@ -17,10 +17,22 @@ from autoseg.volume import itk, pictures
 from autoseg.volume.geometry import Geometry
 from autoseg.volume.header import Header
 from autoseg.volume.volume import Volume
+from autoseg.writing import part_of, telling_full_disk
 
-__all__ = ["READABLE_SUFFIXES", "Header", "is_picture", "read", "read_header", "split_suffix", "write_labels"]
+__all__ = [
+    "LOSSY_SUFFIXES",
+    "READABLE_SUFFIXES",
+    "Header",
+    "is_picture",
+    "is_volume",
+    "read",
+    "read_header",
+    "split_suffix",
+    "write_labels",
+]
 
 READABLE_SUFFIXES = itk.SUFFIXES + pictures.SUFFIXES
+LOSSY_SUFFIXES = pictures.LOSSY_SUFFIXES
 
 
 def split_suffix(path: Path | str) -> tuple[str, str]:
@@ -36,6 +48,11 @@ def split_suffix(path: Path | str) -> tuple[str, str]:
 def is_picture(path: Path | str) -> bool:
     """Whether the file is a PNG, JPEG, TIFF or BMP: 2D, with alpha as a channel, and without a trustworthy spacing."""
     return split_suffix(path)[1] in pictures.SUFFIXES
+
+
+def is_volume(path: Path) -> bool:
+    """Whether the format is one that carries a spacing of its own."""
+    return split_suffix(path)[1] in itk.SUFFIXES
 
 
 def read(path: Path, *, trust_spacing: bool = False, expand_palette: bool = True) -> Volume:
@@ -76,6 +93,7 @@ def write_labels(path: Path, labels: np.ndarray, geometry: Geometry) -> None:
 
     Raises:
         DataError: the format cannot hold these labels (JPEG, a 3D picture, values over 65535, or over 255 in a BMP).
+        DiskFull: there is no room.
     """
     name, suffix = split_suffix(path)
     if suffix not in READABLE_SUFFIXES:
@@ -85,14 +103,14 @@ def write_labels(path: Path, labels: np.ndarray, geometry: Geometry) -> None:
     if highest > np.iinfo(np.uint16).max or int(labels.min(initial=0)) < 0:
         raise DataError([Fault(path.name, f"labels from {int(labels.min())} to {highest}; a mask holds 0 to 65535")])
     stored = np.ascontiguousarray(labels, dtype=np.uint8 if highest <= np.iinfo(np.uint8).max else np.uint16)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = path.with_name(f".{path.name}.{os.getpid()}.part")
-    folder.mkdir(exist_ok=True)
+    folder = part_of(path)
     try:
-        final = folder / (name + suffix)
-        (pictures.write_labels if suffix in pictures.SUFFIXES else itk.write_labels)(final, stored, geometry)
-        for part in sorted(folder.iterdir(), key=lambda part: part == final):  # an .mhd goes last, after its data file
-            os.replace(part, path if part == final else path.with_name(part.name))
+        with telling_full_disk(path):
+            folder.mkdir(parents=True, exist_ok=True)
+            final = folder / (name + suffix)
+            (pictures.write_labels if suffix in pictures.SUFFIXES else itk.write_labels)(final, stored, geometry)
+            for part in sorted(folder.iterdir(), key=lambda part: part == final):  # an .mhd goes last, after its data file
+                os.replace(part, path if part == final else path.with_name(part.name))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

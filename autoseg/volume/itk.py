@@ -7,7 +7,10 @@ with nibabel.
 
 from __future__ import annotations
 
+import errno
 import math
+import os
+import shutil
 import struct
 import zlib
 from pathlib import Path
@@ -75,7 +78,12 @@ def write_labels(path: Path, labels: np.ndarray, geometry: Geometry) -> None:
         write_nifti(path, image, labels, geometry)
         return
     image.SetDirection(geometry.direction)
-    sitk.WriteImage(image, str(path), useCompression=True)
+    try:
+        sitk.WriteImage(image, str(path), useCompression=True)
+    except RuntimeError as error:  # it does not tell why
+        if shutil.disk_usage(path.parent).free < labels.nbytes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
 
 
 def _place(path: Path, image: sitk.Image | sitk.ImageFileReader) -> tuple[Geometry, int]:

@@ -37,7 +37,7 @@ PNG_COLOUR_TYPES_OF_ONE_CHANNEL = (0, 3)  # grey, palette
 PNG_GREY_WITH_ALPHA = 4
 
 # What Pillow and its decoders raise on damaged files.
-DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, Image.DecompressionBombError)
+DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError)
 
 
 def read(path: Path, *, trust_spacing: bool = False, expand_palette: bool = True) -> Volume:
@@ -87,6 +87,10 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise
     except UnidentifiedImageError as error:
         raise _unreadable(path, "not a picture of a known kind, or damaged at its beginning") from error
+    except Image.DecompressionBombError as error:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6
+        told = f"holds more than the {most:.0f} million pixels that are read at once; cut it into tiles, or save it smaller"
+        raise DataError([Fault(path.name, told)]) from error
     except DAMAGE as error:
         raise _unreadable(path, str(error)) from error
 

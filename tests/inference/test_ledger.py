@@ -132,3 +132,32 @@ def test_the_table_tells_every_files_fate(tmp_path: Path, item: PredictionInput)
     assert rows["b"] == {"id": "b", "status": "failed", "error": "damaged"} | dict.fromkeys(
         ("mask", "review", "engine", "seconds", "network_seconds", "review_reasons", "warnings"), ""
     )
+
+
+def test_nothing_that_was_made_for_another_mask_lies_beside_a_new_one(tmp_path: Path, item: PredictionInput) -> None:
+    out = tmp_path / "out"
+
+    def companions() -> list[str]:
+        return sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.suffix in (".npz", ".png"))
+
+    def first() -> Ledger:
+        (out / "overlays").mkdir(parents=True, exist_ok=True)
+        for name in ("a.png", "a.npz", "overlays/a.png"):
+            (out / name).touch()
+        ledger = Ledger.open(out, HEADER, [item], overwrite=True)
+        ledger.add(done(item).model_copy(update={"probabilities": "a.npz", "overlay": "overlays/a.png"}))
+        for name in ("a.npz", "overlays/a.png"):
+            (out / name).touch()
+        ledger.save()
+        return ledger
+
+    first().add(done(item).model_copy(update={"overlay": "overlays/a.png"}))
+    assert companions() == ["a.png", "overlays/a.png"]
+    first()
+    Ledger.open(out, HEADER.model_copy(update={"inference": "otherwise"}), [item], overwrite=False)
+    assert companions() == ["a.png"]
+    first()
+    Ledger.open(out, HEADER, [item], overwrite=True)
+    assert companions() == ["a.png"]
+    (out / PREDICTIONS_FILE).write_text("damaged")
+    Ledger.open(out, HEADER, [item], overwrite=True)

@@ -96,6 +96,7 @@ def test_nothing_present_is_nothing_to_compare() -> None:
             [case("x", 1).model_copy(update={"structures": {"a": case("x", 1).structures["a"]}})],
             "structures differ: a, b in A, a in B",
         ),
+        ([case("x", 1).model_copy(update={"structures": {}})], "structures differ: a, b in A, none in B"),
     ],
 )
 def test_what_is_not_alike_is_refused(other: list[CaseScores], words: str) -> None:

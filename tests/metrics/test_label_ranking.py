@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autoseg.metrics.label_quality import Disagreement
-from autoseg.metrics.label_ranking import LARGEST_DEVIATION, Judged, suspicion, suspicions
+from autoseg.metrics.label_ranking import LARGEST_DEVIATION, Judged, hardly_found, suspicion, suspicions
 
 
 def of(
@@ -86,3 +86,18 @@ def test_set_that_agrees_everywhere() -> None:
 def test_one_signal_counts_no_more_than_so_much() -> None:
     cases = [*usual(20), Judged("0", {"head": of(0.95, confident=1.0)})]
     assert suspicions(cases)[20]["head"] == pytest.approx(LARGEST_DEVIATION / 2, abs=0.6), "the other signal is as usual"
+
+
+def test_agreement_is_bounded_as_disagreement_is() -> None:
+    found = whole([*usual(20), Judged("0", {"head": of(1.0, expected=0.0, confident=0.0)})])
+    assert min(found) >= -LARGEST_DEVIATION
+    sure = Judged("0", {"head": of(1.0, expected=1 - 1e-9, confident=0.0)})
+    alike = [Judged("0", {"head": of(0.5, expected=0.99, confident=0.9)}) for _ in range(20)]
+    assert suspicions([*alike, sure])[20]["head"] == -LARGEST_DEVIATION
+
+
+def test_what_networks_have_not_learned_is_not_judged() -> None:
+    blind = [Judged("0", {"csp": of(0.02), "head": of(0.95)}) for _ in range(10)]
+    assert hardly_found(blind) == ("csp",) and set(suspicions(blind)[0]) == {"head"}
+    assert hardly_found(blind[:9]) == (), "of a few labels nothing is known"
+    assert hardly_found([*blind[:4], *usual(6, name="csp")]) == ()

@@ -137,7 +137,7 @@ def test_other_tolerances_and_older_scores(tmp_path: Path) -> None:
     found = pipeline.compare(usual, wide)
     assert "surface_dice" not in {one.figure for one in found.figures} and found.tolerance_mm is None
     assert "the tolerances differ (1 mm, 2 mm), so surface_dice is left out" in found.notes[0]
-    assert pipeline.compare(usual, wide, figures=["dice"]).notes == ()
+    assert all("very same scores" in note for note in pipeline.compare(usual, wide, figures=["dice"]).notes)
     found = pipeline.compare(old, usual)
     assert [one.figure for one in found.figures] == ["dice", "hd95_mm", "assd_mm"]
     assert "older version" in found.notes[0] and "surface_dice, absolute_relative_size_error are left out" in found.notes[0]
@@ -182,7 +182,7 @@ def test_folders_of_other_cases_are_refused(tmp_path: Path) -> None:
 
 def test_a_run_is_not_compared_with_a_folder_and_nothing_is_neither(tmp_path: Path) -> None:
     run, masks = _run(tmp_path / "run", 1), _masks(tmp_path / "masks", dict.fromkeys(NAMES, 1))
-    with pytest.raises(DataError, match="one is a run and one a folder of masks"):
+    with pytest.raises(DataError, match=r"one is a run and one a folder of masks.*in its folder out_of_fold"):
         pipeline.compare(run, masks)
     with pytest.raises(RunFolderError, match=r"no run .*autoseg evaluate LABELS"):
         pipeline.compare(run, tmp_path)
@@ -190,3 +190,9 @@ def test_a_run_is_not_compared_with_a_folder_and_nothing_is_neither(tmp_path: Pa
         pipeline.compare(_run(tmp_path / "new", 1, folds=()), run)
     with pytest.raises(PlanError, match="no figure volume to compare; there are dice, iou"):
         pipeline.compare(run, run, figures=["volume"])
+
+
+def test_the_very_same_scores_are_told(tmp_path: Path) -> None:
+    same, other = _run(tmp_path / "a", 1), _run(tmp_path / "b", 2)
+    assert any("the very same scores in every case" in note for note in pipeline.compare(same, same).notes)
+    assert not any("very same" in note for note in pipeline.compare(same, other).notes)

@@ -13,7 +13,7 @@ from PIL import Image
 from autoseg import pipeline
 from autoseg.errors import RunFolderError
 from autoseg.records import Case, Diagnosis, Fold, NotJudged, Splits
-from autoseg.run_folder import PARTS, RunFolder
+from autoseg.run_folder import LOCK, PARTS, RunFolder
 from tests.conftest import exit_code
 
 from .runs import run_of
@@ -58,7 +58,7 @@ def test_cases_of_trained_folds_are_judged_and_the_data_set_stays_as_it_is(tmp_p
     assert Diagnosis.load(run / "doctor.json") == found
     assert len(list((run / "doctor").glob("*.png"))) == 3
     assert not list((run / "selection").rglob("*.npz")), "probabilities take much room"
-    assert {path.name for path in run.iterdir()} <= set(PARTS)
+    assert {path.name for path in run.iterdir()} <= {*PARTS, LOCK}
     again = pipeline.doctor(run, show=1, engine="torch-float32", workers=0)
     assert [case.id for case in again.cases] == [case.id for case in found.cases]
     assert len(list((run / "doctor").glob("*.png"))) == 1, "pictures of before are gone"
@@ -98,3 +98,28 @@ def test_cases_that_are_held_out_are_told_apart(tmp_path: Path) -> None:
     folder.save(Splits(rule="by hand", seed=None, folds=folds, held_out=CASES[4:]))
     found = pipeline.doctor(run, show=1, engine="torch-float32", workers=0)
     assert found.not_judged[0] == NotJudged(id="case_4", reason="it is held out of every fold", failed=False)
+
+
+def test_pictures_of_before_stay_until_all_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, _ = run_with_cases(tmp_path)
+    pipeline.doctor(run, show=2, engine="torch-float32", workers=0)
+    before = contents(run / "doctor")
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("autoseg.stages.doctor.drawing.save_comparison", killed)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.doctor(run, show=3, engine="torch-float32", workers=0)
+    assert contents(run / "doctor") == before and not list(run.glob(".doctor*"))
+
+
+def test_moved_data_and_a_second_doctor_are_told_before_the_work(tmp_path: Path) -> None:
+    run, data = run_with_cases(tmp_path)
+    with RunFolder(run).alone(), pytest.raises(RunFolderError, match="another `select` or `doctor` works on this run"):
+        pipeline.doctor(run, engine="torch-float32", workers=0)
+    data.rename(tmp_path / "elsewhere")
+    for verb in (pipeline.doctor, pipeline.select):
+        with pytest.raises(RunFolderError, match=r"none of the 12 files of the data set is in .* any more; move it back there"):
+            verb(run, engine="torch-float32", workers=0)
+    assert not (run / "selection").exists()

@@ -134,3 +134,12 @@ def test_images_before_one_at_fault_are_given_out(run: Path, pictures: list[np.n
         for one in predictor.iterate(images):
             found.append(one)
     assert len(found) == 2
+
+
+def test_a_union_is_a_structure_too(run: Path, pictures: list[np.ndarray]) -> None:
+    with autoseg.Predictor.load(run, engine="torch-float32") as predictor:
+        found = predictor(pictures[0], spacing_mm=0.5)
+    names = list(found.names.values())
+    for name, values in found.structures.items():
+        assert (found.mask(name) == np.isin(found.labels, values)).all()
+    assert names == [name for name in found.structures if name in names]

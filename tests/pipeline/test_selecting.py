@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,7 @@ def test_predict_follows_what_was_selected(selected: tuple[Path, SelectionReport
         assert np.array_equal(pixels_of(tmp_path / "processed" / "case00.png"), expected)
         assert (expected != 7 * raw).any(), "the step must matter here"
         assert processed.cases[0].pixels["Head"] == np.count_nonzero(expected)
+        assert "learned for 2d, profile best and its postprocessing; of other ways nothing is known" in str(plain.not_judged)
         other = autoseg.predict(run, images, tmp_path / "fast", profile="fast", spacing=0.5, engine=ENGINE, device="cpu")
         assert other.profile == "fast" and other.postprocessing != ()
         with autoseg.Predictor.load(run, engine=ENGINE, device="cpu") as predictor:
@@ -173,6 +175,12 @@ def test_what_masks_are_worth_is_learned_and_told(selected: tuple[Path, Selectio
 def test_a_selection_goes_with_the_export(selected: tuple[Path, SelectionReport, Scores], tmp_path: Path) -> None:
     run, report, _ = selected
     file = autoseg.export_model(run, tmp_path / "model.zip")
+    with zipfile.ZipFile(file) as opened:
+        card = opened.read("MODEL_CARD.md").decode()
+    worth = card.split("## What its masks are worth")[1].split("##")[0]
+    assert f"on {report.cases} cases of {report.subjects} subjects out of fold (2d: folds 0, 1, 2): 2d, profile" in worth
+    (vote,) = [one for one in report.judgements if one.question == report.ENSEMBLE]
+    assert f"the mean Dice is {vote.candidate_dice:.3f} with 3 folds, {vote.baseline_dice:.3f} with fold 0" in worth
     received = autoseg.import_model(file, tmp_path / "received")
     assert RunFolder.open(received).model().selection == report.selection
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
-from autoseg.errors import RecordError
+from autoseg.errors import DiskFull, RecordError
 from autoseg.records import Fold, Splits, write_text
-from autoseg.records.base import write_texts
+from autoseg.records.base import lies_inside, write_texts
 
 
 def splits() -> Splits:
@@ -89,3 +90,25 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         write_text(path, "\ud800")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write_text(tmp_path / "a.json", "before")
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(DiskFull, match=r"a\.json: the disk is full; what was there before is intact"):
+        write_text(tmp_path / "a.json", "after")
+    assert (tmp_path / "a.json").read_text() == "before" and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "inside"),
+    [
+        ("a.png", True), ("fold_0/a..b.png", True), ("..png", True), ("", False), ("../a", False), ("a/../../b", False),
+        ("/etc/passwd", False), ("\\\\host\\share", False), ("a\\..\\b", False), ("a\0b", False),
+    ],
+)  # fmt: skip
+def test_names_that_reach_out_of_a_folder(name: str, inside: bool) -> None:
+    assert lies_inside(name) is inside

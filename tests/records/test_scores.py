@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from autoseg.records import Scores
+import pytest
+from pydantic import ValidationError
+
+from autoseg.records import Scores, StructureScores
 
 OLD_CASE = {
     "present": True, "missed": False, "false_alarm": False, "reference_pixels": 20, "predicted_pixels": 16, "dice": 0.75, "iou": 0.6,
@@ -32,3 +35,10 @@ def test_scores_without_the_later_figures(tmp_path: Path) -> None:
     assert (summary.hd_mm, summary.surface_dice, summary.size_error, summary.intervals) == (None, None, None, {})
     scores.save(tmp_path / "again.json")
     assert Scores.load(tmp_path / "again.json") == scores
+
+
+@pytest.mark.parametrize("wrong", [{"dice": 1.5}, {"iou": -0.1}, {"precision": 2.0}, {"accuracy": 7.0}])
+def test_a_share_beyond_one_is_no_share(wrong: dict[str, float]) -> None:
+    assert StructureScores.model_validate(OLD_CASE | {"circumference_reference_mm": None}).dice == 0.75
+    with pytest.raises(ValidationError, match=r"less than or equal to 1|greater than or equal to 0"):
+        StructureScores.model_validate(OLD_CASE | wrong)

@@ -15,6 +15,7 @@ from autoseg.records import (
     PredictedCase,
     Selection,
     Structure,
+    TrainedFold,
     Trust,
 )
 
@@ -39,6 +40,8 @@ def selection(**changes: Any) -> Selection:
         (PredictedCase, {"id": "../../evil", "images": (), "status": "done"}),
         (PredictedCase, {"id": "a", "images": (), "status": "done", "mask": "/etc/passwd"}),
         (PredictedCase, {"id": "", "images": (), "status": "done"}),
+        (TrainedFold, {"fold": "0", "weights": "../other/weights.safetensors", "sha256": ""}),
+        (TrainedFold, {"fold": "0", "weights": "C:/../weights.safetensors", "sha256": ""}),
         (PredictedCase, {"id": "a", "images": (), "status": "done", "spacing_mm": (-1.0, 1.0)}),
     ],
 )  # fmt: skip

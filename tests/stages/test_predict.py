@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import threading
@@ -14,7 +15,8 @@ import SimpleITK as sitk
 import torch
 from PIL import Image
 
-from autoseg.errors import DataError, OutOfMemory, RecordError, RunFolderError
+from autoseg.errors import DataError, DiskFull, OutOfMemory, RecordError, RunFolderError
+from autoseg.inference import case as one_case
 from autoseg.inference import ledger, sliding
 from autoseg.inference.ledger import TABLE_FILE
 from autoseg.records import (
@@ -331,3 +333,28 @@ def test_a_damaged_record_names_the_way_out(images: Path, tmp_path: Path) -> Non
     (tmp_path / "out" / PREDICTIONS_FILE).write_text('{"cases": [')
     with pytest.raises(RecordError, match="--overwrite to predict all again"):
         predict(images, tmp_path / "out", plan_of(2))
+
+
+def test_a_full_disk_ends_the_work_and_says_so(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others would fail likewise, one after another."""
+    begun: list[str] = []
+
+    def full(path: Path, *_: object) -> None:
+        begun.append(path.name)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("autoseg.volume.pictures.write_labels", full)
+    with pytest.raises(DiskFull, match=r"a\.png: the disk is full; .*give the same command again"):
+        predict(images, tmp_path / "out", plan_of(2))
+    assert begun[0] == "a.png" and len(begun) < 3
+    assert not list((tmp_path / "out").glob("*.png*")) and not list((tmp_path / "out").glob(".*.part"))
+    monkeypatch.undo()
+    assert by_id(predict(images, tmp_path / "out", plan_of(2))) == {"a": "done", "b": "done", "c": "done"}
+
+
+def test_probabilities_that_find_no_room_do_not_end_the_program(tmp_path: Path) -> None:
+    """A page of a file that cannot be written would: it is asked for before."""
+    small = one_case._room((3, 4, 5), tmp_path)
+    assert small.shape == (3, 4, 5) and small.dtype == np.float16
+    with pytest.raises((DiskFull, OSError), match=r"disk is full|too large"):
+        one_case._room((1 << 30, 1 << 20), tmp_path)

@@ -103,3 +103,10 @@ def test_pages_are_refused_with_their_number(tmp_path: Path) -> None:
     pages[0].save(tmp_path / "stack.tif", save_all=True, append_images=pages[1:])
     with pytest.raises(DataError, match="holds 3 pages"):
         read(tmp_path / "stack.tif")
+
+
+def test_a_picture_with_too_many_pixels_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(np.zeros((100, 100), np.uint8)).save(tmp_path / "slide.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(DataError, match="million pixels that are read at once; cut it into tiles"):
+        read(tmp_path / "slide.png")

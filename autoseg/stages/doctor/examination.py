@@ -5,7 +5,7 @@ Probabilities are read class by class, so that what is in memory of a case is a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,15 +15,25 @@ import numpy as np
 from autoseg.errors import DataError
 from autoseg.inference.export import painted_targets
 from autoseg.inference.merging import mean_probabilities
-from autoseg.metrics.label_findings import LabelledCase, exchanged, of_another_image, on_one_side, parts, shifted
+from autoseg.metrics.label_findings import (
+    LabelledCase,
+    exchanged,
+    nothing_labelled,
+    of_another_image,
+    on_one_side,
+    parts,
+    shifted,
+)
 from autoseg.metrics.label_forms import Form, form_of, unusual_forms
 from autoseg.metrics.label_quality import Disagreement, Softmin, disagreement
-from autoseg.metrics.label_ranking import Judged, suspicion, suspicions
+from autoseg.metrics.label_ranking import Judged, hardly_found, suspicion, suspicions
 from autoseg.metrics.structures import ScoredStructure, match_structures
 from autoseg.parallel import map_cases
 from autoseg.processing.cases import load_labels
 from autoseg.records import Case, CaseDiagnosis, Dataset, Finding, NotJudged, PredictedCase, Predictions, StructureDiagnosis
 from autoseg.volume.files import read
+
+FEW_CASES = 20
 
 
 @dataclass(frozen=True)
@@ -92,8 +102,8 @@ def ranked(dataset: Dataset, examinations: Examinations, masks: str) -> tuple[Ca
         masks: folder of the masks, relative to the run.
     """
     cases, told, examined = examinations.cases, examinations.predicted, examinations.examined
-    folds = [_fold(predicted) for predicted in told]
-    by_structure = suspicions([Judged(fold, one.structures) for fold, one in zip(folds, examined, strict=True)])
+    judged = _judged(examinations)
+    by_structure, unknown = suspicions(judged), hardly_found(judged)
     spacings = [case.spacing_mm or predicted.spacing_mm for case, predicted in zip(cases, told, strict=True)]
     forms = unusual_forms([one.forms for one in examined], dataset.rank, spacings)
     overall = [suspicion(structures) for structures in by_structure]
@@ -103,10 +113,10 @@ def ranked(dataset: Dataset, examinations: Examinations, masks: str) -> tuple[Ca
             rank=rank,
             id=cases[place].id,
             subject=cases[place].subject,
-            fold=folds[place],
+            fold=judged[place].fold,
             suspicion=overall[place],
             softmin=examined[place].softmin,
-            findings=(*examined[place].findings, *forms[place]),
+            findings=(*_of_known(examined[place].findings, unknown), *forms[place]),
             structures=_recorded(examined[place].structures, by_structure[place]),
             images=cases[place].images,
             label=str(cases[place].label),
@@ -114,6 +124,27 @@ def ranked(dataset: Dataset, examinations: Examinations, masks: str) -> tuple[Ca
         )
         for rank, place in enumerate(order, start=1)
     )
+
+
+def reservations(examinations: Examinations) -> tuple[str, ...]:
+    """What to bear in mind when the order is read: structures that could not be judged, and too few cases."""
+    unknown = hardly_found(_judged(examinations))
+    told = [f"{name} is hardly ever found by these networks, so its labels are not judged; train longer" for name in unknown]
+    if (cases := len(examinations.cases)) < FEW_CASES:
+        told.append(f"{cases} labels are too few to tell what is usual; the order says little")
+    return tuple(told)
+
+
+def _judged(examinations: Examinations) -> list[Judged]:
+    return [
+        Judged(_fold(predicted), one.structures)
+        for predicted, one in zip(examinations.predicted, examinations.examined, strict=True)
+    ]
+
+
+def _of_known(findings: Sequence[Finding], unknown: Collection[str]) -> list[Finding]:
+    """Without those that rest on structures which the networks do not know."""
+    return [one for one in findings if not one.structures or not set(one.structures).issubset(unknown)]
 
 
 def _obstacle(case: Case, predicted: PredictedCase | None) -> NotJudged | None:
@@ -177,6 +208,8 @@ def _by_channel(structures: Sequence[ScoredStructure], predictions: Predictions)
 
 def _findings(maps: LabelledCase, figures: Mapping[str, Disagreement], pieces: Sequence[Finding]) -> tuple[Finding, ...]:
     """What explains most comes first, and what it explains is not told again piece by piece."""
+    if (nothing := nothing_labelled(figures, maps.rank, maps.spacing_mm)) is not None:
+        return (nothing,)
     whole = [found for found in (exchanged(maps, figures), shifted(maps)) if found is not None]
     if not whole and (other := of_another_image(figures)) is not None:
         whole = [other]

@@ -37,14 +37,14 @@ STYLE = (
 )
 
 
-def save_page(diagnosis: Diagnosis, dataset: Dataset, root: Path, page: Path) -> None:
-    """Write the page of the cases that have a picture, in order, atomically.
+def page_of(diagnosis: Diagnosis, dataset: Dataset, root: Path, folder: Path) -> str:
+    """The page of the cases that have a picture, in order.
 
     Args:
         diagnosis: with pictures.
         dataset: tells where images and labels lie.
         root: folder that pictures and masks are relative to.
-        page: file to write; links are relative to its folder.
+        folder: that the page will lie in; links are relative to it.
     """
     shown = [case for case in diagnosis.cases if case.picture is not None]
     lines = [
@@ -53,21 +53,23 @@ def save_page(diagnosis: Diagnosis, dataset: Dataset, root: Path, page: Path) ->
         f"<style>{STYLE}</style></head><body>",
         f"<h1>Labels of {escape(dataset.name)} to look at first</h1>",
         f"<p>{escape(told_summary(diagnosis))}</p>",
-        "<p>What is told here is where a network that had not seen a case disagrees with its label, more than it expects to. "
-        "Networks err, too: whether a label is at fault, decides who looks at it. No file of the data set was changed.</p>",
+        "<p>Each case was predicted by a network that had not seen it. First come the labels that differ from its mask by more than the "
+        "network expects to be wrong. Networks err, too: look at the picture before a label is changed. Nothing was changed so far.</p>",
+        *(f"<p><strong>{escape(note)}</strong></p>" for note in diagnosis.notes),
+        f"<p>Files of the data set lie in <code>{escape(dataset.root)}</code>, those of the network in <code>{escape(str(root))}</code>.</p>",
     ]
     for case in shown:
-        lines += _section(case, dataset, root, page.parent)
+        lines += _section(case, dataset, root, folder)
     if below := further_down(diagnosis):
         lines.append(f"<section><h2>Further down, with islands, holes or stray values: {len(below)}</h2><ul>")
-        lines += [_listed(case, dataset, page.parent) for case in below]
+        lines += [_listed(case, dataset, folder) for case in below]
         lines.append("</ul></section>")
     if diagnosis.not_judged:
         lines.append(f"<section><h2>Not judged: {len(diagnosis.not_judged)}</h2><ul>")
         lines += [f"<li>{escape(one.id)}: {escape(one.reason)}</li>" for one in diagnosis.not_judged]
         lines.append("</ul></section>")
     lines.append("</body></html>")
-    write_text(page, "\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"
 
 
 def save_csv(diagnosis: Diagnosis, path: Path) -> None:
@@ -87,9 +89,9 @@ def save_csv(diagnosis: Diagnosis, path: Path) -> None:
 
 def _section(case: CaseDiagnosis, dataset: Dataset, root: Path, folder: Path) -> list[str]:
     picture = _link(root / str(case.picture), folder)
-    files = [("image", dataset.path(file)) for file in case.images]
-    files += [("label", dataset.path(case.label)), ("mask of the network", root / case.mask)]
-    listed = "<br>".join(f'{what}: <a href="{_link(path, folder)}"><code>{escape(str(path))}</code></a>' for what, path in files)
+    files = [("image", file, dataset.path(file)) for file in case.images]
+    files += [("label", case.label, dataset.path(case.label)), ("mask of the network", case.mask, root / case.mask)]
+    listed = "<br>".join(f'{what}: <a href="{_link(path, folder)}"><code>{escape(name)}</code></a>' for what, name, path in files)
     return [
         f"<section><h2>{escape(told_title(case))}</h2>",
         *([f"<ul>{''.join(f'<li>{escape(finding.told)}</li>' for finding in case.findings)}</ul>"] if case.findings else []),
@@ -101,8 +103,8 @@ def _section(case: CaseDiagnosis, dataset: Dataset, root: Path, folder: Path) ->
 
 def _listed(case: CaseDiagnosis, dataset: Dataset, folder: Path) -> str:
     told = "; ".join(finding.told for finding in case.findings if finding.kind in OF_THE_LABEL)
-    label = dataset.path(case.label)
-    return f'<li>{escape(told_title(case))}: {escape(told)}. <a href="{_link(label, folder)}"><code>{escape(str(label))}</code></a></li>'
+    link = _link(dataset.path(case.label), folder)
+    return f'<li>{escape(told_title(case))}: {escape(told)}. <a href="{link}"><code>{escape(case.label)}</code></a></li>'
 
 
 def _link(path: Path, folder: Path) -> str:

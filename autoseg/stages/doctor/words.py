@@ -9,6 +9,7 @@ OF_THE_LABEL: tuple[FindingKind, ...] = (
     "holes",
     "stray value",
 )  # faults that do not show in how much a network disagrees
+REMARKABLE = 3.0  # suspicion, in robust standard deviations, that few labels without a fault reach
 
 
 def told_title(diagnosis: CaseDiagnosis) -> str:
@@ -24,6 +25,13 @@ def told_agreement(diagnosis: CaseDiagnosis) -> str:
         if one.suspicion is not None
     ]
     return f"Dice of label and network: {', '.join(parts)}" if parts else "neither label nor network has a structure"
+
+
+def told_findings(diagnosis: CaseDiagnosis) -> str:
+    """What may be wrong; where nothing was found, whether label and network disagree more than they do elsewhere."""
+    if diagnosis.findings:
+        return "; ".join(finding.told for finding in diagnosis.findings)
+    return "disagrees more than others" if diagnosis.suspicion >= REMARKABLE else "nothing stands out"
 
 
 def told_summary(diagnosis: Diagnosis) -> str:

@@ -20,6 +20,7 @@ from autoseg.layouts.archives import DAMAGED, extract, members_of, most_bytes_of
 from autoseg.records import Model
 from autoseg.run_folder import HANDED_OVER, RECORDS_THAT_PREDICT, WEIGHTS, RunFolder
 from autoseg.stages.export.contents import Contents
+from autoseg.writing import whole_file
 
 DENSE = (".safetensors", ".onnx", ".bin", ".pt", ".ts")  # weights hardly shrink, and packing them takes long
 NO_DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip knows
@@ -50,19 +51,13 @@ def copy_weights(contents: Contents, folder: Path, on_fold: Callable[[int, str],
 
 def pack(folder: Path, out: Path) -> None:
     """Write all files of a folder into a zip; an old one is replaced when the new one is whole."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        with zipfile.ZipFile(temporary, "w") as archive:
-            for path in sorted(file for file in folder.rglob("*") if file.is_file()):
-                member = zipfile.ZipInfo(path.relative_to(folder).as_posix(), NO_DATE)
-                member.external_attr = (stat.S_IFREG | READABLE) << 16
-                member.compress_type = zipfile.ZIP_STORED if path.suffix in DENSE else zipfile.ZIP_DEFLATED
-                with path.open("rb") as source, archive.open(member, "w", force_zip64=True) as sink:
-                    shutil.copyfileobj(source, sink)
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(out) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for path in sorted(file for file in folder.rglob("*") if file.is_file()):
+            member = zipfile.ZipInfo(path.relative_to(folder).as_posix(), NO_DATE)
+            member.external_attr = (stat.S_IFREG | READABLE) << 16
+            member.compress_type = zipfile.ZIP_STORED if path.suffix in DENSE else zipfile.ZIP_DEFLATED
+            with path.open("rb") as source, archive.open(member, "w", force_zip64=True) as sink:
+                shutil.copyfileobj(source, sink)
 
 
 def is_handed_over(path: Path) -> bool:

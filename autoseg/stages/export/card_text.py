@@ -29,6 +29,7 @@ def card_text(card: ModelCard, use: str, sections: Mapping[str, Sequence[str]] |
         "Data": list(_data(card)),
         "Structures": list(_structures(card)),
         "Validation": list(_validation(card)),
+        **({"What its masks are worth": [f"- {sentence}" for sentence in card.selection]} if card.selection else {}),
         "Intended use and limits": list(_limits(card)),
         **(sections or {}),
     }

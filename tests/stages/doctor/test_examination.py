@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from autoseg.records import PredictedCase, Structure
-from autoseg.stages.doctor import examine, ranked
-from tests.stages.doctor.sets import FAULTY, write_set
+from autoseg.stages.doctor import examine, ranked, reservations
+from tests.stages.doctor.sets import FAULTY, SHAPE, write_set
 
 
 def test_faulty_labels_come_first_with_their_faults(tmp_path: Path) -> None:
@@ -87,3 +88,31 @@ def test_regions_that_overlap(tmp_path: Path) -> None:
     by_id = {case.id: one for case, one in zip(found.cases, found.examined, strict=True)}
     assert by_id["exchanged"].structures["both"].dice > 0.95 and by_id["exchanged"].structures["inner"].dice < 0.1
     assert by_id["case_00"].structures["inner"].expected_dice == pytest.approx(0.96, abs=0.04)
+
+
+def test_an_empty_label_is_told_as_such(tmp_path: Path) -> None:
+    dataset, predictions, folder = write_set(tmp_path, sound=6)
+    Image.fromarray(np.zeros(SHAPE, np.uint8)).save(tmp_path / "labels" / "case_02.png")
+    cases = ranked(dataset, examine(dataset, predictions, folder), "selection")
+    (found,) = next(case for case in cases if case.id == "case_02").findings
+    assert (found.kind, found.structures) == ("nothing labelled", ("A", "B"))
+    assert found.told.startswith("nothing at all is labelled, and the network sees A (")
+
+
+def test_a_structure_that_the_networks_do_not_know_accuses_no_label(tmp_path: Path) -> None:
+    dataset, predictions, folder = write_set(tmp_path, sound=20)
+    for case in predictions.cases:  # B is never found, and the networks are sure of that
+        file = folder / str(case.mask)
+        mask = np.asarray(Image.open(file)).copy()
+        mask[mask == 20] = 0
+        Image.fromarray(mask).save(file)
+        probabilities = np.load(folder / str(case.probabilities))["probabilities"].copy()
+        probabilities[0] += probabilities[2]
+        probabilities[2] = 0
+        np.savez_compressed(folder / str(case.probabilities), probabilities=probabilities)
+    examinations = examine(dataset, predictions, folder)
+    cases = ranked(dataset, examinations, "selection")
+    assert all(case.structures["B"].suspicion is None for case in cases)
+    assert not [found for case in cases for found in case.findings if found.structures == ("B",)]
+    assert reservations(examinations) == ("B is hardly ever found by these networks, so its labels are not judged; train longer",)
+    assert "few to tell" in reservations(examine(*write_set(tmp_path / "small", sound=3)))[0]

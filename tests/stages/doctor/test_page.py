@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from autoseg.records import Diagnosis, NotJudged
-from autoseg.stages.doctor import draw, examine, ranked, save_csv, save_page
+from autoseg.records import Diagnosis, NotJudged, write_text
+from autoseg.stages.doctor import draw, examine, page_of, ranked, save_csv
 from autoseg.stages.doctor.words import further_down
 from tests.stages.doctor.sets import FAULTY, write_set
 
@@ -40,8 +40,16 @@ def diagnosed(tmp_path: Path, show: int) -> Diagnosis:
     cases = ranked(dataset, examine(dataset, predictions, folder), "selection")
     cases = draw(dataset, predictions, cases, show, tmp_path, tmp_path / "doctor")
     missing = (NotJudged(id="<b>other", reason="it has no label", failed=False),)
-    found = Diagnosis(configuration="2d", profile="balanced", folds=("0", "1"), weights=(), cases=cases, not_judged=missing)
-    save_page(found, dataset, tmp_path, tmp_path / "doctor" / "index.html")
+    found = Diagnosis(
+        configuration="2d",
+        profile="balanced",
+        folds=("0", "1"),
+        weights=(),
+        notes=("few <i>cases",),
+        cases=cases,
+        not_judged=missing,
+    )
+    write_text(tmp_path / "doctor" / "index.html", page_of(found, dataset, tmp_path, tmp_path / "doctor"))
     save_csv(found, tmp_path / "doctor.csv")
     return found
 
@@ -57,7 +65,9 @@ def test_first_cases_are_drawn_and_listed_in_order(tmp_path: Path) -> None:
     assert places == sorted(places)
     assert all(finding.told in reader.text for case in found.cases[:4] for finding in case.findings)
     assert reader.links and all((tmp_path / "doctor" / link).exists() for link in reader.links), "links are relative"
-    assert EVIL in reader.text and "<b>other: it has no label" in reader.text and not {"script", "b"} & reader.tags
+    assert EVIL in reader.text and "<b>other: it has no label" in reader.text and not {"script", "b", "i"} & reader.tags
+    assert "few <i>cases" in reader.text
+    assert reader.text.count(str(tmp_path)) == 2, "where data set and run lie is said once"
     with Image.open(tmp_path / "doctor" / pictures[0]) as picture:
         assert picture.width > 3 * 400
 
@@ -91,7 +101,7 @@ def test_labels_with_stray_pixels_are_listed_though_they_agree(tmp_path: Path) -
     found = Diagnosis(configuration="2d", profile="balanced", folds=("0", "1"), weights=(), cases=cases, not_judged=())
     (island,) = [case for case in further_down(found) if case.id.startswith("case")]
     assert island.id == "case_07" and island.rank > len(FAULTY)
-    save_page(found, dataset, tmp_path, tmp_path / "doctor" / "index.html")
+    write_text(tmp_path / "doctor" / "index.html", page_of(found, dataset, tmp_path, tmp_path / "doctor"))
     text = (tmp_path / "doctor" / "index.html").read_text(encoding="utf-8")
     assert "A is labelled in 2 pieces (0.25 mm2 beside the largest), and in nearly all other cases in one piece" in text
     assert "labels/case_07.png" in text

@@ -1,0 +1,63 @@
+"""Files that are whole or not there, and a full disk told as what it is."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from autoseg.errors import DiskFull
+
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to; what is written there takes its place, and nothing is left of it where the body fails.
+
+    Raises:
+        DiskFull: there is no room.
+    """
+    temporary = part_of(path)
+    with telling_full_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def telling_full_disk(path: Path) -> Iterator[None]:
+    """Errors of the body that come from a full disk name the file and the cure.
+
+    Raises:
+        DiskFull: there is no room.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_SPACE or isinstance(error, DiskFull):
+            raise
+        raise DiskFull(
+            f"{path}: the disk is full; what was there before is intact. Free some space and give the same command again"
+        ) from error
+
+
+def part_of(path: Path) -> Path:
+    """The hidden name under which this process writes what is to become `path`."""
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def replace_folder(part: Path, path: Path) -> None:
+    """Let a folder that is complete take the place of another, which is removed only then."""
+    before = part.with_suffix(".before")
+    shutil.rmtree(before, ignore_errors=True)  # of a program that was killed
+    if path.exists():
+        path.rename(before)
+    part.rename(path)
+    shutil.rmtree(before, ignore_errors=True)

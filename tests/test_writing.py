@@ -1,0 +1,45 @@
+"""Files are whole or not there, also where the disk is full."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from autoseg.errors import DiskFull
+from autoseg.writing import part_of, replace_folder, whole_file
+
+
+def test_a_file_takes_its_place_when_it_is_whole(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "a.txt"
+    with whole_file(target) as place:
+        place.write_text("all")
+        assert not target.exists() and place == part_of(target)
+    assert target.read_text() == "all" and list(target.parent.iterdir()) == [target]
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    target.write_text("before")
+    with pytest.raises(DiskFull, match=r"a\.txt: the disk is full; what was there before is intact"), whole_file(target) as place:
+        place.write_text("ha")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert target.read_text() == "before" and list(tmp_path.iterdir()) == [target]
+
+
+def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
+    with pytest.raises(PermissionError), whole_file(tmp_path / "a.txt") as place:
+        place.write_text("ha")
+        raise PermissionError(errno.EACCES, "no")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_takes_the_place_of_another(tmp_path: Path) -> None:
+    old, part = tmp_path / "pictures", part_of(tmp_path / "pictures")
+    for folder, name in ((old, "old.png"), (part, "new.png")):
+        folder.mkdir()
+        (folder / name).touch()
+    part.with_suffix(".before").mkdir()  # of a program that was killed
+    replace_folder(part, old)
+    assert [path.name for path in tmp_path.iterdir()] == ["pictures"] and [path.name for path in old.iterdir()] == ["new.png"]
