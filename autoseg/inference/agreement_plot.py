@@ -11,6 +11,7 @@ from autoseg.writing import whole_file
 MOST_PANELS = 12
 COLUMNS = 3
 PANEL_INCHES = (4.6, 3.6)
+BANDS = "95 % intervals of bias and limits"
 DOTS, LINE, BAND = "#0072b2", "#d55e00", "#e69f00"  # Okabe & Ito (2008)
 
 
@@ -41,8 +42,8 @@ def save_bland_altman(path: Path, panels: Sequence[Panel]) -> None:
         axes = figure.add_subplot(rows, columns, number)
         means = [(a + b) / 2 for a, b in zip(panel.measured, panel.true, strict=True)]
         differences = [a - b for a, b in zip(panel.measured, panel.true, strict=True)]
-        for low, high in panel.bands:
-            axes.axhspan(low, high, color=BAND, alpha=0.18, linewidth=0)
+        for place, (low, high) in enumerate(panel.bands):
+            axes.axhspan(low, high, color=BAND, alpha=0.25, linewidth=0, label=BANDS if place == 0 else None)
         axes.axhline(0, color="0.75", linewidth=0.8)
         axes.scatter(means, differences, s=14, color=DOTS, alpha=0.75, linewidths=0)
         axes.axhline(panel.bias, color=LINE, linewidth=1.4, label=f"bias {panel.bias:+.2f}")

@@ -20,6 +20,7 @@ from autoseg.records import CaseScores, Judgement, StructureScores
 Agreement = Mapping[str, float]  # of one case, by structure
 FEWEST_SUBJECTS = 6  # of fewer, all may be better by chance alone: 1 in 32 for five
 SMALLEST = 1e-9  # a difference of means that is no rounding
+TOLD = 5e-5  # the least fall that four digits show
 NOTHING_CHANGES = "nothing changes"
 
 
@@ -84,7 +85,7 @@ def verdict(whole: PairedDifference, single: Mapping[str, PairedDifference]) -> 
     if abs(whole.mean) < SMALLEST and (whole.interval is None or max(map(abs, whole.interval)) < SMALLEST):
         return False, NOTHING_CHANGES
     if whole.mean <= 0:
-        return False, f"the mean falls by {-whole.mean:.4f}"
+        return False, f"the mean falls by {-whole.mean:.4f}" if whole.mean < -TOLD else "the mean does not rise"
     if whole.interval is None or whole.groups < FEWEST_SUBJECTS:
         return False, f"{whole.groups} subjects are too few to tell, at least {FEWEST_SUBJECTS} are needed"
     low, high = whole.interval
