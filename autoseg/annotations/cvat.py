@@ -1,0 +1,158 @@
+"""CVAT for images 1.1: one `annotations.xml` with polygons, ellipses and run-length masks.
+
+Format: https://docs.cvat.ai/docs/manual/advanced/formats/format-cvat/.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+
+from autoseg.annotations.base import (
+    AnnotatedImage,
+    Annotation,
+    AnnotationSet,
+    Bitmap,
+    Format,
+    LabelledImage,
+    Polygon,
+    Shape,
+    is_background,
+)
+from autoseg.annotations.reading import xml_in
+from autoseg.annotations.rle import decode_runs, encode_runs
+from autoseg.annotations.tracing import bitmap_of
+from autoseg.errors import DataError, Fault
+from autoseg.writing import whole_file
+
+ELLIPSE_POINTS = 180
+WITHOUT_AREA = ("box", "polyline", "points", "cuboid", "tag", "skeleton")
+BEGINNING = b"<annotations"
+SEARCHED_BYTES = 4096
+
+
+def recognise(path: Path) -> str | None:
+    """An XML that begins with `<annotations>`, as CVAT writes it."""
+    files = _files(path)
+    return f"found {files[0].name} with <annotations>" if files else None
+
+
+def read(path: Path) -> AnnotationSet:
+    """All images of all files.
+
+    Raises:
+        DataError: no file is CVAT's, or one cannot be used.
+    """
+    files = _files(path)
+    if not files:
+        raise DataError(f"{path} holds no XML of CVAT; give the folder (or the file) of an export as 'CVAT for images 1.1'")
+    labels: dict[str, None] = {}
+    images: dict[str, AnnotatedImage] = {}
+    faults: list[Fault] = []
+    left_out: dict[str, int] = {}
+    for file in files:
+        root = xml_in(file)
+        if root.find("track") is not None and root.find("image") is None:
+            raise DataError([Fault(file.name, "is an export of a video; export it as 'CVAT for images 1.1'")])
+        named = (element.text or "" for element in root.findall("./meta//label/name"))
+        labels |= dict.fromkeys(name for name in named if not is_background(name))
+        for image in root.findall("image"):
+            name = image.get("name") or ""
+            found, wrong = _annotations(image, left_out)
+            faults += [Fault(name, told) for told in wrong]
+            images[name] = AnnotatedImage(name, _size(image), tuple(found))
+            labels |= dict.fromkeys(one.label for one in found)
+    notes = [f"{number} of kind {kind} have no area, and are left out" for kind, number in left_out.items()]
+    return AnnotationSet("cvat", tuple(labels), tuple(images.values()), faults=tuple(faults), notes=tuple(notes))
+
+
+def write(path: Path, images: Iterable[LabelledImage], labels: Mapping[str, int]) -> None:
+    """One file with a run-length mask for each label of each image, exact to the pixel; CVAT's brush changes such masks.
+
+    Args:
+        path: XML to write.
+        images: one by one, so that not all are in memory.
+        labels: the value of each label in the label maps.
+    """
+    root = ElementTree.Element("annotations")
+    ElementTree.SubElement(root, "version").text = "1.1"
+    listed = ElementTree.SubElement(ElementTree.SubElement(ElementTree.SubElement(root, "meta"), "job"), "labels")
+    for name in labels:
+        ElementTree.SubElement(ElementTree.SubElement(listed, "label"), "name").text = name
+    for number, image in enumerate(images):
+        height, width = image.labels.shape
+        element = ElementTree.SubElement(
+            root, "image", {"id": str(number), "name": image.name, "width": str(width), "height": str(height)}
+        )
+        for name, value in labels.items():
+            mask = image.labels == value
+            if mask.any():
+                ElementTree.SubElement(element, "mask", _mask(name, bitmap_of(mask)))
+    ElementTree.indent(root)
+    with whole_file(path) as temporary:
+        ElementTree.ElementTree(root).write(temporary, encoding="utf-8", xml_declaration=True)
+
+
+def _mask(label: str, bitmap: Bitmap) -> dict[str, str]:
+    height, width = bitmap.mask.shape
+    runs = ", ".join(map(str, encode_runs(bitmap.mask, column_major=False)))
+    place = {"left": str(bitmap.left), "top": str(bitmap.top), "width": str(width), "height": str(height)}
+    return {"label": label, "source": "auto", "occluded": "0", "rle": runs, **place, "z_order": "0"}
+
+
+def _files(path: Path) -> list[Path]:
+    candidates = [path] if path.is_file() else sorted(path.glob("*.xml")) if path.is_dir() else []
+    return [file for file in candidates if file.suffix.casefold() == ".xml" and BEGINNING in _beginning(file)]
+
+
+def _beginning(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(SEARCHED_BYTES)
+
+
+def _size(image: ElementTree.Element) -> tuple[int, int] | None:
+    height, width = image.get("height"), image.get("width")
+    return (int(height), int(width)) if height and width else None
+
+
+def _annotations(image: ElementTree.Element, left_out: dict[str, int]) -> tuple[list[Annotation], list[str]]:
+    """Shapes of an image, and what is wrong with others."""
+    found: list[Annotation] = []
+    wrong: list[str] = []
+    for number, element in enumerate(image, start=1):
+        label = element.get("label") or ""
+        if element.tag in WITHOUT_AREA:
+            left_out[element.tag] = left_out.get(element.tag, 0) + 1
+        elif element.tag in ("polygon", "ellipse", "mask") and not is_background(label):
+            try:
+                found += [Annotation(label, shape, int(element.get("z_order") or 0)) for shape in _shapes(element)]
+            except (ValueError, TypeError) as error:
+                wrong.append(f"shape {number} ({element.tag} of {label}) cannot be read: {error}; export it again")
+    return found, wrong
+
+
+def _shapes(element: ElementTree.Element) -> Iterator[Shape]:
+    if element.tag == "polygon":
+        points = [[float(number) for number in pair.split(",")] for pair in (element.get("points") or "").split(";")]
+        yield Polygon((np.asarray(points, float).reshape(-1, 2),))
+    elif element.tag == "ellipse":
+        yield _ellipse(*(float(element.get(key) or 0) for key in ("cx", "cy", "rx", "ry", "rotation")))
+    else:
+        left, top, width, height = (int(float(element.get(key) or 0)) for key in ("left", "top", "width", "height"))
+        runs = [int(number) for number in (element.get("rle") or "").split(",")]
+        yield Bitmap(decode_runs(runs, height, width, column_major=False), top, left)
+
+
+def _ellipse(x: float, y: float, a: float, b: float, degrees: float) -> Polygon:
+    """As a polygon of 180 corners; `degrees` turn clockwise, as y points down."""
+    turn, angles = math.radians(degrees), np.linspace(0, 2 * np.pi, ELLIPSE_POINTS, endpoint=False)
+    across, down = a * np.cos(angles), b * np.sin(angles)
+    points = np.stack([x + across * np.cos(turn) - down * np.sin(turn), y + across * np.sin(turn) + down * np.cos(turn)], axis=1)
+    return Polygon((points,))
+
+
+FORMAT = Format("cvat", "an annotations.xml of 'CVAT for images 1.1'", recognise, read)

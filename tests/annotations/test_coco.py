@@ -1,0 +1,110 @@
+"""COCO: read as its own tools do, written exactly, and faults by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pycocotools import mask as coco
+from pycocotools.coco import COCO
+from scipy.ndimage import binary_dilation, binary_erosion
+
+from autoseg.annotations import coco as format_coco
+from autoseg.annotations.base import LabelledImage
+from autoseg.annotations.painting import paint
+from autoseg.errors import DataError
+
+RING = [1.2, 1.1, 8.7, 2.3, 6.4, 7.8, 2.2, 6.9]
+
+
+def content(annotations: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "images": [{"id": 4, "file_name": "a/x.png", "width": 10, "height": 9}, {"id": 7, "file_name": "y.png", "width": 3, "height": 2}],
+        "categories": [{"id": 2, "name": "Brain"}, {"id": 5, "name": "LV"}],
+        "annotations": annotations,
+    }  # fmt: skip
+
+
+def write(folder: Path, annotations: list[dict[str, Any]]) -> Path:
+    (folder / "annotations").mkdir(parents=True)
+    (folder / "annotations" / "instances_default.json").write_text(json.dumps(content(annotations)))
+    return folder
+
+
+def test_polygons_and_both_kinds_of_run_lengths(tmp_path: Path) -> None:
+    mask = np.zeros((9, 10), bool)
+    mask[2:5, 3:9] = True
+    compressed = coco.encode(np.asfortranarray(mask, np.uint8))
+    runs = {"size": [9, 10], "counts": compressed["counts"].decode()}
+    folder = write(
+        tmp_path / "set",
+        [
+            {"id": 1, "image_id": 4, "category_id": 2, "segmentation": [RING, [0, 0, 1, 0, 1, 1, 0, 1]]},
+            {"id": 2, "image_id": 4, "category_id": 5, "segmentation": runs},
+            {"id": 3, "image_id": 7, "category_id": 5, "segmentation": {"size": [2, 3], "counts": [1, 2, 3]}},
+            {"id": 4, "image_id": 7, "category_id": 5, "bbox": [0, 0, 1, 1]},
+        ],
+    )
+    assert format_coco.recognise(folder) == "found instances_default.json with images, annotations, categories"
+    found = format_coco.read(folder)
+    assert found.labels == ("Brain", "LV") and [(one.name, one.size) for one in found.images] == [
+        ("a/x.png", (9, 10)),
+        ("y.png", (2, 3)),
+    ]
+    first, second = (paint(one.annotations, one.size or (0, 0), found.labels).labels for one in found.images)
+    assert np.array_equal(first == 2, mask) and first[0, 0] == 1
+    assert second.tolist() == [[0, 2, 0], [2, 0, 0]]
+    assert found.notes == ("1 annotations of instances_default.json are boxes without a mask, and are left out",)
+    official = coco.decode(coco.merge(coco.frPyObjects([RING], 9, 10))).astype(bool)
+    own = paint(found.images[0].annotations[:1], (9, 10), found.labels).labels > 0
+    whole = np.ones((3, 3))  # COCO's own tools round the outline in their own way: within one pixel of it
+    assert not (own & ~binary_dilation(official, whole)).any() and not (binary_erosion(official, whole) & ~own).any()
+
+
+def test_what_is_written_is_read_by_coco_itself(tmp_path: Path) -> None:
+    labels = np.zeros((9, 10), np.uint8)
+    labels[1:8, 1:9], labels[3:5, 3:6], labels[0, 9] = 1, 7, 1
+    images = [LabelledImage("x.png", labels), LabelledImage("empty.png", np.zeros((4, 4), np.uint8))]
+    format_coco.write(tmp_path / "c.json", images, {"Brain": 1, "LV": 7})
+    official = COCO(str(tmp_path / "c.json"))
+    merged = np.zeros((9, 10), np.uint8)
+    for one in official.loadAnns(official.getAnnIds()):
+        merged[official.annToMask(one) > 0] = {"Brain": 1, "LV": 7}[official.loadCats(one["category_id"])[0]["name"]]
+        assert one["area"] == np.count_nonzero(official.annToMask(one))
+    assert np.array_equal(merged, labels)
+    again = format_coco.read(tmp_path / "c.json")
+    assert [one.name for one in again.images] == ["x.png", "empty.png"] and again.images[1].annotations == ()
+    assert np.array_equal(np.array([0, 1, 7])[paint(again.images[0].annotations, (9, 10), again.labels).labels], labels)
+
+
+def test_faults_are_named_and_the_others_are_read(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path / "set",
+        [
+            {"id": 1, "image_id": 99, "category_id": 2, "segmentation": [RING]},
+            {"id": 2, "image_id": 4, "category_id": 77, "segmentation": [RING]},
+            {"id": 3, "image_id": 4, "category_id": 2, "segmentation": [[1, 2, 3]]},
+            {"id": 4, "image_id": 4, "category_id": 2, "segmentation": {"size": [9, 10], "counts": [3]}},
+            {"id": 5, "image_id": 4, "category_id": 5, "segmentation": [RING]},
+        ],
+    )
+    found = format_coco.read(folder)
+    assert [len(one.annotations) for one in found.images] == [1, 0]
+    told = "\n".join(map(str, found.faults))
+    polygon, runs = "annotation 3: a polygon is a list of x and y", "runs of 3 pixels for a mask of 9 x 10"
+    for words in ("annotation 1 is of image 99", "annotation 2 has category 77", polygon, runs):
+        assert words in told
+    assert len(found.faults) == 4
+
+
+def test_what_is_no_coco(tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_text('{"images": []}')
+    assert format_coco.recognise(tmp_path) is None
+    with pytest.raises(DataError, match="holds no JSON with images, annotations, categories"):
+        format_coco.read(tmp_path)
+    (tmp_path / "other.json").write_text('{"images": [{"id": 1}], "annotations": [], "categories": []}')
+    with pytest.raises(DataError, match=r"other.json: an entry of images has no file_name"):
+        format_coco.read(tmp_path)
