@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from autoseg.errors import Fault
+from autoseg.records import Spacing
 
-Size = tuple[int, int]  # height, width
+Size = tuple[int, ...]  # height, width; of volumes, whose labels are files, depth, height, width
 Colour = tuple[int, int, int]
 BACKGROUND_NAMES = frozenset({"background", "_background_", "__background__", "bg", "unlabeled", "unlabelled"})
 
@@ -41,7 +42,7 @@ class Bitmap:
 
 @dataclass(frozen=True)
 class MaskFile:
-    """A picture of the image's size that is not 0 inside the shape."""
+    """A picture, or a volume, of the image's size, with high values inside the shape."""
 
     path: Path
 
@@ -67,12 +68,18 @@ class AnnotatedImage:
         size: (height, width); None where the format does not tell.
         annotations: shapes; none: nothing of what was looked for is there.
         label_map: a picture in the set's `colours` (or grey values), in the place of shapes.
+        files: of the image, one for each channel, where the format knows where they lie; else they are found by `name`.
+        subject: whose it is, where the format tells.
+        spacing_mm: in the order of the array's axes, likewise.
     """
 
     name: str
     size: Size | None
     annotations: tuple[Annotation, ...] = ()
     label_map: Path | None = None
+    files: tuple[Path, ...] = ()
+    subject: str | None = None
+    spacing_mm: Spacing | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,8 @@ class AnnotationSet:
         labels: names of the labels in the format's own order, without the background.
         images: in the format's own order.
         colours: of label maps in colours, by colour; the background is ""; a colour that is missing is not declared.
-        values: of label maps in grey values, likewise.
+        values: of label maps in grey values, likewise; empty where nobody declared them.
+        channels: names, where the format tells.
         faults: what could not be read, by image.
         notes: what was left out or assumed, in sentences.
     """
@@ -94,6 +102,7 @@ class AnnotationSet:
     images: tuple[AnnotatedImage, ...]
     colours: Mapping[Colour, str] = field(default_factory=dict)
     values: Mapping[int, str] = field(default_factory=dict)
+    channels: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -4,13 +4,13 @@ Overlaps are decided in one of three ways, see `Overlap`:
 
 - `order`: what lies above counts (`z_order`, then the order of the file), as the drawing programs show it;
 - `smaller`: what is smaller counts, for sets in which the order means nothing;
-- `regions`: both count; every combination of labels that occurs gets a value of its own.
+- `regions`: both count; a pixel's value has a bit for each label that it belongs to.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -18,42 +18,24 @@ import numpy as np
 
 from autoseg.annotations.base import Annotation, Bitmap, MaskFile, Polygon, Shape, Size
 from autoseg.errors import DataError
-from autoseg.volume.files import read
+from autoseg.volume.files import is_picture, read
 
 Overlap = Literal["order", "smaller", "regions"]
 OVERLAPS: tuple[Overlap, ...] = get_args(Overlap)
 LEAST_RING = 3
+MOST_REGIONS = 16  # bits of a value
 
 
 @dataclass(frozen=True, eq=False)
 class Painted:
     """One image's labels.
 
-    `labels` is uint16 `(height, width)`: the place of the label in the list, counted from 1; with `regions`, numbers that `combinations`
-    explains. `covered` counts the pixels at which a label (second) lies over another (first).
+    `labels` is uint16 of the image's size: the place of the label in the list, counted from 1; with `regions` 2 to the power of its place
+    counted from 0, summed over the labels. `covered` counts the pixels at which a label (second) lies over another (first).
     """
 
     labels: np.ndarray
     covered: Mapping[tuple[str, str], int]
-
-
-class Combinations:
-    """Which labels each value stands for, where labels overlap; grows as images are painted."""
-
-    def __init__(self, labels: Sequence[str]) -> None:
-        self.labels = tuple(labels)
-        self._values: dict[int, int] = {0: 0, **{1 << place: place + 1 for place in range(len(labels))}}
-
-    def value(self, bits: int) -> int:
-        """Of the labels whose bits are set; single labels keep their places, and combinations come after them in the order of appearance."""
-        return self._values.setdefault(bits, len(self._values))
-
-    def members(self) -> dict[str, tuple[int, ...]]:
-        """By label the values that contain it."""
-        return {
-            name: tuple(sorted(value for bits, value in self._values.items() if bits >> place & 1))
-            for place, name in enumerate(self.labels)
-        }
 
 
 def paint(
@@ -61,42 +43,44 @@ def paint(
     size: Size,
     labels: Sequence[str],
     overlap: Overlap = "order",
-    combinations: Combinations | None = None,
 ) -> Painted:
     """The label map of one image.
 
     Args:
         annotations: shapes whose labels are in `labels`.
-        size: (height, width).
+        size: of the image; (height, width) unless all shapes are files.
         labels: all labels of the set, in order.
         overlap: what counts where shapes lie over one another.
-        combinations: of the set, with `regions`.
 
     Raises:
-        DataError: a mask is of another size.
+        DataError: a mask is of another size; there are more labels than a label map can hold.
     """
-    if overlap == "regions" and combinations is None:
-        raise ValueError("regions need the combinations of their set")
-    if len(labels) > np.iinfo(np.uint16).max or (overlap == "regions" and len(labels) > np.iinfo(np.int64).bits - 1):
-        raise DataError(f"{len(labels)} labels are more than a label map can hold")
+    most = MOST_REGIONS if overlap == "regions" else np.iinfo(np.uint16).max
+    if len(labels) > most:
+        raise DataError(
+            f"{len(labels)} labels are more than the {most} that a label map can hold; choose some of them with --only"
+        )
     place_of = {name: place for place, name in enumerate(labels)}
     drawn = [(place_of[one.label], _inside(one.shape, size)) for one in sorted(annotations, key=lambda one: one.z_order)]
     if overlap == "smaller":
         drawn.sort(key=lambda pair: -int(np.count_nonzero(pair[1])))
     covered: Counter[tuple[str, str]] = Counter()
     result = np.zeros(size, np.uint16)
-    bits = np.zeros(size, np.int64)
+    bits = np.zeros(size, np.uint16)
     for place, inside in drawn:
         for below, pixels in zip(*np.unique(result[inside], return_counts=True), strict=True):
             if below not in (0, place + 1):
                 covered[labels[int(below) - 1], labels[place]] += int(pixels)
         result[inside] = place + 1
-        bits[inside] |= 1 << place
-    if overlap == "regions" and combinations is not None:
-        found, back = np.unique(bits, return_inverse=True)
-        values = np.array([combinations.value(int(one)) for one in found], np.uint16)
-        result = values[back].reshape(size)
-    return Painted(result, covered)
+        if overlap == "regions":
+            bits[inside] |= np.uint16(1 << place)
+    return Painted(bits if overlap == "regions" else result, covered)
+
+
+def region_values(labels: Sequence[str], found: Iterable[int]) -> dict[str, tuple[int, ...]]:
+    """By label the values of a set with `regions` that contain it, of those that were found."""
+    values = sorted(set(found) - {0})
+    return {name: tuple(value for value in values if value >> place & 1) for place, name in enumerate(labels)}
 
 
 def area_inside(polygon: Polygon, size: Size) -> np.ndarray:
@@ -139,12 +123,13 @@ def _inside(shape: Shape, size: Size) -> np.ndarray:
 
 
 def _of_file(shape: MaskFile, size: Size) -> np.ndarray:
+    """Inside is what reaches half of the largest value, since borders may be smoothed and values stray."""
     array = read(shape.path, expand_palette=False).array
-    channels = array[:-1] if len(array) in (2, 4) else array  # alpha says nothing
-    mask = (channels != 0).any(axis=0)
-    if mask.shape != size:
-        raise DataError(f"mask {shape.path.name} has {mask.shape[1]}x{mask.shape[0]} pixels, its image {size[1]}x{size[0]}")
-    return mask
+    values = (array[:-1] if is_picture(shape.path) and len(array) in (2, 4) else array).max(axis=0)  # alpha says nothing
+    if values.shape != tuple(size):
+        found, wanted = ("x".join(map(str, reversed(one))) for one in (values.shape, size))
+        raise DataError(f"mask {shape.path.name} has {found} pixels, its image {wanted}")
+    return (values > 0) & (2 * values.astype(np.float64) >= values.max())
 
 
 def _of_bitmap(shape: Bitmap, size: Size) -> np.ndarray:

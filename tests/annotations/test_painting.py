@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from autoseg.annotations.base import Annotation, Bitmap, MaskFile, Polygon
-from autoseg.annotations.painting import Combinations, area_inside, paint
+from autoseg.annotations.painting import area_inside, paint, region_values
 from autoseg.annotations.tracing import bitmap_of, pieces_of
 from autoseg.errors import DataError
 
@@ -72,10 +72,11 @@ def test_smaller_shapes_can_lie_above_whatever_the_order() -> None:
 
 
 def test_both_can_count() -> None:
-    combinations = Combinations(["large", "small"])
-    found = paint([SMALL, LARGE], (4, 4), ["large", "small"], "regions", combinations).labels
+    found = paint([SMALL, LARGE], (4, 4), ["large", "small"], "regions").labels
     assert (found == 3).sum() == 4 and (found == 1).sum() == 12 and not (found == 2).any()
-    assert combinations.members() == {"large": (1, 3), "small": (2, 3)}
+    assert region_values(["large", "small"], np.unique(found).tolist()) == {"large": (1, 3), "small": (3,)}
+    with pytest.raises(DataError, match="17 labels are more than the 16"):
+        paint([], (4, 4), [str(number) for number in range(17)], "regions")
 
 
 def test_masks_in_files_have_the_size_of_their_image(tmp_path: Path) -> None:
@@ -108,3 +109,11 @@ def test_a_ring_is_one_piece_with_a_hole() -> None:
     mask[1:6, 1:6], mask[3, 3] = True, False
     (piece,) = pieces_of(mask)
     assert len(piece.rings) == 2 and not list(pieces_of(np.zeros((3, 3), bool)))
+
+
+def test_smooth_borders_and_stray_values_of_a_mask(tmp_path: Path) -> None:
+    """Inside is what reaches half of the largest value; an empty mask is empty."""
+    Image.fromarray(np.array([[0, 60, 130], [255, 233, 127]], np.uint8)).save(tmp_path / "m.png")
+    Image.fromarray(np.zeros((2, 3), np.uint8)).save(tmp_path / "empty.png")
+    inside, empty = (paint([Annotation("a", MaskFile(tmp_path / name))], (2, 3), ["a"]).labels for name in ("m.png", "empty.png"))
+    assert inside.tolist() == [[0, 0, 1], [1, 1, 0]] and not empty.any()
