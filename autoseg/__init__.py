@@ -1,8 +1,8 @@
 """From a folder of images to masks and scores.
 
-The public functions are `plan`, `train`, `status`, `select`, `predict`, `measure`, `evaluate`, `compare`, `doctor`, `benchmark`, `export_model` and
-`import_model`, the same as the verbs of the command line, and `Predictor` segments arrays with a model that is loaded once. They are
-loaded on first use, so that `import autoseg` costs nothing.
+The public functions are `plan`, `train`, `status`, `select`, `predict`, `measure`, `evaluate`, `compare`, `doctor`, `benchmark`, `export_model`,
+`import_model` and `import_dataset`, the same as the verbs of the command line, and `Predictor` segments arrays with a model that is
+loaded once. They are loaded on first use, so that `import autoseg` costs nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         doctor,
         evaluate,
         export_model,
+        import_dataset,
         import_model,
         measure,
         plan,
@@ -36,6 +37,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "export_model",
+    "import_dataset",
     "import_model",
     "measure",
     "plan",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,7 +9,7 @@ import typer
 
 from autoseg.cli_console import reported, show
 from autoseg.cli_options import LayoutOption, SpacingOption, SubjectsOption, WorkersOption
-from autoseg.cli_values import parse_number_or_file, parse_subjects
+from autoseg.cli_values import parse_number_or_file, parse_structures, parse_subjects
 from autoseg.errors import EXIT_SOME_FAILED
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def measure(
         outcome = pipeline.measure(
             masks,
             out,
-            structures=_structures(structure or ()),
+            structures=parse_structures(structure or ()),
             layout=layout,
             spacing=None if spacing is None else parse_number_or_file(spacing, "--spacing"),
             subjects=parse_subjects(subjects),
@@ -192,20 +191,6 @@ def agreement_report(agreement: Agreement, out: Path) -> list[RenderableType]:
     if agreement.plot:
         parts.append(f"Bland and Altman's plots are in {out / agreement.plot}")
     return parts
-
-
-def _structures(texts: Sequence[str]) -> dict[str, tuple[int, ...]] | None:
-    """NAME=VALUE or NAME=VALUE+VALUE, as a usage error where it is neither."""
-    found: dict[str, tuple[int, ...]] = {}
-    for text in texts:
-        name, sign, values = text.rpartition("=")
-        parts = [part.strip() for part in values.split("+")]
-        if not name.strip() or not sign or not all(part.isdecimal() and int(part) > 0 for part in parts):
-            raise typer.BadParameter(f"--structure is NAME=VALUE, or NAME=VALUE+VALUE, with values above 0, not {text!r}")
-        if name.strip() in found:
-            raise typer.BadParameter(f"--structure names {name.strip()!r} twice; join values with +")
-        found[name.strip()] = tuple(int(part) for part in parts)
-    return found or None
 
 
 def _values(measurements: Measurements, name: str) -> str:

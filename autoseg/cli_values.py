@@ -69,6 +69,20 @@ def parse_subjects(text: str | None) -> str | Path | None:
     return text
 
 
+def parse_structures(texts: Sequence[str]) -> dict[str, tuple[int, ...]] | None:
+    """NAME=VALUE or NAME=VALUE+VALUE, as a usage error where it is neither."""
+    found: dict[str, tuple[int, ...]] = {}
+    for text in texts:
+        name, sign, values = text.rpartition("=")
+        parts = [part.strip() for part in values.split("+")]
+        if not name.strip() or not sign or not all(part.isdecimal() and int(part) > 0 for part in parts):
+            raise typer.BadParameter(f"--structure is NAME=VALUE, or NAME=VALUE+VALUE, with values above 0, not {text!r}")
+        if name.strip() in found:
+            raise typer.BadParameter(f"--structure names {name.strip()!r} twice; join values with +")
+        found[name.strip()] = tuple(int(part) for part in parts)
+    return found or None
+
+
 def duration(seconds: float) -> str:
     """Seconds in words: "42 s", "7 min", "1 h 20 min"."""
     if seconds < 100:

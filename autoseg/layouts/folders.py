@@ -1,7 +1,7 @@
 """Plain folders: `images/` and `labels/` matched by name, an optional mm table (CSV) and an optional `dataset.json`.
 
 `dataset.json` may hold name, channels, labels `{name: value or [values]}`, colours `{name: "r,g,b"}`, subjects (a regular
-expression), derived `{name: [names]}`, ignore, regions_class_order and trust_file_spacing; what it does not declare is read
+expression, or a table beside it), derived `{name: [names]}`, ignore, regions_class_order and trust_file_spacing; what it does not declare is read
 from the files and said.
 """
 
@@ -81,7 +81,7 @@ def read(path: Path, options: ReadOptions) -> LayoutResult:
     notes += scheme.notes
     cases_now = checked.cases if options.spacing_given else _spacings(path, checked, faults, notes)
     if not options.subjects_given:
-        cases_now = _subjects(cases_now, declared, faults, notes)
+        cases_now = _subjects(path, cases_now, declared, faults, notes)
     dataset = Dataset(
         name=str(declared.get("name") or path.name),
         layout="folders",
@@ -229,12 +229,15 @@ def _spacings(root: Path, checked: CheckedImages, faults: list[Fault], notes: li
     return with_spacings(checked.cases, result.values)
 
 
-def _subjects(cases: tuple[Case, ...], declared: dict[str, object], faults: list[Fault], notes: list[str]) -> tuple[Case, ...]:
+def _subjects(
+    root: Path, cases: tuple[Case, ...], declared: dict[str, object], faults: list[Fault], notes: list[str]
+) -> tuple[Case, ...]:
     expression = declared.get("subjects")
     if not isinstance(expression, str):
         notes.append(EACH_ITS_OWN)
         return cases
-    cases, more, note = assign_subjects(cases, expression)
+    table = root / expression
+    cases, more, note = assign_subjects(cases, table if expression.endswith(".csv") and table.is_file() else expression)
     faults += more
     notes.append(note)
     return cases

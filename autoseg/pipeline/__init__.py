@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from autoseg.pipeline.benchmarking import BenchmarkOutcome
     from autoseg.pipeline.comparing import compare
     from autoseg.pipeline.fold import FoldOutcome
+    from autoseg.pipeline.importing import import_dataset
     from autoseg.pipeline.measuring import MeasureOutcome, measure
 
 ALL = "all"
@@ -49,6 +50,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "export_model",
+    "import_dataset",
     "import_model",
     "measure",
     "plan",
@@ -63,7 +65,7 @@ __all__ = [
 
 
 # what measuring and statistics need takes most of a second to import
-ON_FIRST_USE = {"MeasureOutcome": "measuring", "compare": "comparing", "measure": "measuring"}
+ON_FIRST_USE = {"MeasureOutcome": "measuring", "compare": "comparing", "import_dataset": "importing", "measure": "measuring"}
 
 
 def __getattr__(name: str) -> object:

@@ -16,6 +16,7 @@ from autoseg.records.dataset import Case, ColourEncoding, Dataset, LabelEncoding
 from autoseg.records.diagnosis import CaseDiagnosis, Diagnosis, Finding, FindingKind, NotJudged, StructureDiagnosis
 from autoseg.records.engine_times import EngineMemory, EngineSetting, EngineTimes, Parity, ParitySetting, RememberedParity
 from autoseg.records.fingerprint import CaseFacts, Fingerprint, Intensities, StructureSize
+from autoseg.records.imported import Covered, FailedCase, ImportedLabel, ImportReport
 from autoseg.records.inference_description import (
     AxesRule,
     ChannelRule,
@@ -78,6 +79,7 @@ __all__ = [
     "ChannelRule",
     "ColourEncoding",
     "Configuration",
+    "Covered",
     "CropRule",
     "Dataset",
     "Decision",
@@ -90,6 +92,7 @@ __all__ = [
     "Evidence",
     "Extent",
     "Extra",
+    "FailedCase",
     "FamiliarRange",
     "Finding",
     "FindingKind",
@@ -98,6 +101,8 @@ __all__ = [
     "Fold",
     "FoldCheckpoint",
     "GraphFile",
+    "ImportReport",
+    "ImportedLabel",
     "InferenceDescription",
     "InferenceProfile",
     "InferenceSpec",

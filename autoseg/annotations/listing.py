@@ -1,0 +1,125 @@
+"""Sets without a layout of their own: images and labels found by patterns of their paths.
+
+A pattern is a path relative to the set with `{case}` where the case's name stands (the same wherever it is repeated), `*` and `?` within
+a folder or a file's name, and `**/` for any folders: `{case}/t1*.nii.gz`. A pattern without `{case}` names one file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from autoseg.annotations.base import AnnotatedImage, Annotation, AnnotationSet, MaskFile
+from autoseg.errors import DataError, Fault
+from autoseg.volume.files import READABLE_SUFFIXES, split_suffix
+
+NAME = "patterns"
+CASE = "{case}"
+TOKENS = re.compile(r"\{case\}|\*\*/|\*|\?")
+SHOWN = 5
+
+
+def read_listing(root: Path, images: Mapping[str, str], labels: Mapping[str, str]) -> AnnotationSet:
+    """The cases for which every pattern finds a file.
+
+    Args:
+        root: of the set.
+        images: patterns by channel; a single one may have the name "".
+        labels: patterns by structure, whose files are high inside of it; or a single one with the name "", of label maps.
+
+    Raises:
+        DataError: a pattern finds nothing, finds several files of one case, or does not fit the others.
+    """
+    if not images or not labels:
+        raise DataError("patterns are needed of images and of labels: --image '{case}.png' --label '{case}_mask.png'")
+    if len(labels) > 1 and "" in labels:
+        raise DataError("of several patterns of labels each needs the name of its structure: --label NAME=PATTERN")
+    paths = _files_below(root)
+    found_images = {name: _by_case(paths, pattern, "--image") for name, pattern in images.items()}
+    found_labels = {name: _by_case(paths, pattern, "--label") for name, pattern in labels.items()}
+    masks = {file for one in found_labels.values() for file in one.values()}  # '{case}.png' finds these, too
+    found_images = {name: {case: file for case, file in one.items() if file not in masks} for name, one in found_images.items()}
+    every = [*found_images.values(), *found_labels.values()]
+    if any(set(one) == {""} for one in every):
+        every = _of_one_case(every, root, images)
+        found_images = dict(zip(images, every[: len(images)], strict=True))
+        found_labels = dict(zip(labels, every[len(images) :], strict=True))
+    faults = [
+        Fault(case, f"has no file that {what} {pattern!r} finds; mend the pattern, or add the file")
+        for what, patterns, found in (("--image", images, found_images), ("--label", labels, found_labels))
+        for name, pattern in patterns.items()
+        for case in sorted({case for one in found_images.values() for case in one} - set(found[name]))
+    ]
+    complete = [case for case in next(iter(found_images.values())) if all(case in one for one in every)]
+    if not complete:
+        raise DataError(faults or f"no case has all files that the patterns name in {root}")
+    single = "" in labels
+    return AnnotationSet(
+        format=NAME,
+        labels=() if single else tuple(labels),
+        images=tuple(
+            AnnotatedImage(
+                name=case,
+                size=None,
+                annotations=()
+                if single
+                else tuple(Annotation(name, MaskFile(root / found[case])) for name, found in found_labels.items()),
+                label_map=root / found_labels[""][case] if single else None,
+                files=tuple(root / found[case] for found in found_images.values()),
+            )
+            for case in sorted(complete)
+        ),
+        channels=tuple(images) if "" not in images else (),
+        faults=tuple(faults),
+    )
+
+
+def pattern_of(text: str) -> re.Pattern[str]:
+    """The regular expression of a pattern, for whole paths."""
+    expression, end, seen = "", 0, False
+    for token in TOKENS.finditer(text):
+        expression += re.escape(text[end : token.start()])
+        if token[0] == CASE:
+            expression += "(?P=case)" if seen else "(?P<case>[^/]+?)"
+            seen = True
+        else:
+            expression += {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}[token[0]]
+        end = token.end()
+    return re.compile(expression + re.escape(text[end:]))
+
+
+def _files_below(root: Path) -> list[str]:
+    return sorted(
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*")
+        if split_suffix(path)[1] in READABLE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def _by_case(paths: Iterable[str], text: str, flag: str) -> dict[str, str]:
+    """Files by case; by "" where the pattern does not tell the case."""
+    pattern = pattern_of(text)
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        if match := pattern.fullmatch(path):
+            found.setdefault(match["case"] if "case" in pattern.groupindex else "", []).append(path)
+    if not found:
+        near = ", ".join(list(paths)[:SHOWN]) or "nothing"
+        raise DataError(f"{flag} {text!r} finds no file; there are {near} ...: write {CASE} where the case's name stands")
+    several = [
+        Fault(case or text, f"{flag} {text!r} finds {', '.join(files[:SHOWN])}; make it find one")
+        for case, files in found.items()
+        if len(files) > 1
+    ]
+    if several:
+        raise DataError(several)
+    return {case: files[0] for case, files in found.items()}
+
+
+def _of_one_case(found: list[dict[str, str]], root: Path, images: Mapping[str, str]) -> list[dict[str, str]]:
+    """Patterns without a case name the files of a single one, which is called as its image is."""
+    if not all(set(one) == {""} for one in found):
+        raise DataError(f"some patterns name one file, and others have {CASE}; write it in all of them or in none")
+    name = split_suffix(root / next(iter(found))[""])[0] if images else ""
+    return [{name: one[""]} for one in found]

@@ -1,0 +1,294 @@
+"""Sets of other programs -> data sets that `plan` reads."""
+
+from __future__ import annotations
+
+import difflib
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoseg.annotations import FORMATS, AnnotationSet
+from autoseg.annotations.listing import read_listing
+from autoseg.annotations.painting import OVERLAPS, Overlap
+from autoseg.errors import DataError, Fault, RunFolderError
+from autoseg.layouts import LAYOUTS
+from autoseg.layouts.mm_table import read_spacings
+from autoseg.layouts.subjects import assign_subjects, hc18_subject
+from autoseg.pipeline.preparing import worker_count
+from autoseg.progress import Progress, SilentProgress
+from autoseg.records import Case, Dataset, ImportReport, Spacing
+from autoseg.stages.importing import (
+    REPORT,
+    UNKNOWNS,
+    Naming,
+    Source,
+    Unknown,
+    Written,
+    declaration,
+    declaration_of,
+    import_cases,
+    matched,
+    naming,
+    report_of,
+    save_dataset,
+    save_import_sheet,
+    sizes_of,
+    sources_of,
+    undeclared,
+    values_in_files,
+)
+from autoseg.stages.index import index_dataset
+from autoseg.writing import part_of, replace_folder
+
+AUTO, PATTERNS = "auto", "patterns"
+PREVIEW = "preview.png"
+
+
+@dataclass(frozen=True)
+class ImportWish:
+    """What the user says of a set; see `import_dataset`."""
+
+    structures: Mapping[str, Sequence[int]] | None = None
+    colours: bool = False
+    only: tuple[str, ...] = ()
+    overlap: Overlap = "order"
+    unknown: Unknown = "refuse"
+    spacing: str | Path | float | None = None
+    subjects: str | Path | None = None
+    images_folder: Path | None = None
+
+
+def import_dataset(
+    source: str | Path,
+    out: str | Path,
+    *,
+    format: str = AUTO,
+    structures: Mapping[str, Sequence[int]] | None = None,
+    colours: Mapping[str, Sequence[int]] | None = None,
+    only: Sequence[str] = (),
+    overlap: Overlap = "order",
+    unknown: Unknown = "refuse",
+    images: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    images_folder: str | Path | None = None,
+    spacing: str | Path | float | None = None,
+    subjects: str | Path | None = None,
+    overwrite: bool = False,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Make a data set of the layout `folders` from annotations, or from a set in another layout; the source is not changed.
+
+    Args:
+        source: folder (or file) of the set.
+        out: a new folder.
+        format: a name of `autoseg.annotations.FORMATS`, "patterns" (which `images` and `labels` imply), or "auto".
+        structures: values of label maps by name.
+        colours: colours (red, green, blue) of label maps by name.
+        only: labels to take, in this order; none takes all.
+        overlap: what counts where shapes lie over one another: see `autoseg.annotations.painting`.
+        unknown: what becomes of values and colours that nobody named: the case is refused, they are background, or they count as the
+            nearest colour that is named.
+        images: patterns by channel, see `autoseg.annotations.listing`.
+        labels: patterns by structure.
+        images_folder: where the images lie, if not below `source`.
+        spacing: CSV of pixel sizes, or one number, in mm, for pictures.
+        subjects: which cases belong to one person, as in `plan`.
+        overwrite: replace what is in `out`.
+        workers: processes; None takes the cores at hand.
+        progress: listener.
+
+    Returns:
+        What was imported, and which cases failed.
+
+    Raises:
+        DataError: the set is not recognised, or cannot be read at all.
+        RunFolderError: `out` is not empty.
+    """
+    wish = ImportWish(
+        structures=structures if colours is None else {name: tuple(colour) for name, colour in colours.items()},
+        colours=colours is not None,
+        only=tuple(only),
+        overlap=overlap,
+        unknown=unknown,
+        spacing=spacing,
+        subjects=subjects,
+        images_folder=None if images_folder is None else Path(images_folder),
+    )
+    root, place, progress = Path(source).expanduser().resolve(), Path(out), progress or SilentProgress()
+    _check(root, place, wish, overwrite)
+    progress.stage("reading the set")
+    kind, found = _read(root, format, wish, images, labels)
+    part = part_of(place)
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        report = _Import(root, kind, part, place.name, wish, worker_count(workers), progress).of(found)
+        replace_folder(part, place)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return report
+
+
+def _check(root: Path, out: Path, wish: ImportWish, overwrite: bool) -> None:
+    if not root.exists():
+        raise DataError(f"{root} does not exist; give the folder of the set")
+    if out.exists() and not out.is_dir():
+        raise RunFolderError(f"{out} is a file; give a new folder")
+    if out.exists() and any(out.iterdir()):
+        if not overwrite:
+            raise RunFolderError(f"{out} is not empty; give a new folder, or --overwrite")
+        if not (out / REPORT).is_file():
+            raise RunFolderError(f"{out} was not made by `autoseg import`, so it is not overwritten; give a new folder")
+    if root == out.resolve() or root in out.resolve().parents:
+        raise RunFolderError(f"{out} lies inside the set; give a folder beside it")
+    if wish.overlap not in OVERLAPS or wish.unknown not in UNKNOWNS:
+        raise DataError(f"overlap is one of {', '.join(OVERLAPS)}, unknown one of {', '.join(UNKNOWNS)}")
+
+
+def _read(
+    root: Path, format: str, wish: ImportWish, images: Mapping[str, str] | None, labels: Mapping[str, str] | None
+) -> tuple[str, AnnotationSet | Dataset]:
+    """The set's format, and its annotations, or the data set that a layout reads."""
+    if images or labels or format == PATTERNS:
+        if format not in (AUTO, PATTERNS):
+            raise DataError(f"patterns of images and labels are a format of their own; leave --from {format} out")
+        return PATTERNS, read_listing(root, images or {}, labels or {})
+    if format == AUTO:
+        format = _recognised(root)
+    if format in FORMATS:
+        return format, FORMATS[format].read(root)
+    if format in LAYOUTS:
+        return format, _of_layout(root, format, wish)
+    known = (AUTO, *FORMATS, *LAYOUTS, PATTERNS)
+    close = difflib.get_close_matches(format, known, 1)
+    raise DataError(f"unknown format {format!r}{f', did you mean {close[0]!r}?' if close else ''} (known: {', '.join(known)})")
+
+
+def _recognised(root: Path) -> str:
+    """The one format that recognises the set, else the one layout."""
+    found = {name: why for name, one in FORMATS.items() if (why := one.recognise(root)) is not None}
+    if not found:
+        layouts = {name: layout.recognise(root) for name, layout in LAYOUTS.items()}
+        found = {name: recognition.why for name, recognition in layouts.items() if recognition is not None}
+    if len(found) == 1:
+        return next(iter(found))
+    if found:
+        listed = "\n".join(f"  {name}: {why}" for name, why in found.items())
+        raise DataError(f"{root} can be read in {len(found)} ways:\n{listed}\nchoose one with --from {' or '.join(found)}")
+    looked = "\n".join(f"  {name}: {one.looks_for}" for name, one in (FORMATS | LAYOUTS).items())
+    raise DataError(
+        f"{root} is not recognised; looked for:\n{looked}\nor name the files by patterns: --image '{{case}}.png' --label '{{case}}_mask.png'"
+    )
+
+
+def _of_layout(root: Path, layout: str, wish: ImportWish) -> Dataset:
+    if wish.structures is not None or wish.only or wish.images_folder is not None:
+        raise DataError(f"the layout {layout} knows its images and labels; leave --structure, --only and --images out")
+    dataset, faults = index_dataset(root, layout=layout, subjects=wish.subjects, spacing=wish.spacing)
+    if dataset is None or faults:
+        raise DataError(faults or f"{root} holds no case")
+    return dataset
+
+
+@dataclass(frozen=True)
+class _Import:
+    """One import into a folder that is not in its place yet."""
+
+    root: Path
+    kind: str
+    out: Path
+    name: str
+    wish: ImportWish
+    workers: int
+    progress: Progress
+
+    def of(self, found: AnnotationSet | Dataset) -> ImportReport:
+        """Write the data set, its report and its sheet."""
+        return self._of_dataset(found) if isinstance(found, Dataset) else self._of_annotations(found)
+
+    def _of_dataset(self, dataset: Dataset) -> ImportReport:
+        names = Naming(tuple(target.name for target in dataset.targets), {}, {})
+        content = {"name": dataset.name, **declaration_of(dataset), "channels": list(dataset.channels)}
+        sources = sources_of(dataset)
+        subjects = {case.id: case.subject for case in dataset.cases}
+        spacings = {case.id: case.spacing_mm for case in dataset.cases if case.spacing_mm is not None}
+        written = self._written(sources, names, dataset)
+        return self._finished(content, written, names, subjects, spacings, (), dataset.notes)
+
+    def _of_annotations(self, found: AnnotationSet) -> ImportReport:
+        wish = self.wish
+        sources, faults, notes = matched(found, self.root, wish.images_folder)
+        names = naming(found, wish.structures, wish.only, colours=wish.colours)
+        if not names.values and not names.colours and (maps := [one.image.label_map for one in sources if one.image.label_map]):
+            self.progress.stage("looking at label maps", len(maps))
+            names = naming(found, _by_name(undeclared(values_in_files(maps, self.workers, self.progress.advance))), wish.only)
+        if not names.labels:
+            raise DataError(f"{self.root}: nothing says what the labels are called; name them with --structure NAME=VALUE")
+        subjects, more = self._subjects(sources)
+        spacings, wrong = self._spacings(sources)
+        written = self._written(sources, names, None)
+        values = sorted({value for one in written for value in one.pixels})
+        content: dict[str, object] = {"name": self.name, **declaration(names.labels, wish.overlap, values, sizes_of(written))}
+        content |= {"channels": list(found.channels)} if found.channels else {}
+        every = (*found.faults, *faults, *wrong)
+        return self._finished(content, written, names, subjects, spacings, every, (*found.notes, *notes, *more))
+
+    def _written(self, sources: Sequence[Source], names: Naming, dataset: Dataset | None) -> list[Written]:
+        self.progress.stage("importing", len(sources))
+        return import_cases(
+            sources,
+            names,
+            self.out,
+            overlap=self.wish.overlap,
+            unknown=self.wish.unknown,
+            dataset=dataset,
+            workers=self.workers,
+            on_done=self.progress.advance,
+        )
+
+    def _finished(
+        self,
+        content: dict[str, object],
+        written: Sequence[Written],
+        names: Naming,
+        subjects: Mapping[str, str],
+        spacings: Mapping[str, Spacing],
+        faults: Sequence[Fault],
+        notes: Sequence[str],
+    ) -> ImportReport:
+        save_dataset(self.out, content, written, subjects=subjects, spacings=spacings)
+        report = report_of(
+            str(self.root), self.kind, written, names, self.wish.overlap, subjects=subjects, faults=faults, notes=notes
+        )
+        report.save(self.out / REPORT)
+        self.progress.stage("drawing the preview")
+        dataset, wrong = index_dataset(self.out, layout="folders")
+        if dataset is None or wrong:  # what is written here is to be read by `plan`
+            raise DataError(wrong)
+        save_import_sheet(self.out / PREVIEW, dataset)
+        return report
+
+    def _subjects(self, sources: Sequence[Source]) -> tuple[dict[str, str], list[str]]:
+        """By the user's rule, else as the format tells, else HC18's numbers, else each case its own."""
+        if self.wish.subjects is None:
+            told = {one.id: one.image.subject or hc18_subject(one.id) or one.id for one in sources}
+            return told, []
+        cases, faults, note = assign_subjects([Case(id=one.id, subject=one.id, images=()) for one in sources], self.wish.subjects)
+        if faults:
+            raise DataError(faults)
+        return {case.id: case.subject for case in cases}, [note]
+
+    def _spacings(self, sources: Sequence[Source]) -> tuple[dict[str, Spacing], list[Fault]]:
+        """Of pictures; volumes carry their own."""
+        given = self.wish.spacing
+        if given is None:
+            return {one.id: one.image.spacing_mm for one in sources if one.image.spacing_mm is not None}, []
+        if isinstance(given, (int, float)):
+            return {one.id: (float(given), float(given)) for one in sources}, []
+        table = read_spacings(Path(given), {one.id: (one.id, *(file.name for file in one.files)) for one in sources})
+        return {id: value for id, value in table.values.items() if value is not None}, table.faults
+
+
+def _by_name(values: Mapping[int, str]) -> dict[str, tuple[int, ...]]:
+    return {name: (value,) for value, name in values.items() if name}

@@ -1,0 +1,36 @@
+"""A set that other programs wrote -> a data set that `plan` reads: images matched, labels drawn, written, and shown on a sheet."""
+
+from autoseg.stages.importing.labels import (
+    UNKNOWNS,
+    Naming,
+    Unknown,
+    declaration,
+    declaration_of,
+    naming,
+    undeclared,
+    values_in_files,
+)
+from autoseg.stages.importing.matching import Source, matched, sources_of
+from autoseg.stages.importing.sheet import save_import_sheet
+from autoseg.stages.importing.writing import REPORT, Written, import_cases, report_of, save_dataset, sizes_of
+
+__all__ = [
+    "REPORT",
+    "UNKNOWNS",
+    "Naming",
+    "Source",
+    "Unknown",
+    "Written",
+    "declaration",
+    "declaration_of",
+    "import_cases",
+    "matched",
+    "naming",
+    "report_of",
+    "save_dataset",
+    "save_import_sheet",
+    "sizes_of",
+    "sources_of",
+    "undeclared",
+    "values_in_files",
+]

@@ -1,0 +1,229 @@
+"""What the labels of an import are called, and which values they have in the label maps that are written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+
+from autoseg.annotations.base import AnnotationSet, Colour, is_background
+from autoseg.annotations.painting import Overlap, region_values
+from autoseg.errors import DataError, Fault
+from autoseg.parallel import map_cases
+from autoseg.records import Dataset
+from autoseg.volume.files import is_picture, read
+
+Unknown = Literal["refuse", "background", "nearest"]
+UNKNOWNS: tuple[Unknown, ...] = get_args(Unknown)
+COLOURS = 3
+SHOWN = 6
+MOST_VALUES = 256
+FEW_CASES = 3  # colours in that few images are told with their number
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How label maps of the set are read.
+
+    Args:
+        labels: names in order; the first has the value 1.
+        values: of grey label maps: name by value, "" for the background.
+        colours: of label maps in colours, likewise.
+    """
+
+    labels: tuple[str, ...]
+    values: Mapping[int, str]
+    colours: Mapping[Colour, str]
+
+
+def naming(
+    found: AnnotationSet, structures: Mapping[str, Sequence[int] | Colour] | None, only: Sequence[str] = (), colours: bool = False
+) -> Naming:
+    """The labels of the set, as the user names and chooses them.
+
+    Args:
+        found: the set.
+        structures: values, or with `colours` one colour, by name; None: what the set declares.
+        only: the labels to take, in this order; none: all.
+        colours: whether `structures` are colours.
+
+    Raises:
+        DataError: nothing is declared of label maps, or a chosen label does not exist.
+    """
+    values, by_colour = dict(found.values), dict(found.colours)
+    if structures is not None and colours:
+        by_colour = {(0, 0, 0): "", **{(int(r), int(g), int(b)): name for name, (r, g, b) in structures.items()}}
+        labels = tuple(structures)
+    elif structures is not None:
+        values = {0: "", **{int(value): name for name, several in structures.items() for value in several}}
+        labels = tuple(structures)
+    else:
+        labels = found.labels or tuple(dict.fromkeys(name for name in (*values.values(), *by_colour.values()) if name))
+    labels = tuple(name for name in labels if not is_background(name))
+    if unknown := [name for name in only if name not in labels]:
+        raise DataError(f"there is no label {unknown[0]!r}; there are {', '.join(labels) or 'none that are named'}")
+    return Naming(tuple(only) or labels, values, by_colour)
+
+
+def values_in_files(files: Sequence[Path], workers: int = 0, on_done: Callable[[int], None] | None = None) -> set[int]:
+    """All values of label maps.
+
+    Raises:
+        DataError: one cannot be read, or holds so many values that it is an image.
+    """
+    found: set[int] = set()
+    for values in map_cases(_values_in, files, name=str, workers=workers, on_done=on_done):
+        found |= values
+        if len(found) > MOST_VALUES:
+            raise DataError(
+                f"the label maps hold more than {MOST_VALUES} different values: are these images? Name values with --structure"
+            )
+    return found
+
+
+def _values_in(file: Path) -> frozenset[int]:
+    array = read(file, expand_palette=False).array
+    if is_picture(file) and len(array) in (2, 4):
+        array = array[:-1]
+    if len(array) > 1 and (array != array[:1]).any():
+        raise DataError([Fault(file.name, "is a label map in colours that nobody named; name them with --structure NAME=R,G,B")])
+    return frozenset(int(value) for value in np.unique(array[0]))
+
+
+def undeclared(found: Iterable[int]) -> dict[int, str]:
+    """Names for the values of label maps that nobody declared: `foreground` where there is one, else `class_` and the value."""
+    values = sorted(set(found) - {0})
+    return {0: "", **{value: "foreground" if len(values) == 1 else f"class_{value}" for value in values}}
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A label map as places of labels, counted from 1; `unknown` counts the pixels of values or colours that nobody named."""
+
+    labels: np.ndarray
+    unknown: Mapping[str, int]
+
+
+def decode(path: Path, names: Naming, unknown: Unknown) -> Decoded:
+    """A label map in grey values or colours.
+
+    Args:
+        path: its file.
+        names: what values and colours mean.
+        unknown: what becomes of others: 0 with `refuse` and `background`, the nearest colour that is named with `nearest`.
+
+    Raises:
+        DataError: it cannot be read, or is neither.
+    """
+    in_colours = bool(names.colours)
+    array = read(path, expand_palette=in_colours).array
+    if is_picture(path) and len(array) in (2, 4):
+        array = array[:-1]  # alpha says nothing
+    if len(array) == COLOURS and in_colours:
+        return _by_colour(array, names, unknown)
+    if len(array) > 1 and (array != array[:1]).any():
+        raise DataError(
+            [
+                Fault(
+                    path.name,
+                    f"holds {len(array)} channels that differ, where one value at each pixel is expected; name its colours",
+                )
+            ]
+        )
+    return _by_value(path.name, array[0], names)
+
+
+def _by_value(name: str, values: np.ndarray, names: Naming) -> Decoded:
+    whole = np.rint(values)
+    if not np.array_equal(whole, values):
+        raise DataError([Fault(name, "holds numbers that are not whole; a label map has one whole number at each pixel")])
+    place = {label: number for number, label in enumerate(names.labels, start=1)}
+    present, back, counts = np.unique(whole.astype(np.int64), return_inverse=True, return_counts=True)
+    declared = names.values
+    table = np.array([place.get(declared.get(int(value), ""), 0) for value in present], np.uint16)
+    unknown = {
+        str(value): int(count) for value, count in zip(present, counts, strict=True) if int(value) not in declared and value != 0
+    }
+    return Decoded(table[back].reshape(values.shape), unknown)
+
+
+def _by_colour(array: np.ndarray, names: Naming, unknown: Unknown) -> Decoded:
+    place = {label: number for number, label in enumerate(names.labels, start=1)}
+    packed = (array[0].astype(np.int64) << 16) | (array[1].astype(np.int64) << 8) | array[2].astype(np.int64)
+    present, back, counts = np.unique(packed, return_inverse=True, return_counts=True)
+    colours = [(int(one) >> 16, int(one) >> 8 & 255, int(one) & 255) for one in present]
+    known = list(names.colours)
+    strangers = Counter(
+        {_told(colour): int(count) for colour, count in zip(colours, counts, strict=True) if colour not in names.colours}
+    )
+    if unknown == "nearest":
+        colours = [
+            colour if colour in names.colours else min(known, key=lambda one: _distance(one, colour)) for colour in colours
+        ]
+    table = np.array([place.get(names.colours.get(colour, ""), 0) for colour in colours], np.uint16)
+    return Decoded(table[back].reshape(packed.shape), strangers)
+
+
+def _distance(one: Colour, other: Colour) -> int:
+    return sum((a - b) ** 2 for a, b in zip(one, other, strict=True))
+
+
+def _told(colour: Colour) -> str:
+    return ",".join(map(str, colour))
+
+
+def told_unknown(found: Mapping[str, Mapping[str, int]]) -> str | None:
+    """What values or colours occur that nobody named, in how many images; None where there are none.
+
+    Args:
+        found: pixels by value or colour, by case.
+    """
+    pixels: Counter[str] = Counter()
+    images: Counter[str] = Counter()
+    for counts in found.values():
+        pixels.update(counts)
+        images.update(counts.keys())
+    if not pixels:
+        return None
+    rare = sum(number <= FEW_CASES for number in images.values())
+    common = "; ".join(f"{name} ({number} pixels in {images[name]} images)" for name, number in pixels.most_common(SHOWN))
+    more = f"; and {len(pixels) - SHOWN} more" if len(pixels) > SHOWN else ""
+    seldom = f", {rare} of them in at most {FEW_CASES} images" if 0 < rare < len(pixels) else ""
+    return f"{len(pixels)} values or colours occur that nobody named{seldom}: {common}{more}"
+
+
+def declaration(labels: Sequence[str], overlap: Overlap, found: Sequence[int], sizes: Mapping[str, int]) -> dict[str, object]:
+    """The labels of `dataset.json`: a value for each, or, of regions, the values that contain each and the order in which masks are painted.
+
+    Args:
+        labels: names in order.
+        overlap: how they were painted.
+        found: values of all label maps.
+        sizes: pixels of each label over all images: large regions are painted first.
+    """
+    if overlap != "regions":
+        return {"labels": {"background": 0} | {name: value for value, name in enumerate(labels, start=1)}}
+    members = region_values(labels, found)
+    ordered = sorted((name for name in labels if members[name]), key=lambda name: -sizes.get(name, 0))
+    return {
+        "labels": {"background": 0} | {name: list(members[name]) for name in ordered},
+        "regions_class_order": list(range(1, len(ordered) + 1)),
+    }
+
+
+def declaration_of(dataset: Dataset) -> dict[str, object]:
+    """The same of a data set, whose label maps are written with its internal values."""
+    single = not dataset.regions
+    labels: dict[str, object] = {"background": 0}
+    labels |= {one.name: one.values[0] if single else list(one.values) for one in dataset.targets}
+    content: dict[str, object] = {"labels": labels}
+    if dataset.regions:
+        content["regions_class_order"] = [one.output_value for one in dataset.targets]
+    if dataset.ignore_value is not None:
+        content["ignore"] = dataset.ignore_value
+    unions = {one.name: [t.name for t in dataset.targets if set(t.values) <= set(one.values)] for one in dataset.derived}
+    return content | ({"derived": unions} if unions else {})

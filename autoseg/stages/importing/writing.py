@@ -1,0 +1,247 @@
+"""Annotated images -> a data set in the layout `folders`: images as they are, label maps, `dataset.json`, pixel sizes and subjects."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from autoseg.annotations.painting import Overlap, paint
+from autoseg.errors import AutosegError, DataError, Fault
+from autoseg.parallel import map_cases
+from autoseg.processing.cases import load_labels
+from autoseg.records import Covered, Dataset, FailedCase, ImportedLabel, ImportReport, Spacing, write_text
+from autoseg.stages.importing.labels import Naming, Unknown, decode, told_unknown
+from autoseg.stages.importing.matching import Source
+from autoseg.volume.files import is_picture, read_header, split_suffix, write_labels
+from autoseg.volume.geometry import Geometry
+
+IMAGES, LABELS = "images", "labels"
+PIXEL_SIZES, SUBJECTS, REPORT = "pixel_size.csv", "subjects.csv", "import.json"
+PICTURE_LABEL, VOLUME_LABEL = ".png", ".nii.gz"
+SHOWN = 5
+PIXEL_HEADER = ("image", "pixel size x (mm)", "pixel size y (mm)")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What holds for all cases of an import; see `import_cases`."""
+
+    names: Naming
+    overlap: Overlap
+    unknown: Unknown
+    out: Path
+    dataset: Dataset | None = None  # without cases: of the sources that are cases of one
+
+
+@dataclass(frozen=True)
+class Written:
+    """What came of one case: pixels by label value, what lies over what, and what nobody named."""
+
+    id: str
+    pixels: Mapping[int, int] = field(default_factory=dict)
+    by_label: Mapping[str, int] = field(default_factory=dict)
+    covered: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    unknown: Mapping[str, int] = field(default_factory=dict)
+    error: str | None = None
+
+
+def import_cases(
+    sources: Sequence[Source],
+    names: Naming,
+    out: Path,
+    *,
+    overlap: Overlap = "order",
+    unknown: Unknown = "refuse",
+    dataset: Dataset | None = None,
+    workers: int = 0,
+    on_done: Callable[[int], None] | None = None,
+) -> list[Written]:
+    """Write image and label map of every case; one that fails leaves nothing, and the others go on.
+
+    Args:
+        sources: with their files.
+        names: of the labels.
+        out: folder of the data set.
+        overlap: what counts where shapes lie over one another.
+        unknown: what becomes of values and colours that nobody named.
+        dataset: that the sources are cases of, if they are.
+        workers: processes.
+        on_done: called with the number of cases done so far.
+    """
+    for folder in (IMAGES, LABELS):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    known = None if dataset is None else dataset.model_copy(update={"cases": ()})  # sent along with every case
+    work = partial(_written, work=Work(names, overlap, unknown, out, known))
+    return list(map_cases(work, sources, name=lambda source: source.id, workers=workers, on_done=on_done))
+
+
+def save_dataset(
+    out: Path,
+    content: dict[str, object],
+    written: Sequence[Written],
+    *,
+    subjects: Mapping[str, str],
+    spacings: Mapping[str, Spacing],
+) -> None:
+    """Write `dataset.json` with this content, and tables of subjects and pixel sizes where something is known of them.
+
+    Raises:
+        DataError: no labelled pixel is in any case.
+    """
+    done = [one.id for one in written if one.error is None]
+    if not any(one.pixels for one in written):
+        reasons = [Fault(one.id, one.error) for one in written if one.error is not None][:SHOWN]
+        raise DataError(reasons or "no case has a labelled pixel; are these the right labels, and is --only right?")
+    content = dict(content)
+    if len(set(subjects.values())) < len(done):
+        content["subjects"] = SUBJECTS
+        _save_table(out / SUBJECTS, ("image", "subject"), ((id, subjects[id]) for id in done))
+    if any(id in spacings for id in done):
+        rows = ((id, *_cells(spacings.get(id))) for id in done)
+        _save_table(out / PIXEL_SIZES, PIXEL_HEADER, rows)
+    write_text(out / "dataset.json", json.dumps(content, indent=1) + "\n")
+
+
+def sizes_of(written: Sequence[Written]) -> dict[str, int]:
+    """Pixels of each label over all cases."""
+    sizes: Counter[str] = Counter()
+    for one in written:
+        sizes.update(one.by_label)
+    return sizes
+
+
+def report_of(
+    source: str,
+    kind: str,
+    written: Sequence[Written],
+    names: Naming,
+    overlap: Overlap,
+    *,
+    subjects: Mapping[str, str],
+    faults: Iterable[Fault],
+    notes: Sequence[str],
+) -> ImportReport:
+    """What came of an import, for people and programs."""
+    done = [one for one in written if one.error is None]
+    covered: Counter[tuple[str, str]] = Counter()
+    for one in done:
+        covered.update(one.covered)
+    failed = [FailedCase(id=fault.case, reason=fault.message) for fault in faults]
+    failed += [FailedCase(id=one.id, reason=one.error) for one in written if one.error is not None]
+    strangers = told_unknown({one.id: one.unknown for one in written if one.unknown})
+    return ImportReport(
+        source=source,
+        kind=kind,
+        cases=len(done),
+        subjects=len({subjects[one.id] for one in done}),
+        empty=sum(not one.pixels for one in done),
+        labels=tuple(
+            ImportedLabel(
+                name=name,
+                cases=sum(one.by_label.get(name, 0) > 0 for one in done),
+                pixels=sum(one.by_label.get(name, 0) for one in done),
+            )
+            for name in names.labels
+        ),
+        overlap=overlap,
+        covered=tuple(Covered(below=below, above=above, pixels=pixels) for (below, above), pixels in covered.most_common()),
+        failed=tuple(failed),
+        notes=(*notes, *([strangers] if strangers else [])),
+    )
+
+
+def _written(source: Source, *, work: Work) -> Written:
+    try:
+        return _write(source, work)
+    except (AutosegError, OSError, ValueError) as error:
+        for folder in (IMAGES, LABELS):
+            for file in (work.out / folder).glob(f"{glob_safe(source.id)}[._]*"):
+                file.unlink(missing_ok=True)
+        return Written(source.id, error=str(error).removeprefix(f"{source.id}: "))
+
+
+def _write(source: Source, work: Work) -> Written:
+    header = read_header(source.files[0])
+    image, size = source.image, header.shape
+    covered: Mapping[tuple[str, str], int] = {}
+    unknown: Mapping[str, int] = {}
+    if image.size is not None and tuple(image.size) != tuple(size):
+        raise DataError(
+            f"was annotated at {_told(image.size)} pixels, and its image has {_told(size)}; take the image that was annotated"
+        )
+    if source.case is not None and work.dataset is not None:
+        labels = load_labels(work.dataset, source.case).astype(np.uint16)
+    elif image.label_map is not None:
+        decoded = decode(image.label_map, work.names, work.unknown)
+        labels, unknown = decoded.labels, decoded.unknown
+        if labels.shape != size:
+            raise DataError(
+                f"its label map has {_told(labels.shape)} pixels, its image {_told(size)}; resave one of them on the other's grid"
+            )
+        if unknown and work.unknown == "refuse":
+            values = ", ".join(list(unknown)[:SHOWN])
+            told = (
+                f"its label map holds {len(unknown)} values or colours that nobody named ({values}); name them with --structure"
+            )
+            return Written(source.id, unknown=unknown, error=f"{told}, or give --unknown background or nearest")
+    else:
+        chosen = [one for one in image.annotations if one.label in work.names.labels]
+        painted = paint(chosen, size, work.names.labels, work.overlap)
+        labels, covered = painted.labels, painted.covered
+    _save(source, labels, header.geometry, work.out)
+    present, counts = np.unique(labels, return_counts=True)
+    pixels = {int(value): int(count) for value, count in zip(present, counts, strict=True) if value}
+    return Written(source.id, pixels, _by_label(pixels, work), covered, unknown)
+
+
+def _by_label(pixels: Mapping[int, int], work: Work) -> dict[str, int]:
+    if work.dataset is not None:
+        return {one.name: sum(pixels.get(value, 0) for value in one.values) for one in work.dataset.targets}
+    if work.overlap != "regions":
+        return {work.names.labels[value - 1]: count for value, count in pixels.items()}
+    return {
+        name: total
+        for place, name in enumerate(work.names.labels)
+        if (total := sum(count for value, count in pixels.items() if value >> place & 1))
+    }
+
+
+def _save(source: Source, labels: np.ndarray, geometry: Geometry, out: Path) -> None:
+    """The label map first: where an image is, its label is."""
+    flat = labels.ndim == 2 and is_picture(source.files[0])
+    write_labels(out / LABELS / (source.id + (PICTURE_LABEL if flat else VOLUME_LABEL)), labels, geometry)
+    several = len(source.files) > 1
+    for channel, file in enumerate(source.files):
+        ending = file.name[len(split_suffix(file)[0]) :]
+        shutil.copyfile(file, out / IMAGES / f"{source.id}{f'_{channel:04d}' if several else ''}{ending}")
+
+
+def _cells(spacing: Spacing | None) -> tuple[str, str]:
+    """The steps along x and y; empty where they are unknown."""
+    return ("", "") if spacing is None else (f"{spacing[1]:.9g}", f"{spacing[0]:.9g}")
+
+
+def glob_safe(name: str) -> str:
+    """A name as `glob` takes it literally."""
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+
+
+def _told(size: Sequence[int]) -> str:
+    return "x".join(map(str, reversed(size)))
+
+
+def _save_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(header)
+    table.writerows(rows)
+    write_text(path, text.getvalue())

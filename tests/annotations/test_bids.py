@@ -1,0 +1,73 @@
+"""BIDS: subjects, sidecars, label maps and masks of structures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from autoseg.annotations import bids
+from autoseg.annotations.base import MaskFile
+from autoseg.errors import DataError
+
+
+def write(root: Path, *names: str) -> Path:
+    (root / "derivatives").mkdir(parents=True)
+    (root / "dataset_description.json").write_text("{}")
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.ones((3, 4), np.uint8)).save(root / name)
+    return root
+
+
+def test_label_maps_and_masks(tmp_path: Path) -> None:
+    root = write(
+        tmp_path / "set", "sub-1/micr/sub-1_SEM.png", "sub-2/micr/sub-2_SEM.png", "sub-3/micr/sub-3_SEM.png",
+        "derivatives/labels/sub-1/micr/sub-1_SEM_seg-axon-manual.png", "derivatives/labels/sub-1/micr/sub-1_SEM_label-myelin_mask.png",
+        "derivatives/labels/sub-2/micr/sub-2_SEM_dseg.png", "derivatives/labels/sub-9/micr/sub-9_SEM_dseg.png",
+    )  # fmt: skip
+    (root / "sub-1/micr/sub-1_SEM.json").write_text(json.dumps({"PixelSize": [0.1, 0.2], "PixelSizeUnits": "um"}))
+    assert bids.recognise(root) == "found dataset_description.json, sub-* and derivatives/"
+    found = bids.read(root)
+    first, second = found.images
+    assert (first.name, first.subject, second.subject) == ("sub-1_SEM", "sub-1", "sub-2")
+    assert first.spacing_mm == pytest.approx((2e-4, 1e-4)) and second.spacing_mm is None
+    assert sorted(one.label for one in first.annotations) == ["axon", "myelin"] and first.label_map is None
+    assert all(isinstance(one.shape, MaskFile) for one in first.annotations)
+    assert second.label_map is not None and second.label_map.name == "sub-2_SEM_dseg.png"
+    assert len(found.notes) == 2 and "1 files of derivatives/" in found.notes[0] and "sub-3_SEM" in found.notes[1]
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind"),
+    [
+        ("_seg", "map"),
+        ("_seg-manual", "map"),
+        ("_dseg", "map"),
+        ("_lesion-manual", "lesion"),
+        ("_desc-tumor_mask", "tumor"),
+        ("_seg-gm", "gm"),
+    ],
+)
+def test_endings(tmp_path: Path, ending: str, kind: str) -> None:
+    root = write(tmp_path / "set", "sub-1/sub-1_T1w.png", f"derivatives/sub-1/sub-1_T1w{ending}.png")
+    (image,) = bids.read(root).images
+    assert (image.label_map is not None) == (kind == "map")
+    assert [one.label for one in image.annotations] == ([] if kind == "map" else [kind])
+
+
+def test_sets_without_labels(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no file below .*derivatives is named as an image is"):
+        bids.read(write(tmp_path / "set", "sub-1/sub-1_T1w.png"))
+    with pytest.raises(DataError, match="holds no image below sub-"):
+        bids.read(write(tmp_path / "empty"))
+
+
+def test_electron_microscopy_as_it_is_published(shared_data: Path) -> None:
+    found = bids.read(shared_data / "data_axondeepseg_sem")
+    assert sorted(found.labels) == ["axon", "axonmyelin", "myelin"] and len(found.images) == 3
+    assert [one.subject for one in found.images] == ["sub-rat2", "sub-rat4", "sub-rat6"]
+    assert found.images[0].spacing_mm == pytest.approx((9.3e-5, 9.3e-5))

@@ -1,0 +1,208 @@
+"""From annotations of other programs to a data set that `plan` reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from PIL import Image
+
+import autoseg
+from autoseg.annotations import coco, cvat
+from autoseg.annotations.base import LabelledImage
+from autoseg.errors import DataError, RunFolderError
+from autoseg.processing.cases import load_image, load_labels
+from autoseg.records import Dataset, ImportReport
+from autoseg.stages.index import index_dataset
+
+SHAPE = (20, 30)
+
+
+def picture(path: Path, values: np.ndarray | None = None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, SHAPE).astype(np.uint8) if values is None else values).save(path)
+    return path
+
+
+def boxes() -> np.ndarray:
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[2:15, 3:20], labels[5:9, 6:12] = 1, 2
+    return labels
+
+
+def indexed(folder: Path) -> Dataset:
+    dataset, faults = index_dataset(folder)
+    assert dataset is not None and not faults
+    return dataset
+
+
+@pytest.mark.parametrize("kind", ["coco", "cvat"])
+def test_annotations_become_label_maps(tmp_path: Path, kind: str) -> None:
+    source = tmp_path / "set"
+    for name in ("a/001_HC.png", "a/001_2HC.png", "b/002_HC.png", "b/empty.png", "b/unlisted.png"):
+        picture(source / "images" / name)
+    listed = [LabelledImage(f"{name}.png", boxes()) for name in ("001_HC", "001_2HC", "002_HC")]
+    listed.append(LabelledImage("empty.png", np.zeros(SHAPE, np.uint8)))
+    if kind == "coco":
+        coco.write(source / "annotations" / "instances_default.json", listed, {"Brain": 1, "LV": 2})
+    else:
+        cvat.write(source / "annotations.xml", listed, {"Brain": 1, "LV": 2})
+    (tmp_path / "mm.csv").write_text("image,mm per pixel x,mm per pixel y\n" + "".join(f"{one.name},0.1,0.2\n" for one in listed))
+    report = autoseg.import_dataset(source, tmp_path / "out", spacing=tmp_path / "mm.csv", workers=0)
+    assert (report.kind, report.cases, report.subjects, report.empty, report.failed) == (kind, 4, 3, 1, ())
+    assert {one.name: (one.cases, one.pixels) for one in report.labels} == {"Brain": (3, 3 * 197), "LV": (3, 3 * 24)}
+    assert any("1 images are not annotated" in note and "unlisted.png" in note for note in report.notes)
+    assert (
+        ImportReport.load(tmp_path / "out" / "import.json") == report and (tmp_path / "out" / "preview.png").stat().st_size > 1000
+    )
+    dataset = indexed(tmp_path / "out")
+    assert [target.name for target in dataset.targets] == ["Brain", "LV"]
+    assert {case.id: (case.subject, case.spacing_mm) for case in dataset.cases} == {
+        "001_HC": ("001", (0.2, 0.1)), "001_2HC": ("001", (0.2, 0.1)), "002_HC": ("002", (0.2, 0.1)), "empty": ("empty", (0.2, 0.1)),
+    }  # fmt: skip
+    for case in dataset.cases:
+        assert np.array_equal(load_labels(dataset, case), boxes() * (case.id != "empty"))
+        assert np.array_equal(load_image(dataset, case).array[0], np.asarray(Image.open(source / "images" / "a/001_HC.png")))
+
+
+def test_overlapping_structures_stay_regions(tmp_path: Path) -> None:
+    whole, core = np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8)
+    whole[2:15, 3:20], core[5:9, 6:25] = 255, 255
+    picture(tmp_path / "set" / "a.png")
+    picture(tmp_path / "set" / "a_core.png", core)
+    picture(tmp_path / "set" / "a_whole.png", whole)
+    patterns = {"core": "{case}_core.png", "whole": "{case}_whole.png"}
+    report = autoseg.import_dataset(
+        tmp_path / "set", tmp_path / "out", images={"": "a.png"}, labels={name: one.replace("{case}", "a") for name, one in patterns.items()},
+        overlap="regions", workers=0,
+    )  # fmt: skip
+    dataset = indexed(tmp_path / "out")
+    assert dataset.regions and [target.name for target in dataset.targets] == ["whole", "core"], "the larger is painted first"
+    labels = load_labels(dataset, dataset.cases[0])
+    for target, mask in zip(dataset.targets, (whole, core), strict=True):
+        assert np.array_equal(np.isin(labels, target.values), mask > 0)
+    assert [(one.below, one.above, one.pixels) for one in report.covered] == [("core", "whole", 56)]
+
+
+def test_volumes_and_undeclared_values(tmp_path: Path) -> None:
+    labels = np.zeros((4, 5, 6), np.uint8)
+    labels[1, 1:3, 1:4], labels[2, 2, 2] = 3, 7
+    for case in ("p1", "p2"):
+        (tmp_path / "set" / case).mkdir(parents=True)
+        for name, array in (("t1", labels * 9.0), ("t2", labels + 1.0), ("seg", labels)):
+            image = sitk.GetImageFromArray(array)
+            image.SetSpacing((0.5, 0.6, 2.0))
+            sitk.WriteImage(image, str(tmp_path / "set" / case / f"{name}.nii.gz"))
+    patterns = {"images": {"T1": "{case}/t1.nii.gz", "T2": "{case}/t2.nii.gz"}, "labels": {"": "{case}/seg.nii.gz"}}
+    autoseg.import_dataset(tmp_path / "set", tmp_path / "out", **patterns, workers=0)
+    dataset = indexed(tmp_path / "out")
+    assert dataset.channels == ("T1", "T2") and [target.name for target in dataset.targets] == ["class_3", "class_7"]
+    assert np.array_equal(load_labels(dataset, dataset.cases[0]), np.select([labels == 3, labels == 7], [1, 2]))
+    assert load_image(dataset, dataset.cases[0]).geometry.spacing_mm == pytest.approx((2.0, 0.6, 0.5))
+    named = autoseg.import_dataset(
+        tmp_path / "set", tmp_path / "named", **patterns, structures={"gm": (3,), "wm": (7,)}, only=("wm",), workers=0
+    )
+    assert [(one.name, one.cases) for one in named.labels] == [("wm", 2)]
+    missing = autoseg.import_dataset(
+        tmp_path / "set", tmp_path / "half", **patterns, structures={"gm": (3,)}, unknown="background", workers=0
+    )
+    assert [one.name for one in missing.labels] == [
+        "gm"
+    ] and "1 values or colours occur that nobody named: 7 (2 pixels in 2 images)" in missing.notes
+    with pytest.raises(DataError, match="1 values or colours that nobody named \\(7\\)"):
+        autoseg.import_dataset(tmp_path / "set", tmp_path / "none", **patterns, structures={"gm": (3,)}, workers=0)
+    assert not (tmp_path / "none").exists()
+
+
+def test_colours_that_nobody_named(tmp_path: Path) -> None:
+    mask = np.zeros((*SHAPE, 3), np.uint8)
+    mask[2:15, 3:20], mask[5:9, 6:12] = (255, 0, 0), (0, 255, 0)
+    fringe = mask.copy()
+    fringe[2, 3:20] = (128, 0, 0)
+    for case, colours in (("a", mask), ("b", fringe)):
+        picture(tmp_path / "set" / f"{case}.png")
+        picture(tmp_path / "set" / f"{case}_mask.png", colours)
+    images, labels = {"": "{case}.png"}, {"": "{case}_mask.png"}
+    names = {"Brain": (255, 0, 0), "CSP": (0, 255, 0)}
+    report = autoseg.import_dataset(tmp_path / "set", tmp_path / "out", images=images, labels=labels, colours=names, workers=0)
+    assert report.cases == 1 and [one.id for one in report.failed] == ["b"]
+    assert "1 values or colours that nobody named (128,0,0)" in report.failed[0].reason
+    nearest = autoseg.import_dataset(
+        tmp_path / "set", tmp_path / "near", images=images, labels=labels, colours=names, unknown="nearest", workers=0
+    )
+    assert nearest.cases == 2 and {one.pixels for one in nearest.labels} == {2 * 197, 2 * 24}, (
+        "dark red is nearer to red than to black"
+    )
+    assert not (tmp_path / "out" / "images" / "b.png").exists() and not list((tmp_path / "out" / "labels").glob("b*"))
+
+
+def test_other_layouts_are_rewritten(tmp_path: Path) -> None:
+    source = tmp_path / "Dataset001_X"
+    for number in range(2):
+        picture(source / "imagesTr" / f"case{number}_0000.png")
+        picture(source / "labelsTr" / f"case{number}.png", boxes())
+    content = {
+        "channel_names": {"0": "US"},
+        "labels": {"background": 0, "head": [1, 2], "core": 2},
+        "regions_class_order": [1, 2],
+        "numTraining": 2,
+        "file_ending": ".png",
+    }
+    (source / "dataset.json").write_text(json.dumps(content))
+    report = autoseg.import_dataset(source, tmp_path / "out", workers=0)
+    before, after = indexed(source), indexed(tmp_path / "out")
+    assert report.kind == "nnunet" and after.regions and after.channels == ("US",)
+    assert [(one.name, one.values, one.output_value) for one in before.targets] == [
+        (one.name, one.values, one.output_value) for one in after.targets
+    ]
+    for one, other in zip(before.cases, after.cases, strict=True):
+        assert np.array_equal(load_labels(before, one), load_labels(after, other))
+
+
+def test_a_case_that_fails_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+    source = tmp_path / "set"
+    picture(source / "a.png")
+    picture(source / "b.png", np.zeros((7, 7), np.uint8))
+    coco.write(source / "c.json", [LabelledImage(f"{name}.png", boxes()) for name in "abx"], {"Brain": 1, "LV": 2})
+    report = autoseg.import_dataset(source, tmp_path / "out", workers=0)
+    assert report.cases == 1
+    assert {one.id: one.reason.split(";")[0] for one in report.failed} == {
+        "x.png": f"there is no such image in {source}",
+        "b": "was annotated at 30x20 pixels, and its image has 7x7",
+    }
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*.png")) == ["a.png", "a.png", "preview.png"]
+
+
+def test_places_that_are_taken(tmp_path: Path) -> None:
+    picture(tmp_path / "set" / "a.png")
+    coco.write(tmp_path / "set" / "c.json", [LabelledImage("a.png", boxes())], {"Brain": 1, "LV": 2})
+    autoseg.import_dataset(tmp_path / "set", tmp_path / "out", workers=0)
+    with pytest.raises(RunFolderError, match="is not empty; give a new folder, or --overwrite"):
+        autoseg.import_dataset(tmp_path / "set", tmp_path / "out", workers=0)
+    assert autoseg.import_dataset(tmp_path / "set", tmp_path / "out", overwrite=True, workers=0).cases == 1
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").touch()
+    with pytest.raises(RunFolderError, match="was not made by `autoseg import`"):
+        autoseg.import_dataset(tmp_path / "set", tmp_path / "mine", overwrite=True, workers=0)
+    with pytest.raises(RunFolderError, match="lies inside the set"):
+        autoseg.import_dataset(tmp_path / "set", tmp_path / "set" / "out", workers=0)
+    with pytest.raises(DataError, match=r"is not recognised; looked for:\n  coco: a JSON"):
+        autoseg.import_dataset(tmp_path / "mine", tmp_path / "new", workers=0)
+    with pytest.raises(DataError, match="unknown format 'cocoo', did you mean 'coco'"):
+        autoseg.import_dataset(tmp_path / "set", tmp_path / "new", format="cocoo", workers=0)
+
+
+def test_vessels_of_the_retina(shared_data: Path, tmp_path: Path) -> None:
+    report = autoseg.import_dataset(
+        shared_data / "CHASEDB1",
+        tmp_path / "out",
+        images={"": "{case}.jpg"},
+        labels={"vessels": "{case}_1stHO.png"},
+        subjects=r"Image_(\d+)",
+        workers=0,
+    )
+    assert (report.cases, report.subjects, report.failed) == (20, 10, ())
+    assert indexed(tmp_path / "out").channels == ("red", "green", "blue")
