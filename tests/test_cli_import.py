@@ -88,6 +88,9 @@ def test_what_came_of_it_is_told(replaced: Any, capsys: pytest.CaptureFixture[st
         "Next: autoseg plan out RUN",
     ):
         assert words in told
+
+
+def test_the_record_is_printed_where_it_is_asked_for(replaced: Any, capsys: pytest.CaptureFixture[str]) -> None:
     replaced("import_dataset", REPORT)
     assert exit_code("import", "set", "out", "--json") == 0
     assert ImportReport.model_validate_json(capsys.readouterr().out) == REPORT
