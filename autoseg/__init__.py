@@ -1,7 +1,7 @@
 """From a folder of images to masks and scores.
 
 The public functions are `plan`, `train`, `status`, `select`, `predict`, `measure`, `evaluate`, `compare`, `doctor`, `benchmark`, `export_model`,
-`import_model` and `import_dataset`, the same as the verbs of the command line, and `Predictor` segments arrays with a model that is
+`import_model`, `fetch` and `import_dataset`, the same as the verbs of the command line, and `Predictor` segments arrays with a model that is
 loaded once. They are loaded on first use, so that `import autoseg` costs nothing.
 """
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         doctor,
         evaluate,
         export_model,
+        fetch,
         import_dataset,
         import_model,
         measure,
@@ -37,6 +38,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "export_model",
+    "fetch",
     "import_dataset",
     "import_model",
     "measure",

@@ -23,6 +23,7 @@ from autoseg.cli_compare import compare
 from autoseg.cli_console import reported, show
 from autoseg.cli_doctor import doctor
 from autoseg.cli_export import export
+from autoseg.cli_fetch import fetch
 from autoseg.cli_import import import_set
 from autoseg.cli_measure import measure, show_measures
 from autoseg.cli_options import (
@@ -261,6 +262,7 @@ app.command()(measure)
 app.command()(doctor)
 app.command()(export)
 app.command("import")(import_set)
+app.command()(fetch)
 
 
 @app.command("import-model")

@@ -28,6 +28,7 @@ from autoseg.run_folder import RunFolder
 if TYPE_CHECKING:
     from autoseg.pipeline.benchmarking import BenchmarkOutcome
     from autoseg.pipeline.comparing import compare
+    from autoseg.pipeline.fetching import fetch
     from autoseg.pipeline.fold import FoldOutcome
     from autoseg.pipeline.importing import import_dataset
     from autoseg.pipeline.measuring import MeasureOutcome, measure
@@ -50,6 +51,7 @@ __all__ = [
     "doctor",
     "evaluate",
     "export_model",
+    "fetch",
     "import_dataset",
     "import_model",
     "measure",
@@ -65,7 +67,13 @@ __all__ = [
 
 
 # what measuring and statistics need takes most of a second to import
-ON_FIRST_USE = {"MeasureOutcome": "measuring", "compare": "comparing", "import_dataset": "importing", "measure": "measuring"}
+ON_FIRST_USE = {
+    "MeasureOutcome": "measuring",
+    "compare": "comparing",
+    "fetch": "fetching",
+    "import_dataset": "importing",
+    "measure": "measuring",
+}
 
 
 def __getattr__(name: str) -> object:
