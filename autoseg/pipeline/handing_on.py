@@ -1,0 +1,47 @@
+"""Masks of a prediction in the formats of other programs, for a person to correct them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from autoseg.errors import RecordError, RunFolderError
+from autoseg.progress import Progress, SilentProgress
+from autoseg.records import PREDICTIONS_FILE, Predictions
+from autoseg.stages.hand_on import MaskFormat, hand_on
+from autoseg.writing import part_of
+
+
+def hand_on_masks(masks: str | Path, out: str | Path, to: MaskFormat, *, progress: Progress | None = None) -> list[Path]:
+    """Write masks that `predict` made as colours, for COCO, for CVAT, or as a data set.
+
+    Args:
+        masks: folder written by `predict`.
+        out: a new folder.
+        to: the format.
+        progress: listener.
+
+    Returns:
+        The files to go on with.
+
+    Raises:
+        RunFolderError: the folder was not written by `predict`, or `out` is not empty.
+    """
+    folder, place, progress = Path(masks), Path(out), progress or SilentProgress()
+    try:
+        predictions = Predictions.load(folder / PREDICTIONS_FILE)
+    except RecordError as error:
+        raise RunFolderError(f"{folder} was not written by `autoseg predict` ({error})") from error
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise RunFolderError(f"{place} is not empty; give a new folder")
+    part = part_of(place)
+    shutil.rmtree(part, ignore_errors=True)
+    progress.stage(f"writing masks as {to}", sum(case.status == "done" for case in predictions.cases))
+    try:
+        files = hand_on(predictions, folder, part, to, progress.advance)
+        if place.exists():
+            place.rmdir()
+        part.rename(place)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return [place / file.relative_to(part) for file in files]

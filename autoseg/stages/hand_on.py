@@ -1,0 +1,135 @@
+"""Predicted masks -> the formats in which people correct them: colours, COCO, CVAT, or a data set of their own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+
+from autoseg.annotations import coco, cvat
+from autoseg.annotations.base import Colour, LabelledImage
+from autoseg.errors import DataError, Fault
+from autoseg.inference.overlay import PALETTE
+from autoseg.records import PredictedCase, Predictions, Structure, write_text
+from autoseg.volume.files import is_volume, read, split_suffix, write_labels
+from autoseg.volume.geometry import Geometry
+
+MaskFormat = Literal["colours", "coco", "cvat", "labels"]
+MASK_FORMATS: tuple[MaskFormat, ...] = get_args(MaskFormat)
+OF_PICTURES = ("colours", "coco", "cvat")
+CLASSES, LISTS = "SegmentationClass", "ImageSets/Segmentation"
+HEADER = "# label:color_rgb:parts:actions"
+
+
+def hand_on(
+    predictions: Predictions, masks: Path, out: Path, to: MaskFormat, on_done: Callable[[int], None] | None = None
+) -> list[Path]:
+    """Write the masks of a prediction in another format; each holds the very pixels of the masks.
+
+    `colours` is CVAT's and PASCAL VOC's `SegmentationClass` with `labelmap.txt`; `coco` and `cvat` are one file of run lengths; `labels` is a
+    data set that `plan` reads, images included. Of overlapping regions, what is seen of each in the painted mask is written.
+
+    Args:
+        predictions: of the masks.
+        masks: their folder.
+        out: where to.
+        to: the format.
+        on_done: called with the number of masks done so far.
+
+    Returns:
+        The files that whoever goes on has to know.
+
+    Raises:
+        DataError: there is no mask, one was changed in size or values, or masks of volumes are to become pictures.
+    """
+    done = [case for case in predictions.cases if case.status == "done" and case.mask is not None]
+    if not done:
+        raise DataError(f"{masks} holds no mask that was predicted")
+    if to in OF_PICTURES and (volumes := [case for case in done if is_volume(masks / str(case.mask))]):
+        raise DataError(
+            f"{volumes[0].id} is a volume, which {to} cannot hold; its mask is a label map that 3D programs open as it is (--to labels)"
+        )
+    values = {target.name: target.output_value for target in predictions.targets}
+    images = _labelled(done, masks, values, on_done)
+    if to == "coco":
+        coco.write(out / "annotations" / "instances_default.json", images, values)
+        return [out / "annotations" / "instances_default.json"]
+    if to == "cvat":
+        cvat.write(out / "annotations.xml", images, values)
+        return [out / "annotations.xml"]
+    if to == "colours":
+        return _colours(images, values, out)
+    return _data_set(done, masks, predictions.targets, out, on_done)
+
+
+def colours_of(names: Mapping[str, int]) -> dict[str, Colour]:
+    """A colour for each structure: the palette of the overlays, and evenly spread ones where it ends."""
+    spread = [(int(53 * n) % 256, int(131 * n + 64) % 256, int(197 * n + 128) % 256) for n in range(1, len(names) + 1)]
+    return {name: PALETTE[place] if place < len(PALETTE) else spread[place] for place, name in enumerate(names)}
+
+
+def _labelled(
+    cases: list[PredictedCase], masks: Path, values: Mapping[str, int], on_done: Callable[[int], None] | None
+) -> Iterator[LabelledImage]:
+    known = {0, *values.values()}
+    for number, case in enumerate(cases, start=1):
+        labels = read(masks / str(case.mask)).array[0]
+        if strange := set(np.unique(labels).tolist()) - known:
+            raise DataError(
+                [Fault(case.id, f"its mask holds {min(strange):g}, which the model does not paint; predict it again")]
+            )
+        yield LabelledImage(Path(case.images[0]).name if case.images else str(case.mask), labels)
+        if on_done:
+            on_done(number)
+
+
+def _colours(images: Iterator[LabelledImage], values: Mapping[str, int], out: Path) -> list[Path]:
+    from PIL import Image
+
+    from autoseg.inference.overlay import save_picture
+
+    colours = colours_of(values)
+    table = np.zeros((max(values.values()) + 1, 3), np.uint8)
+    for name, value in values.items():
+        table[value] = colours[name]
+    stems = []
+    for image in images:
+        stem = split_suffix(image.name)[0]
+        stems.append(stem)
+        save_picture(out / CLASSES / f"{stem}.png", Image.fromarray(table[image.labels]))
+    write_text(out / LISTS / "default.txt", "\n".join(stems) + "\n")
+    lines = [f"{name}:{','.join(map(str, colour))}::" for name, colour in {"background": (0, 0, 0), **colours}.items()]
+    write_text(out / "labelmap.txt", "\n".join([HEADER, *lines]) + "\n")
+    return [out / CLASSES, out / "labelmap.txt"]
+
+
+def _data_set(
+    cases: list[PredictedCase], masks: Path, targets: tuple[Structure, ...], out: Path, on_done: Callable[[int], None] | None
+) -> list[Path]:
+    """Images and label maps in the layout `folders`."""
+    (out / "images").mkdir(parents=True, exist_ok=True)
+    for number, case in enumerate(cases, start=1):
+        files = [Path(image) for image in case.images]
+        if missing := [file for file in files if not file.is_file()]:
+            raise DataError([Fault(case.id, f"its image {missing[0]} is not there any more; restore it")])
+        volume = read(masks / str(case.mask))
+        suffix = split_suffix(str(case.mask))[1]
+        write_labels(out / "labels" / f"{case.id}{suffix}", volume.array[0], volume.geometry or Geometry.plain(2, None))
+        for channel, file in enumerate(files):
+            ending = file.name[len(split_suffix(file)[0]) :]
+            shutil.copyfile(file, out / "images" / f"{case.id}{f'_{channel:04d}' if len(files) > 1 else ''}{ending}")
+        if on_done:
+            on_done(number)
+    labels = {"background": 0} | {target.name: target.output_value for target in targets}
+    write_text(out / "dataset.json", json.dumps({"labels": labels}, indent=1) + "\n")
+    known = [case for case in cases if case.spacing_mm is not None and len(case.spacing_mm) == 2]
+    if known:
+        rows = ["image,pixel size x (mm),pixel size y (mm)"]
+        rows += [f"{case.id},{case.spacing_mm[1]:.9g},{case.spacing_mm[0]:.9g}" for case in known if case.spacing_mm is not None]
+        rows += [f"{case.id},," for case in cases if case not in known]
+        write_text(out / "pixel_size.csv", "\n".join(rows) + "\n")
+    return [out / "dataset.json"]

@@ -1,0 +1,104 @@
+"""Masks for other programs hold the very pixels, and come back by `import`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from PIL import Image
+
+import autoseg
+from autoseg.annotations import coco, cvat
+from autoseg.annotations.painting import paint
+from autoseg.errors import DataError, RunFolderError
+from autoseg.pipeline.handing_on import hand_on_masks
+from autoseg.processing.cases import load_labels
+from autoseg.records import PredictedCase, Predictions, Structure
+from autoseg.stages.hand_on import MaskFormat, colours_of
+from autoseg.stages.index import index_dataset
+
+TARGETS = (Structure(name="Brain", values=(1,), output_value=3), Structure(name="LV", values=(2,), output_value=200))
+
+
+def masks(root: Path) -> dict[str, np.ndarray]:
+    """Two cases that were predicted, and one that failed."""
+    random, found, cases = np.random.default_rng(0), {}, []
+    for name in ("a", "b"):
+        image, mask = root / "images" / f"{name}.png", root / "masks" / f"{name}.png"
+        for file, values in (
+            (image, random.integers(0, 255, (20, 30))),
+            (mask, np.array([0, 3, 200])[random.integers(0, 3, (20, 30))]),
+        ):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(values.astype(np.uint8)).save(file)
+        found[name] = np.asarray(Image.open(mask))
+        cases.append(PredictedCase(id=name, images=(str(image),), status="done", mask=mask.name, spacing_mm=(0.2, 0.1)))
+    cases.append(PredictedCase(id="bad", images=("bad.png",), status="failed", error="truncated"))
+    Predictions(
+        run="r", configuration="2d", folds=("0",), device="cpu", targets=TARGETS, derived=(), regions=False, cases=tuple(cases)
+    ).save(root / "masks" / "predictions.json")
+    return found
+
+
+@pytest.mark.parametrize("to", ["coco", "cvat"])
+def test_run_lengths_are_exact(tmp_path: Path, to: MaskFormat) -> None:
+    found = masks(tmp_path)
+    (file,) = hand_on_masks(tmp_path / "masks", tmp_path / "out", to)
+    read = (coco if to == "coco" else cvat).read(file)
+    assert read.labels == ("Brain", "LV") and [image.name for image in read.images] == ["a.png", "b.png"]
+    for image in read.images:
+        labels = np.array([0, 3, 200])[paint(image.annotations, (20, 30), read.labels).labels]
+        assert np.array_equal(labels, found[image.name[0]])
+
+
+def test_colours_are_those_of_the_label_map(tmp_path: Path) -> None:
+    found = masks(tmp_path)
+    hand_on_masks(tmp_path / "masks", tmp_path / "out", "colours")
+    lines = (tmp_path / "out" / "labelmap.txt").read_text().splitlines()
+    assert lines == ["# label:color_rgb:parts:actions", "background:0,0,0::", "Brain:230,159,0::", "LV:86,180,233::"]
+    assert (tmp_path / "out" / "ImageSets" / "Segmentation" / "default.txt").read_text() == "a\nb\n"
+    colours = np.asarray(Image.open(tmp_path / "out" / "SegmentationClass" / "a.png"))
+    for value, colour in ((0, (0, 0, 0)), (3, (230, 159, 0)), (200, (86, 180, 233))):
+        assert np.array_equal((colours == colour).all(axis=2), found["a"] == value)
+    many = colours_of({str(number): number for number in range(1, 60)})
+    assert len(set(many.values())) == 59 and (0, 0, 0) not in many.values()
+
+
+def test_a_data_set_of_predicted_labels(tmp_path: Path) -> None:
+    found = masks(tmp_path)
+    hand_on_masks(tmp_path / "masks", tmp_path / "out", "labels")
+    dataset, faults = index_dataset(tmp_path / "out")
+    assert dataset is not None and not faults
+    assert [(case.id, case.spacing_mm) for case in dataset.cases] == [("a", (0.2, 0.1)), ("b", (0.2, 0.1))]
+    for case in dataset.cases:
+        assert np.array_equal(np.array([0, 3, 200])[load_labels(dataset, case)], found[case.id])
+
+
+def test_what_was_corrected_comes_back(tmp_path: Path) -> None:
+    found = masks(tmp_path)
+    (file,) = hand_on_masks(tmp_path / "masks", tmp_path / "cvat", "cvat")
+    report = autoseg.import_dataset(file, tmp_path / "again", images_folder=tmp_path / "images", workers=0)
+    dataset, _ = index_dataset(tmp_path / "again")
+    assert report.cases == 2 and dataset is not None
+    for case in dataset.cases:
+        assert np.array_equal(np.array([0, 3, 200])[load_labels(dataset, case)], found[case.id])
+
+
+def test_what_cannot_be_handed_on(tmp_path: Path) -> None:
+    masks(tmp_path)
+    with pytest.raises(RunFolderError, match="is not empty; give a new folder"):
+        hand_on_masks(tmp_path / "masks", tmp_path / "images", "coco")
+    with pytest.raises(RunFolderError, match="was not written by `autoseg predict`"):
+        hand_on_masks(tmp_path / "images", tmp_path / "out", "coco")
+    Image.fromarray(np.full((20, 30), 9, np.uint8)).save(tmp_path / "masks" / "b.png")
+    with pytest.raises(DataError, match="b: its mask holds 9, which the model does not paint"):
+        hand_on_masks(tmp_path / "masks", tmp_path / "out", "coco")
+    assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".out*"))
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((3, 4, 5), np.uint8)), str(tmp_path / "masks" / "v.nii.gz"))
+    volume = PredictedCase(id="v", images=("v.nii.gz",), status="done", mask="v.nii.gz")
+    before = Predictions.load(tmp_path / "masks" / "predictions.json")
+    before.model_copy(update={"cases": (volume,)}).save(tmp_path / "masks" / "predictions.json")
+    with pytest.raises(DataError, match="v is a volume, which cvat cannot hold"):
+        hand_on_masks(tmp_path / "masks", tmp_path / "out", "cvat")
