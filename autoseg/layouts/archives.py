@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from autoseg.errors import DataError, Fault
+from autoseg.writing import whole_file
 
 JUNK = "__MACOSX"
 # What `zipfile` raises where bytes are not as they should be; seeking to a place that a damaged entry names is an OSError.
@@ -68,6 +69,44 @@ def unpack_archives(root: Path, *, wanted: Callable[[str], bool]) -> tuple[list[
     if faults:
         raise DataError(faults)
     return places + ([store] if unpacked else []), unpacked
+
+
+def unpack_one(archive: Path, root: Path) -> Path:
+    """Unpack one zip of a data set whole, into the set's store (once), or take what lies unpacked beside it.
+
+    Raises:
+        DataError: it is damaged, or a member's path leads out of the folder.
+    """
+    if _unpacked_beside(archive):
+        return archive.with_name(archive.stem.strip())
+    target = _target(archive, root, store_of(root))
+    try:
+        if not target.is_dir():
+            extract(archive, target, lambda _: True)
+    except DataError:
+        raise
+    except (*DAMAGED, OSError) as error:
+        raise DataError([Fault(archive.name, f"cannot be unpacked ({error}); download it again")]) from error
+    return target
+
+
+def extract_more(archive: Path, target: Path, wanted: Callable[[str], bool]) -> None:
+    """Add members to what was unpacked of a zip before; those that are there stay.
+
+    Raises:
+        DataError: a member's path leads out of the folder, or the disk has no room.
+    """
+    with zipfile.ZipFile(archive) as opened:
+        members = [one for one in opened.infolist() if _is_wanted(one, archive, wanted)]
+        missing = [one for one in members if not target.joinpath(*_inside(one).parts).exists()]
+        _refuse_oversize(archive, sum(one.file_size for one in missing), target, None)
+        for member in missing:
+            with (
+                opened.open(member) as source,
+                whole_file(target.joinpath(*_inside(member).parts)) as part,
+                part.open("wb") as sink,
+            ):
+                shutil.copyfileobj(source, sink)
 
 
 def most_bytes_of_model(archive: Path) -> int:

@@ -1,8 +1,9 @@
 """The fetal-head set of Zenodo 8265464 as downloaded: four groups of ultrasound frames with Brain, CSP and LV.
 
 Names differ between the groups, so everything is found by pattern, ignoring case, in nested folders and zips. Read are the
-images at 959x661, the segmentation-mask export (`labelmap.txt`, `SegmentationClass/`) and the pixel sizes; other export
-formats and the images at their original size are left alone. CSP and LV are painted over Brain, so the head is the union.
+images at 959x661, the segmentation-mask export (`labelmap.txt`, `SegmentationClass/`), or where a group has none another of its exports
+(`fetal_head_exports`), and the pixel sizes (`fetal_head_sizes`). The images at their original size are left alone. CSP and LV are painted
+over Brain, so the head is the union.
 Archives that are still packed are unpacked into `<DATASET>.unpacked` beside the data set.
 """
 
@@ -15,27 +16,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoseg.errors import DataError, Fault
-from autoseg.layouts.archives import JUNK, files_below, find_archives, members_of, unpack_archives
+from autoseg.layouts.archives import JUNK, extract_more, files_below, find_archives, members_of, unpack_archives, unpack_one
 from autoseg.layouts.base import (
     Layout,
     LayoutResult,
     ReadOptions,
     Recognition,
-    aliases,
     check_images,
     find_child,
     listed,
     relative,
     stem_of,
-    with_spacings,
 )
+from autoseg.layouts.fetal_head_exports import boxes_only, draw_labels, exports_of
+from autoseg.layouts.fetal_head_sizes import TRAINING_SET, is_of_hc18, with_pixel_sizes
 from autoseg.layouts.label_scheme import parse_colour
-from autoseg.layouts.mm_table import read_spacings
 from autoseg.layouts.subjects import hc18_subject
-from autoseg.records import Case, ColourEncoding, Dataset, LabelEncoding, Structure
+from autoseg.records import Case, ColourEncoding, Dataset, LabelEncoding, Structure, ValueEncoding
 
 NAMES = ("Brain", "CSP", "LV")
 TARGETS = tuple(Structure(name=name, values=(value,), output_value=value) for value, name in enumerate(NAMES, start=1))
+DRAWN_ENCODING = ValueEncoding(values={value: value for value in range(len(NAMES) + 1)})
 HEAD = Structure(name="head", values=(1, 2, 3), output_value=4)
 
 GROUPS = {"thalamic": "Trans-thalamic", "ventric": "Trans-ventricular", "cerebel": "Trans-cerebellum", "diverse": "Diverse"}
@@ -59,6 +60,7 @@ class Group:
     exported: set[str] = field(default_factory=set)  # stems named in the mask export's own list
     labelmaps: list[Path] = field(default_factory=list)
     tables: list[Path] = field(default_factory=list)
+    drawn: bool = False  # masks are label maps that were drawn from another export
 
 
 def recognise(path: Path) -> Recognition | None:
@@ -71,9 +73,14 @@ def recognise(path: Path) -> Recognition | None:
     maps = (file for file in files if file.name.casefold() == "labelmap.txt" and find_child(path / file.parent, MASKS))
     masks = next((file.as_posix() for file in maps), None)
     grouped = next((file.as_posix() for file in files if _group_of(file.as_posix())), None)
+    exports = next(
+        (file.as_posix() for file in files_below(path) if planes and FOREIGN.search(file.relative_to(path).as_posix())), None
+    )
     evidence = [name for name in (planes, masks) if name]
     if (planes and masks) or (masks and grouped):
         return Recognition(f"found {' and '.join(evidence)}")
+    if planes and exports and grouped:
+        return Recognition(f"found {planes} and {Path(exports).relative_to(path).parts[0]}")
     if packed:
         return Recognition(f"found the archives {listed(packed)}")
     return None
@@ -96,6 +103,7 @@ def read(path: Path, options: ReadOptions) -> LayoutResult:
         raise DataError([Fault(path.name, "holds no image PatientNNNNN_PlaneN_I_of_N.png or NNN_HC.png of the four groups")])
     if skipped:
         notes.append(f"left alone (other export formats, original sizes): {listed(skipped)}")
+    hc18 = [table for group in groups.values() for table in group.tables if is_of_hc18(table)]
     encodings: dict[str, LabelEncoding] = {}
     cases: list[Case] = []
     repeated = {stem for stem, times in Counter(stem for group in groups.values() for stem in group.images).items() if times > 1}
@@ -103,8 +111,10 @@ def read(path: Path, options: ReadOptions) -> LayoutResult:
         if group.masks and not group.images:
             faults.append(Fault(name, f"has {len(group.masks)} masks but no images; unpack the group's images too"))
         if group.images:
-            encodings[name] = _encoding(name, group, faults, notes)
-            cases += _group_cases(name, group, root, repeated, options, faults, notes)
+            if not group.masks and not group.labelmaps:
+                _draw_from_export(name, group, path, places, archives, len(groups) == 1, faults, notes)
+            encodings[name] = DRAWN_ENCODING if group.drawn else _encoding(name, group, faults, notes)
+            cases += _group_cases(name, group, root, repeated, hc18, options, faults, notes)
     checked, more = check_images(root, cases)
     faults += more
     if not options.subjects_given:
@@ -180,7 +190,9 @@ def _sort_in(file: Path, place: Path, groups: dict[str, Group], faults: list[Fau
     elif file.name.casefold() == "default.txt" and "segmentation" in folders:
         for stem in file.read_text(encoding="utf-8-sig", errors="replace").split():
             groups.setdefault(_group_in(file, place, stem), Group()).exported.add(stem)
-    elif file.suffix.casefold() == ".png" and _is_image_name(stem):
+    elif (
+        file.suffix.casefold() == ".png" and _is_image_name(stem) and TRAINING_SET not in folders
+    ):  # HC18's own tell their size alone
         group = groups.setdefault(_group_in(file, place, stem), Group())
         if folders and folders[-1] == MASKS:
             group.masks.setdefault(stem, file)
@@ -188,6 +200,38 @@ def _sort_in(file: Path, place: Path, groups: dict[str, Group], faults: list[Fau
             first = group.images.setdefault(stem, file)
             if first != file:
                 faults.append(Fault(stem, f"lies twice in its group, in {first.parent} and {file.parent}; keep one"))
+
+
+def _draw_from_export(
+    name: str,
+    group: Group,
+    root: Path,
+    places: Sequence[Path],
+    archives: Sequence[Path],
+    alone: bool,
+    faults: list[Fault],
+    notes: list[str],
+) -> None:
+    """Masks of a group from the best other export that is here; a group that is alone owns whatever lies here."""
+
+    def group_of(path: str) -> str | None:
+        return _group_of(path) or (name if alone else None)
+
+    for archive in archives:  # the groups' own archives, which hold the exports
+        extract_more(archive, unpack_one(archive, root), lambda member: bool(FOREIGN.search(member)) and group_of(member) == name)
+    exports, boxes = exports_of(name, places, group_of)
+    for export in exports:
+        drawn, wrong, told = draw_labels(name, export, root, group.images, NAMES)
+        if drawn:
+            group.masks, group.drawn = drawn, True
+            named = {fault.case for fault in wrong}
+            group.exported = set(drawn) | named
+            group.images = {stem: file for stem, file in group.images.items() if stem not in named}
+            faults += wrong
+            notes += told
+            return
+    if boxes:
+        faults.append(boxes_only(name, boxes))
 
 
 def _encoding(name: str, group: Group, faults: list[Fault], notes: list[str]) -> ColourEncoding:
@@ -221,7 +265,14 @@ def _read_labelmap(path: Path, group: str, faults: list[Fault], notes: list[str]
 
 
 def _group_cases(
-    name: str, group: Group, root: Path, repeated: set[str], options: ReadOptions, faults: list[Fault], notes: list[str]
+    name: str,
+    group: Group,
+    root: Path,
+    repeated: set[str],
+    hc18: Sequence[Path],
+    options: ReadOptions,
+    faults: list[Fault],
+    notes: list[str],
 ) -> tuple[Case, ...]:
     """A group's cases with their masks and pixel sizes; an image that the export does not list takes no part."""
     without = [stem for stem in group.images if stem not in group.masks]
@@ -250,25 +301,10 @@ def _group_cases(
         for stem, file in group.images.items()
         if stem in group.masks or stem in unlisted
     )
-    return cases if options.spacing_given else _with_pixel_sizes(name, group.tables, cases, faults, notes)
-
-
-def _with_pixel_sizes(
-    name: str, tables: Sequence[Path], cases: tuple[Case, ...], faults: list[Fault], notes: list[str]
-) -> tuple[Case, ...]:
-    if not tables:
-        notes.append(f"{name}: no pixel sizes, the mm per pixel of its {len(cases)} images is unknown")
+    if options.spacing_given:
         return cases
-    if len(tables) > 1:
-        faults.append(Fault(name, f"has several pixel-size tables: {listed(tables)}; keep one"))
-    try:
-        result = read_spacings(tables[0], aliases(cases))
-    except DataError as error:
-        faults += error.faults
-        return cases
-    faults += result.faults
-    notes += result.notes
-    return with_spacings(cases, result.values)
+    own = [table for table in group.tables if not is_of_hc18(table)]
+    return with_pixel_sizes(name, own, hc18 if name == GROUPS["diverse"] else (), root, cases, faults, notes)
 
 
 def _subject(stem: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoseg.annotations import FORMATS, AnnotationSet
+from autoseg.annotations.decoding import UNKNOWNS, Naming, Unknown
 from autoseg.annotations.listing import read_listing
 from autoseg.annotations.painting import OVERLAPS, Overlap
 from autoseg.errors import DataError, Fault, RunFolderError
@@ -20,10 +21,7 @@ from autoseg.progress import Progress, SilentProgress
 from autoseg.records import Case, Dataset, ImportReport, Spacing
 from autoseg.stages.importing import (
     REPORT,
-    UNKNOWNS,
-    Naming,
     Source,
-    Unknown,
     Written,
     declaration,
     declaration_of,

@@ -1,9 +1,6 @@
 """A set that other programs wrote -> a data set that `plan` reads: images matched, labels drawn, written, and shown on a sheet."""
 
 from autoseg.stages.importing.labels import (
-    UNKNOWNS,
-    Naming,
-    Unknown,
     declaration,
     declaration_of,
     naming,
@@ -16,10 +13,7 @@ from autoseg.stages.importing.writing import REPORT, Written, import_cases, repo
 
 __all__ = [
     "REPORT",
-    "UNKNOWNS",
-    "Naming",
     "Source",
-    "Unknown",
     "Written",
     "declaration",
     "declaration_of",

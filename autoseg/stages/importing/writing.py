@@ -14,12 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
+from autoseg.annotations.decoding import Naming, Unknown, decode
 from autoseg.annotations.painting import Overlap, paint
 from autoseg.errors import AutosegError, DataError, Fault
 from autoseg.parallel import map_cases
 from autoseg.processing.cases import load_labels
 from autoseg.records import Covered, Dataset, FailedCase, ImportedLabel, ImportReport, Spacing, write_text
-from autoseg.stages.importing.labels import Naming, Unknown, decode, told_unknown
+from autoseg.stages.importing.labels import told_unknown
 from autoseg.stages.importing.matching import Source
 from autoseg.volume.files import is_picture, read_header, split_suffix, write_labels
 from autoseg.volume.geometry import Geometry
