@@ -72,7 +72,11 @@ def plan(
     subjects: SubjectsOption = None,
     spacing: SpacingOption = None,
     splits: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Folds to use: our splits.json or splits_final.json.")
+        Path | None,
+        typer.Option(
+            metavar="FILE|by-name",
+            help="Folds to use: our splits.json or splits_final.json; by-name: the same ones on every machine.",
+        ),
     ] = None,
     hold_out: Annotated[str | None, typer.Option(metavar="0.2|FILE", help="Subjects to keep out of every fold.")] = None,
     folds: Annotated[int, typer.Option(min=1, help="Number of folds.")] = 5,

@@ -71,7 +71,7 @@ def plan(
         init_from: a run of which the same is taken, and weights that training starts from.
         subjects: regular expression or CSV that tells the subject of a case.
         spacing: CSV of pixel sizes, or one number, in mm.
-        splits: file of folds to use.
+        splits: file of folds to use; or `by-name`: folds and held-out subjects that follow from the subjects' names alone.
         hold_out: fraction of subjects, or file of cases, kept out of every fold.
         folds: how many; fewer when there are fewer subjects.
         seed: of the folds.

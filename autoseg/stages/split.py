@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoseg.errors import DataError, Fault, RecordError
+from autoseg.layouts.published_folds import FOLDS, HELD_OUT_SHARE, SEED, place_of
 from autoseg.records import Dataset, Fingerprint, Fold, Splits
 
 SHOWN_NAMES = 5
+BY_NAME = "by-name"
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ def make_splits(
         folds: how many; fewer where there are fewer subjects, which the rule says.
         seed: of the order among equals; the same seed gives the same folds.
         hold_out: share of the subjects (0 to 1) kept out of every fold, or a file (txt, json, csv) of case ids or subjects.
-        splits_file: our `splits.json`, or nnU-Net's `splits_final.json`, taken instead of making folds.
+        splits_file: our `splits.json`, or nnU-Net's `splits_final.json`, taken instead of making folds; or `by-name`, see
+            `layouts.published_folds`.
 
     Returns:
         the folds; `rule` tells in one sentence how they came about.
@@ -61,6 +64,8 @@ def make_splits(
         raise DataError("no case has a label, so there is nothing to train on; add labels")
     held, held_rule = _hold_out(groups, hold_out, seed)
     held_cases = tuple(case for group in held for case in group.cases)
+    if splits_file is not None and str(splits_file) == BY_NAME:
+        return _by_name(groups, [case.id for case in dataset.cases], hold_out)
     if splits_file is not None:
         return _from_file(Path(splits_file), dataset, groups, held_cases, held_rule)
     if folds < 2:
@@ -82,6 +87,29 @@ def make_splits(
     order = [case.id for case in dataset.cases]
     made = tuple(_fold([case for group in remaining for case in group.cases], part, order) for part in bins)
     return Splits(rule="; ".join(sentences), seed=seed, folds=made, held_out=_in_order(held_cases, order))
+
+
+def _by_name(groups: Sequence[Group], order: Sequence[str], hold_out: object) -> Splits:
+    """Five folds and the subjects held out, by the names of the subjects alone."""
+    if hold_out is not None:
+        raise DataError(f"--splits {BY_NAME} holds out {HELD_OUT_SHARE:g} of the subjects by itself; leave --hold-out out")
+    places: dict[int | None, list[Group]] = {}
+    for group in groups:
+        places.setdefault(place_of(group.name), []).append(group)
+    parts = [places.get(number, []) for number in range(FOLDS)]
+    if empty := [number for number, part in enumerate(parts) if not part]:
+        raise DataError(
+            f"by their names, none of the {len(groups)} subjects is validated in fold {empty[0]}; "
+            f"--splits {BY_NAME} is for sets of hundreds: leave it out"
+        )
+    held = [case for group in places.get(None, []) for case in group.cases]
+    every = [case for part in parts for group in part for case in group.cases]
+    rule = (
+        f"{FOLDS} folds by the names of the subjects alone (SHA-256 with seed {SEED}; {len(groups)} groups); "
+        f"{len(places.get(None, []))} subjects ({len(held)} cases) are held out of every fold by the same rule"
+    )
+    made = tuple(_fold(every, part, order) for part in parts)
+    return Splits(rule=rule, seed=SEED, folds=made, held_out=_in_order(held, order))
 
 
 def deal(groups: Sequence[Group], shares: Sequence[float], seed: int, *, count_cases: bool) -> list[list[Group]]:

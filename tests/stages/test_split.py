@@ -242,3 +242,25 @@ def test_folds_that_were_edited_by_hand_are_checked() -> None:
         assert words in str(error.value)
     with pytest.raises(DataError, match="holds no folds"):
         refuse_unsound(splits.model_copy(update={"folds": ()}), dataset, Path("splits.json"))
+
+
+def test_folds_by_name_are_the_same_whatever_is_there() -> None:
+    """With half of the subjects, or other labels, everybody who is left stays where he was."""
+    everybody = {f"case{number}": f"P{number // 2}" for number in range(400)}
+    half = {id: subject for id, subject in everybody.items() if int(subject[1:]) % 2}
+    whole, part = (
+        make_splits(*made(subjects, rare=rare), splits_file=Path("by-name"))
+        for subjects, rare in ((everybody, ()), (half, ("case7",)))
+    )
+    assert len(whole.folds) == 5 and set(part.held_out) == set(whole.held_out) & set(half)
+    for one, other in zip(whole.folds, part.folds, strict=True):
+        assert set(other.validation) == set(one.validation) & set(half)
+        assert not set(one.validation) & set(whole.held_out) and not {everybody[id] for id in one.train} & {
+            everybody[id] for id in one.validation
+        }
+    assert sorted(id for fold in whole.folds for id in fold.validation) == sorted(set(everybody) - set(whole.held_out))
+    assert whole.seed == 8265464 and "by the names of the subjects alone" in whole.rule
+    with pytest.raises(DataError, match="holds out 0.2 of the subjects by itself"):
+        make_splits(*made(everybody), splits_file=Path("by-name"), hold_out=0.1)
+    with pytest.raises(DataError, match="is for sets of hundreds"):
+        make_splits(*made({"a": "P1", "b": "P2"}), splits_file=Path("by-name"))
