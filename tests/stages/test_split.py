@@ -260,7 +260,7 @@ def test_folds_by_name_are_the_same_whatever_is_there() -> None:
         }
     assert sorted(id for fold in whole.folds for id in fold.validation) == sorted(set(everybody) - set(whole.held_out))
     assert whole.seed == 8265464 and "by the names of the subjects alone" in whole.rule
-    with pytest.raises(DataError, match="holds out 0.2 of the subjects by itself"):
+    with pytest.raises(DataError, match=r"holds out 0.2 of the subjects by itself"):
         make_splits(*made(everybody), splits_file=Path("by-name"), hold_out=0.1)
-    with pytest.raises(DataError, match="is for sets of hundreds"):
+    with pytest.raises(DataError, match=r"is for sets of hundreds"):
         make_splits(*made({"a": "P1", "b": "P2"}), splits_file=Path("by-name"))
