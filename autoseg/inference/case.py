@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from math import prod
 from pathlib import Path
 from typing import Literal
@@ -24,9 +24,9 @@ from autoseg.inference.evidence import output_groups
 from autoseg.inference.export import count_pixels, mask_from_winners, save_probabilities
 from autoseg.inference.inputs import PredictionInput, image_names
 from autoseg.inference.overlay import save_overlay
-from autoseg.inference.postprocessing import postprocess
+from autoseg.inference.postprocessing import before_ellipses, postprocess
 from autoseg.inference.sliding import Sliding
-from autoseg.inference.trust import assess
+from autoseg.inference.trust import assess, with_shape
 from autoseg.processing.cases import assemble_image
 from autoseg.processing.prepare import Placement, prepare_image
 from autoseg.processing.previous import one_hot, prepare_previous, read_previous
@@ -210,7 +210,7 @@ def segment(prepared: PreparedCase, job: Job, engine: Engine, scratch: Path | No
 def write_case(item: PredictionInput, found: Segmentation, job: Job, out: Path) -> PredictedCase:
     """Write the mask, and what else is wanted, into `out`; the record of the case."""
     started, plan, prepared = time.perf_counter(), job.plan, found.prepared
-    winners = processed(found.winners, job, prepared.spacing_mm)
+    winners, evidence = finished(found, job)
     mask = mask_from_winners(winners, plan.targets, plan.regions)
     overlay = probabilities = uncertainty = None
     if found.probabilities is not None:
@@ -240,17 +240,23 @@ def write_case(item: PredictionInput, found: Segmentation, job: Job, out: Path) 
         engine=found.engine,
         warnings=prepared.warnings,
         pixels=count_pixels(winners, plan.targets, plan.derived, plan.regions),
-        evidence=found.evidence,
+        evidence=evidence,
         temperature=None if probabilities is None else job.temperature,
     )
-    if job.trust is None or found.evidence is None:
+    if job.trust is None or evidence is None:
         return case
-    return assess(job.trust, found.evidence, winners, plan, prepared.spacing_mm).noted(case)
+    return assess(job.trust, evidence, winners, plan, prepared.spacing_mm).noted(case)
 
 
-def processed(winners: np.ndarray, job: Job, spacing_mm: Spacing | None) -> np.ndarray:
-    """What the networks found, after the steps that were selected."""
-    return postprocess(winners, job.postprocessing, job.plan.targets, regions=job.plan.regions, spacing_mm=spacing_mm)
+def finished(found: Segmentation, job: Job) -> tuple[np.ndarray, Evidence | None]:
+    """What the networks found, after the steps that were selected, and the evidence with that of the head's shape before it is an ellipse."""
+    plan, spacing = job.plan, found.prepared.spacing_mm
+    apply = partial(postprocess, targets=plan.targets, regions=plan.regions, spacing_mm=spacing)
+    winners, evidence = apply(found.winners, before_ellipses(job.postprocessing)), found.evidence
+    if evidence is not None:
+        evidence = with_shape(evidence, winners, plan.targets, plan.derived, regions=plan.regions, spacing_mm=spacing)
+    last = tuple(step for step in job.postprocessing if step.kind == "ellipse")
+    return apply(winners, last), evidence
 
 
 def listed_spacing(item: PredictionInput, job: Job) -> Spacing | None:

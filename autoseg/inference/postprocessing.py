@@ -1,4 +1,4 @@
-"""What is done to a mask after the networks: largest components, filled holes, no specks. Which of it helps, `select` finds out.
+"""What is done to a mask after the networks: largest components, filled holes, no specks, ellipses. Which of it helps, `select` finds out.
 
 All of it works on winners (see `export`), on the image's own grid. Components hang together by faces, edges and corners.
 """
@@ -13,9 +13,11 @@ import numpy as np
 from scipy.ndimage import binary_fill_holes, generate_binary_structure, label
 
 from autoseg.inference.export import painted_targets
+from autoseg.metrics.biometry import head_ellipse_mm
 from autoseg.metrics.structures import painted_memberships
 from autoseg.metrics.surface import bounding_box
 from autoseg.records import PostprocessingStep, Structure
+from autoseg.volume.ellipse import fill_ellipse
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,17 @@ def postprocess(
             winners = _filled(winners, _concerned(step, meaning))
         elif step.kind == "largest_component":
             winners = _without_components(winners, _concerned(step, meaning), None)
+        elif step.kind == "ellipse":
+            winners = _elliptic(winners, _concerned(step, meaning), spacing_mm)
         elif step.unit == "pixels" or spacing_mm is not None:
             pixel = 1.0 if step.unit == "pixels" else prod(spacing_mm or ())
             winners = _without_components(winners, _concerned(step, meaning), (step.least or 0.0) / pixel)
     return winners
+
+
+def before_ellipses(steps: Sequence[PostprocessingStep]) -> tuple[PostprocessingStep, ...]:
+    """The steps after which a structure still has the shape that the networks gave it."""
+    return tuple(step for step in steps if step.kind != "ellipse")
 
 
 def component_sizes(mask: np.ndarray) -> np.ndarray:
@@ -116,6 +125,21 @@ def _filled(winners: np.ndarray, painting: Painting) -> np.ndarray:
         return winners
     changed = winners.copy()
     changed[box][holes] = painting.winner
+    return changed
+
+
+def _elliptic(winners: np.ndarray, painting: Painting, spacing_mm: Sequence[float] | None) -> np.ndarray:
+    """The ellipse in the place of the structure; other structures within it stay."""
+    if winners.ndim != 2:
+        return winners
+    mask, spacing = _shown(winners, painting), spacing_mm or (1.0, 1.0)
+    ellipse = head_ellipse_mm(mask, spacing)
+    if ellipse is None:
+        return winners
+    inside = fill_ellipse(mask.shape, ellipse, spacing)
+    changed = winners.copy()
+    changed[mask & ~inside] = painting.beneath
+    changed[inside & ((winners == 0) | (winners == painting.beneath))] = painting.winner
     return changed
 
 

@@ -20,7 +20,7 @@ from autoseg.metrics.familiarity import image_facts, strange_facts
 from autoseg.metrics.predicted_dice import predict_dice
 from autoseg.metrics.review import suspicious
 from autoseg.metrics.structures import painted_structures
-from autoseg.records import Evidence, Plan, PredictedCase, StructureEvidence, Trust
+from autoseg.records import Evidence, Plan, PredictedCase, Structure, StructureEvidence, Trust
 from autoseg.volume.files import read
 
 PREDICTED = "predicted Dice"
@@ -48,12 +48,12 @@ def assess(trust: Trust, evidence: Evidence, winners: np.ndarray, plan: Plan, sp
 
     Args:
         trust: of the model.
-        evidence: of the case.
+        evidence: of the case, with that of the head's shape.
         winners: `(*spatial)`, as they are written.
         plan: of the model.
         spacing_mm: in the order of the axes; None: unknown.
     """
-    misfit = head_misfit(winners, plan, spacing_mm)
+    misfit = misfit_of(evidence)
     predicted = predicted_dices(trust, evidence, misfit)
     facts = image_facts(evidence.shape or winners.shape, spacing_mm, evidence.medians, plan.channels)
     reasons = list(strange_facts(trust.familiar, facts))
@@ -75,6 +75,36 @@ def judged_again(case: PredictedCase, folder: Path, plan: Plan, trust: Trust | N
         return Assessment({}, None, ()).noted(case)
     winners = winners_from_mask(read(folder / str(case.mask)).array[0], plan.targets, plan.regions)
     return assess(trust, case.evidence, winners, plan, case.spacing_mm).noted(case)
+
+
+def with_shape(
+    evidence: Evidence,
+    winners: np.ndarray,
+    targets: Sequence[Structure],
+    derived: Sequence[Structure],
+    *,
+    regions: bool,
+    spacing_mm: Sequence[float] | None,
+) -> Evidence:
+    """The evidence with that of the head's shape, which is the one before an ellipse is put in its place.
+
+    Args:
+        evidence: of the case.
+        winners: `(*spatial)`, after the steps of `before_ellipses`.
+        targets: of the model.
+        derived: of the model.
+        regions: whether targets overlap.
+        spacing_mm: in the order of the axes; None: unknown.
+    """
+    misfit = head_misfit(winners, targets, derived, regions=regions, spacing_mm=spacing_mm)
+    return evidence.model_copy(update={"ellipse_dice": None if misfit is None else max(0.0, 1 - misfit)})
+
+
+def misfit_of(evidence: Evidence) -> float | None:
+    """How far the head is from an ellipse, 1 - Dice of the two; infinity where there is none, None where the model has no head."""
+    if evidence.ellipse_dice is None:
+        return None
+    return math.inf if evidence.ellipse_dice == 0 else 1 - evidence.ellipse_dice
 
 
 def predicted_dices(trust: Trust, evidence: Evidence, misfit: float | None) -> dict[str, float]:
@@ -106,13 +136,20 @@ def suspicions(predicted: Mapping[str, float], misfit: float | None) -> dict[str
     return {PREDICTED: 1 - float(np.mean(list(predicted.values()))) if predicted else None, SHAPE: shape}
 
 
-def head_misfit(winners: np.ndarray, plan: Plan, spacing_mm: Sequence[float] | None) -> float | None:
-    """How far the head is from an ellipse, 1 - Dice of the two; infinity where there is none. None where the model has no head, or in 3D."""
-    structures = painted_structures(plan.targets, plan.derived)
+def head_misfit(
+    winners: np.ndarray,
+    targets: Sequence[Structure],
+    derived: Sequence[Structure],
+    *,
+    regions: bool,
+    spacing_mm: Sequence[float] | None,
+) -> float | None:
+    """How far the head of a mask is from an ellipse, see `misfit_of`; None in 3D, too."""
+    structures = painted_structures(targets, derived)
     values = next((found for name, found in structures.items() if name.casefold() == HEAD), None)
     if values is None or winners.ndim != 2:
         return None
-    inside = [winner for winner, target in painted_targets(plan.targets, plan.regions) if target.output_value in values]
+    inside = [winner for winner, target in painted_targets(targets, regions) if target.output_value in values]
     agreement = ellipse_dice(np.isin(winners, inside), spacing_mm or (1.0, 1.0))
     return math.inf if agreement is None else 1 - agreement
 

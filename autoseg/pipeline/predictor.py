@@ -14,7 +14,7 @@ import torch
 
 from autoseg.engines.device import pick_device
 from autoseg.errors import DataError, PlanError
-from autoseg.inference.case import Job, PreparedCase, Segmentation, prepare_volume, processed
+from autoseg.inference.case import Job, PreparedCase, Segmentation, finished, prepare_volume
 from autoseg.inference.export import mask_from_winners
 from autoseg.inference.networks import Networks
 from autoseg.inference.profiles import RULES
@@ -195,11 +195,11 @@ class Predictor:
             found = stage.networks.segment(prepare_volume(NAME, volume, stage.job, previous), stage.job)
         job = self._stages[-1].job
         judged = Assessment({}, None, ())
-        if job.trust is not None and found.evidence is not None:
-            winners = processed(found.winners, job, found.prepared.spacing_mm)
-            judged = assess(job.trust, found.evidence, winners, self.plan, found.prepared.spacing_mm)
+        winners, evidence = finished(found, job)
+        if job.trust is not None and evidence is not None:
+            judged = assess(job.trust, evidence, winners, self.plan, found.prepared.spacing_mm)
         return Prediction(
-            labels=self._labels(found, job),
+            labels=mask_from_winners(winners, self.plan.targets, self.plan.regions),
             names={target.output_value: target.name for target in self.plan.targets},
             structures=painted_structures(self.plan.targets, self.plan.derived),
             spacing_mm=found.prepared.spacing_mm,
@@ -214,7 +214,7 @@ class Predictor:
         )
 
     def _labels(self, found: Segmentation, job: Job) -> np.ndarray:
-        winners = processed(found.winners, job, found.prepared.spacing_mm)
+        winners, _ = finished(found, job)
         return mask_from_winners(winners, self.plan.targets, self.plan.regions)
 
     def _volume(self, image: np.ndarray, spacing_mm: float | Sequence[float] | None) -> Volume:

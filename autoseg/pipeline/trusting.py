@@ -5,24 +5,21 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
-from autoseg.inference.export import PROBABILITIES, winners_from_mask
-from autoseg.inference.trust import head_misfit
+from autoseg.inference.export import PROBABILITIES
+from autoseg.inference.trust import misfit_of
 from autoseg.metrics.gestation import DEFAULT_DATING
 from autoseg.metrics.temperature import PixelSample, calibration_error, draw_pixels, fit_temperature
-from autoseg.parallel import map_cases
 from autoseg.pipeline.cross_validation import CrossValidation
 from autoseg.pipeline.measuring import MeasureOptions, labels_of, masks_of
 from autoseg.processing.cases import load_labels
-from autoseg.records import InferenceProfile, Plan, PredictedCase, Predictions, Scores, Trust, TrustReport
+from autoseg.records import InferenceProfile, Plan, Predictions, Scores, Trust, TrustReport
 from autoseg.stages.measure import measure_masks
 from autoseg.stages.select.calibrate import Judged, calibrate
-from autoseg.volume.files import read
 
 SAMPLED_CASES = 40  # for the temperature: it is one number
 MOST_VALUES = 2**28  # pixels times outputs of a case that are held at once: half a gigabyte
@@ -59,13 +56,11 @@ def learn_trust(
     measured = measure_masks(masks, dating=DEFAULT_DATING, workers=workers, on_done=progress.advance)
     progress.stage("measuring labels", len(done))
     true = measure_masks(labels_of(dataset), dating=DEFAULT_DATING, workers=workers, on_done=progress.advance)
-    misfit = partial(_misfit, folder=masks_folder, plan=plan.model_copy(update={"configurations": {}}))
     scored = {case.id: case for case in scores.cases}
     cases = [done[id] for id in scored if id in done]
-    misfits = list(map_cases(misfit, cases, name=lambda case: case.id, workers=workers))
     judged = [
-        Judged(scored[case.id], case.evidence, found, folds.owner(configurations[0], case.id))
-        for case, found in zip(cases, misfits, strict=True)
+        Judged(scored[case.id], case.evidence, misfit_of(case.evidence), folds.owner(configurations[0], case.id))
+        for case in cases
         if case.evidence is not None
     ]
     names = [target.name for target in plan.targets]
@@ -99,11 +94,6 @@ def _calibration_errors(samples: Sequence[tuple[str, PixelSample]]) -> tuple[flo
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
-
-
-def _misfit(case: PredictedCase, *, folder: Path, plan: Plan) -> float | None:
-    mask = read(folder / str(case.mask)).array[0]
-    return head_misfit(winners_from_mask(mask, plan.targets, plan.regions), plan, case.spacing_mm)
 
 
 def _pixels(folds: CrossValidation, configuration: str, profile: InferenceProfile) -> list[tuple[str, PixelSample]]:

@@ -34,12 +34,14 @@ class Evidence(Part):
 
     `shape` is the image's own, `medians` the median intensity per channel over the predicted foreground, as read (None where that is
     hardly anything): with the spacing, they tell whether the image is like those of the training, see `metrics.familiarity`.
+    `ellipse_dice` is that of a fetal head with the ellipse that fits it, 0 where none does; None where the model has no head in 2D.
     """
 
     structures: dict[str, StructureEvidence]
     foreground: StructureEvidence
     shape: Shape = ()
     medians: tuple[float, ...] | None = None
+    ellipse_dice: float | None = None
 
 
 class PredictedCase(Part):

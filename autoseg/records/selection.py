@@ -10,14 +10,15 @@ from autoseg.records.base import Part, Record
 from autoseg.records.predictions import InferenceProfile
 from autoseg.records.trust import Trust, TrustReport
 
-PostprocessingKind = Literal["largest_component", "fill_holes", "minimum_size"]
+PostprocessingKind = Literal["largest_component", "fill_holes", "minimum_size", "ellipse"]
 
 
 class PostprocessingStep(Part):
     """Something done to every mask, after the one before it.
 
     `structure` names a target; None takes all of them as one object (`largest_component` alone). `least` is the smallest size of a
-    component that stays (`minimum_size` alone), in `unit`.
+    component that stays (`minimum_size` alone), in `unit`. `ellipse` puts the ellipse that fits a structure's outline in its place, and
+    leaves masks as they are that none fits.
     """
 
     kind: PostprocessingKind
@@ -39,7 +40,12 @@ class PostprocessingStep(Part):
         of = self.structure or "the whole foreground"
         if self.kind == "minimum_size":
             return f"{of}: without components below {self.least:.3g} {self.unit}"
-        return f"{of}: {'largest component only' if self.kind == 'largest_component' else 'holes filled'}"
+        words = {
+            "largest_component": "largest component only",
+            "fill_holes": "holes filled",
+            "ellipse": "the ellipse that fits it",
+        }
+        return f"{of}: {words[self.kind]}"
 
 
 class Judgement(Part):

@@ -16,8 +16,8 @@ from autoseg.engines.weights import file_sha256
 from autoseg.errors import DataError
 from autoseg.inference.export import count_pixels, mask_from_winners, winners_from_mask
 from autoseg.inference.merging import merged_winners, save_mean
-from autoseg.inference.postprocessing import postprocess
-from autoseg.inference.trust import Assessment
+from autoseg.inference.postprocessing import before_ellipses, postprocess
+from autoseg.inference.trust import Assessment, with_shape
 from autoseg.parallel import map_cases
 from autoseg.records import PREDICTIONS_FILE, Evidence, PostprocessingStep, PredictedCase, Predictions, Spacing
 from autoseg.volume.files import read, write_labels
@@ -88,7 +88,7 @@ def merge_case(
     save_probabilities: bool = False,
     assess: Callable[[Evidence, np.ndarray, Spacing | None], Assessment] | None = None,
 ) -> PredictedCase:
-    """One case from what every member made of it; the failure of one is that of all. Evidence is the first member's."""
+    """One case from what every member made of it; the failure of one is that of all. Evidence is the first member's, but for the head's shape."""
     first = cases[0]
     for case in cases:
         if case.status == "failed":
@@ -100,7 +100,11 @@ def merge_case(
     else:
         files = [folder / _probabilities(case) for folder, case in zip(folders, cases, strict=True)]
         winners = merged_winners(files, regions=header.regions)
-    winners = postprocess(winners, steps, header.targets, regions=header.regions, spacing_mm=spacing)
+    apply = partial(postprocess, targets=header.targets, regions=header.regions, spacing_mm=spacing)
+    winners, evidence = apply(winners, before_ellipses(steps)), first.evidence
+    if evidence is not None:
+        evidence = with_shape(evidence, winners, header.targets, header.derived, regions=header.regions, spacing_mm=spacing)
+    winners = apply(winners, tuple(step for step in steps if step.kind == "ellipse"))
     name = Path(str(first.mask)).name
     probabilities = f"{first.id}.npz" if save_probabilities else None
     if probabilities is not None:
@@ -118,9 +122,10 @@ def merge_case(
             "network_seconds": sum(case.network_seconds or 0.0 for case in cases),
             "warnings": tuple(dict.fromkeys(warning for case in cases for warning in case.warnings)),
             "pixels": count_pixels(winners, header.targets, header.derived, header.regions),
+            "evidence": evidence,
         }
     )
-    return merged if assess is None or first.evidence is None else assess(first.evidence, winners, spacing).noted(merged)
+    return merged if assess is None or evidence is None else assess(evidence, winners, spacing).noted(merged)
 
 
 def _probabilities(case: PredictedCase) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from autoseg.inference.postprocessing import component_sizes, paintings, postprocess
+from autoseg.inference.postprocessing import before_ellipses, component_sizes, paintings, postprocess
 from autoseg.records import PostprocessingStep, Structure
 
 LABELS = (Structure(name="a", values=(1,), output_value=10), Structure(name="b", values=(2,), output_value=20))
@@ -88,3 +88,31 @@ def test_volumes_too() -> None:
 def test_a_step_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         PostprocessingStep(**wrong)  # type: ignore[arg-type]
+
+
+def ellipse(cy: float = 30, cx: float = 40, a: float = 22, b: float = 14) -> np.ndarray:
+    y, x = np.mgrid[:60, :80]
+    return ((y - cy) / b) ** 2 + ((x - cx) / a) ** 2 <= 1
+
+
+def test_an_ellipse_takes_the_place_of_a_head_with_a_bump_and_a_notch() -> None:
+    winners = ellipse().astype(int)
+    winners[13:18, 36:42], winners[38:46, 50:54] = 1, 0
+    found = postprocess(winners, [step("ellipse", "a")], LABELS, regions=False, spacing_mm=(0.2, 0.2))
+    before, after = (np.count_nonzero(one.astype(bool) != ellipse()) for one in (winners, found))
+    assert before > 35 and after < 12
+    within = winners.copy()
+    within[28:32, 38:42] = 2
+    kept = postprocess(within, [step("ellipse", "a")], LABELS, regions=False, spacing_mm=(0.2, 0.2))
+    assert (kept[28:32, 38:42] == 2).all() and np.array_equal(np.where(kept == 2, 1, kept), found)
+
+
+def test_what_is_no_ellipse_and_volumes_stay() -> None:
+    cross = np.zeros((40, 40), int)
+    cross[5:35, 18:20] = cross[18:20, 5:35] = 1
+    steps = [step("ellipse", "a")]
+    assert postprocess(cross, steps, LABELS, regions=False, spacing_mm=None) is cross
+    volume = np.ones((3, 4, 5), int)
+    assert postprocess(volume, steps, LABELS, regions=False, spacing_mm=None) is volume
+    assert step("ellipse", "a").told == "a: the ellipse that fits it"
+    assert before_ellipses([step("fill_holes", "a"), step("ellipse", "a")]) == (step("fill_holes", "a"),)

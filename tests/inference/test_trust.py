@@ -7,8 +7,28 @@ import math
 import numpy as np
 import pytest
 
-from autoseg.inference.trust import PREDICTED, SHAPE, assess, features_of, head_misfit, suspicions
-from autoseg.records import DicePredictor, Evidence, FamiliarRange, PredictedCase, ReviewRule, Structure, StructureEvidence, Trust
+from autoseg.inference.trust import (
+    PREDICTED,
+    SHAPE,
+    Assessment,
+    assess,
+    features_of,
+    head_misfit,
+    misfit_of,
+    suspicions,
+    with_shape,
+)
+from autoseg.records import (
+    DicePredictor,
+    Evidence,
+    FamiliarRange,
+    Plan,
+    PredictedCase,
+    ReviewRule,
+    Structure,
+    StructureEvidence,
+    Trust,
+)
 from tests.stages.predicting import plan_of
 
 # logit(0.5) is the mean of the only feature, and weighs 1: the predicted Dice is the feature itself
@@ -33,15 +53,25 @@ def trust(threshold: float = 0.1, *, review: bool = True, shape: float = 0.05) -
     return Trust(predicted_dice={"Head": SAME}, review=rule if review else None, review_off=None if review else "no")
 
 
+def judged(rules: Trust, figures: Evidence, mask: np.ndarray, plan: Plan = PLAN) -> Assessment:
+    """As `predict` does: the shape is told with the evidence."""
+    shape = with_shape(figures, mask, plan.targets, plan.derived, regions=plan.regions, spacing_mm=(0.5, 0.5))
+    return assess(rules, shape, mask, plan, (0.5, 0.5))
+
+
+def misfit(mask: np.ndarray, plan: Plan) -> float | None:
+    return head_misfit(mask, plan.targets, plan.derived, regions=plan.regions, spacing_mm=None)
+
+
 def test_a_sure_network_and_a_round_head_are_not_flagged() -> None:
-    found = assess(trust(), evidence(0.95), disc(), PLAN, (0.5, 0.5))
+    found = judged(trust(), evidence(0.95), disc())
     assert found.predicted_dice["Head"] == pytest.approx(0.95) and found.review is False and found.reasons == ()
     noted = found.noted(PredictedCase(id="a", images=(), status="done"))
     assert (noted.predicted_dice, noted.review, noted.review_reasons) == ({"Head": 0.95}, False, ())
 
 
 def test_an_unsure_network_is_flagged_and_says_why() -> None:
-    found = assess(trust(), evidence(0.85), disc(), PLAN, (0.5, 0.5))
+    found = judged(trust(), evidence(0.85), disc())
     assert found.review is True and found.reasons == ("a Dice of 0.850 is expected, below the threshold of 0.900",)
 
 
@@ -49,7 +79,7 @@ def test_a_head_that_is_no_ellipse_is_flagged_however_sure_the_network() -> None
     """Where the head is what was learned, its shape is in the predicted Dice, and only one without any ellipse is flagged for that."""
     mask = np.zeros((40, 40), np.uint8)
     mask[5:35, 18:20] = mask[18:20, 5:35] = 1  # a cross
-    found = assess(trust(), evidence(0.99), mask, PLAN, (0.5, 0.5))
+    found = judged(trust(), evidence(0.99), mask)
     assert found.review is True and found.reasons == ("the head is not an ellipse",)
     union = PLAN.model_copy(
         update={
@@ -60,31 +90,31 @@ def test_a_head_that_is_no_ellipse_is_flagged_however_sure_the_network() -> None
     figures = evidence(0.99).structures["Head"]
     of_union = Evidence(structures={"Brain": figures, "Head": figures}, foreground=figures, shape=(40, 40))
     rules = trust().model_copy(update={"predicted_dice": {"Brain": SAME}})
-    found = assess(rules, of_union, disc(cut=9), union, (0.5, 0.5))
+    found = judged(rules, of_union, disc(cut=9), union)
     assert found.review is True and "differs from an ellipse by" in found.reasons[0]
 
 
 def test_nothing_found_is_flagged() -> None:
-    found = assess(trust(), evidence(None), np.zeros((40, 40), np.uint8), PLAN, (0.5, 0.5))
+    found = judged(trust(), evidence(None), np.zeros((40, 40), np.uint8))
     assert found.review is True and found.predicted_dice == {}
     assert found.reasons == ("nothing was found",)
     rightly = trust().model_copy(update={"empty_is_suspicious": False})
-    assert assess(rightly, evidence(None), np.zeros((40, 40), np.uint8), PLAN, (0.5, 0.5)).review is False
+    assert judged(rightly, evidence(None), np.zeros((40, 40), np.uint8)).review is False
 
 
 def test_without_a_rule_there_is_no_flag_but_what_is_strange_is_told() -> None:
     known = FamiliarRange(name="size along y", unit="pixels", seen=(400.0, 500.0), accepted=(320.0, 625.0))
     rules = trust(review=False).model_copy(update={"familiar": (known,)})
-    found = assess(rules, evidence(0.2), disc(), PLAN, (0.5, 0.5))
+    found = judged(rules, evidence(0.2), disc())
     assert found.review is None
     assert found.reasons == ("its size along y of 40 pixels lies outside the 400 to 500 pixels of the training data",)
-    flagged = assess(trust().model_copy(update={"familiar": (known,)}), evidence(0.99), disc(), PLAN, (0.5, 0.5))
+    flagged = judged(trust().model_copy(update={"familiar": (known,)}), evidence(0.99), disc())
     assert flagged.review is True, "an image unlike those of the training is one to look at"
 
 
 def test_misfit_is_that_of_the_heads_mask_wherever_it_comes_from() -> None:
-    assert head_misfit(disc(), PLAN, None) == pytest.approx(0, abs=0.03)
-    assert head_misfit(np.zeros((40, 40), np.uint8), PLAN, None) == math.inf
+    assert misfit(disc(), PLAN) == pytest.approx(0, abs=0.03)
+    assert misfit(np.zeros((40, 40), np.uint8), PLAN) == math.inf
     parts = PLAN.model_copy(
         update={
             "targets": (Structure(name="Brain", values=(1,), output_value=1), Structure(name="CSP", values=(2,), output_value=2)),
@@ -93,7 +123,7 @@ def test_misfit_is_that_of_the_heads_mask_wherever_it_comes_from() -> None:
     )
     mask = disc()
     mask[18:22, 18:22] = 2
-    assert head_misfit(mask, parts, None) == head_misfit(disc(), PLAN, None)
+    assert misfit(mask, parts) == misfit(disc(), PLAN)
     nested = PLAN.model_copy(
         update={
             "targets": (
@@ -106,11 +136,18 @@ def test_misfit_is_that_of_the_heads_mask_wherever_it_comes_from() -> None:
     )
     inner = disc()
     inner[disc(8) > 0] = 2  # painted over the head, and part of it
-    assert head_misfit(inner, nested, None) == head_misfit(disc(), PLAN, None)
-    assert (
-        head_misfit(disc(), PLAN.model_copy(update={"targets": (Structure(name="Lesion", values=(1,), output_value=1),)}), None)
-        is None
-    )
+    assert misfit(inner, nested) == misfit(disc(), PLAN)
+    other = PLAN.model_copy(update={"targets": (Structure(name="Lesion", values=(1,), output_value=1),)})
+    assert misfit(disc(), other) is None
+
+
+def test_the_shape_stands_with_the_evidence() -> None:
+    empty = np.zeros((40, 40), np.uint8)
+    for mask, expected in ((disc(), 1.0), (empty, 0.0)):
+        found = with_shape(evidence(0.9), mask, PLAN.targets, PLAN.derived, regions=False, spacing_mm=None)
+        assert found.ellipse_dice == pytest.approx(expected, abs=0.03)
+        assert misfit_of(found) == (math.inf if mask is empty else pytest.approx(0, abs=0.03))
+    assert misfit_of(evidence(0.9)) is None
 
 
 def test_a_heads_dice_is_predicted_from_its_shape_too() -> None:

@@ -40,8 +40,9 @@ IN_ORDER = (
 LAST = "do to the mask what `postprocessing` lists, one after another"
 POSTPROCESSED = (
     "largest_component: of the structure (none named: of all together) only the component with most pixels stays; fill_holes: background that it "
-    "encloses becomes part of it; minimum_size: components smaller than `least` (in `unit`) go. Components hang together by faces, edges and "
-    "corners. What goes becomes background, of a region the smallest region around it."
+    "encloses becomes part of it; minimum_size: components smaller than `least` (in `unit`) go; ellipse: the ellipse that is fitted to its outline "
+    "(robustly, see docs/biometry.md of autoseg) takes its place, where one fits. Components hang together by faces, edges and corners. What goes "
+    "becomes background, of a region the smallest region around it."
 )
 ENSEMBLE = "The logits (not probabilities) of all networks are averaged, each with the same weight."
 RESAMPLED = {

@@ -1,6 +1,6 @@
 """Which steps after the networks help: each is tried on out-of-fold masks, first for the whole foreground, then structure by structure.
 
-Order and rule are nnU-Net's for the largest component; filled holes and specks come after. Every step is judged on top of those that
+Order and rule are nnU-Net's for the largest component; filled holes, specks, and ellipses come after. Every step is judged on top of those that
 were adopted before it.
 """
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from autoseg.inference.export import mask_from_winners, winners_from_mask
 from autoseg.inference.postprocessing import component_sizes, postprocess
+from autoseg.metrics.ellipse_agreement import ellipse_dice
 from autoseg.metrics.overlap import confusion, dice, structure_counts
 from autoseg.metrics.structures import ScoredStructure, match_structures
 from autoseg.parallel import map_cases
@@ -28,6 +29,8 @@ from autoseg.volume.files import read
 PLAIN = "without it"
 LEAST_SHARE = 0.5  # of the smallest components that the labels hold: what is below was hardly ever drawn
 SMALL_QUANTILE = 0.05  # of the cases' smallest components; the very smallest may be a slip of the pen
+ELLIPTIC = 0.99  # median Dice of labels with the ellipses that fit them, from which they are ellipses; HC18's reach 0.9999
+ELLIPSES_LOOKED_AT = 40
 MOST_STEPS = 12  # of one round; a data set of a hundred structures is not tried structure by structure
 
 
@@ -73,6 +76,7 @@ class Trial:
             structures=structures,
         )
         self._sizes = partial(_label_sizes, dataset=dataset.model_copy(update={"cases": ()}), structures=structures)
+        self._likeness = partial(_ellipse_likeness, dataset=dataset.model_copy(update={"cases": ()}), structures=structures)
 
     def steps(self) -> tuple[tuple[PostprocessingStep, ...], tuple[Judgement, ...]]:
         """Those that help, and every comparison that was made."""
@@ -84,6 +88,7 @@ class Trial:
         if len(names) <= MOST_STEPS:
             rounds += [[PostprocessingStep(kind="largest_component", structure=name) for name in names]]
             rounds += [[PostprocessingStep(kind="fill_holes", structure=name) for name in names], self._specks(names)]
+            rounds.append([PostprocessingStep(kind="ellipse", structure=name) for name in self._elliptic(names)])
         for candidates in rounds:
             self._round(candidates, adopted, judgements)
         return tuple(adopted), tuple(judgements)
@@ -121,6 +126,15 @@ class Trial:
                 least = float(f"{least:.3g}")
                 steps.append(PostprocessingStep(kind="minimum_size", structure=name, least=least, unit=unit))
         return steps
+
+    def _elliptic(self, names: Sequence[str]) -> list[str]:
+        """Structures whose labels are ellipses, as of fetal heads: in 2D, by some of the cases."""
+        if self.rank != 2:
+            return []
+        some = self.pairs[:: max(1, len(self.pairs) // ELLIPSES_LOOKED_AT)][:ELLIPSES_LOOKED_AT]
+        found = list(map_cases(self._likeness, some, name=lambda pair: pair[0].id, workers=self.workers))
+        by_name = {name: [one[name] for one in found if name in one] for name in names}
+        return [name for name, figures in by_name.items() if figures and float(np.median(figures)) >= ELLIPTIC]
 
     def _map(self, function: Callable[[tuple[Case, PredictedCase]], object]) -> list:  # type: ignore[type-arg]
         return list(map_cases(function, self.pairs, name=lambda pair: pair[0].id, workers=self.workers, on_done=self.on_done))
@@ -174,6 +188,16 @@ def _label_sizes(pair: tuple[Case, PredictedCase], *, dataset: Dataset, structur
     sizes = {one.name: component_sizes(np.isin(reference, list(one.reference_values))) for one in structures}
     pixels = {name: int(found.min()) for name, found in sizes.items() if len(found)}
     return _Sizes(pixels, None if spacing is None else {name: prod(spacing) * size for name, size in pixels.items()})
+
+
+def _ellipse_likeness(
+    pair: tuple[Case, PredictedCase], *, dataset: Dataset, structures: Sequence[ScoredStructure]
+) -> dict[str, float]:
+    """Dice of each structure's label with the ellipse that fits it, 0 where none does; structures that are absent are left out."""
+    case, predicted = pair
+    reference, spacing = load_labels(dataset, case), _spacing(case, predicted) or (1.0, 1.0)
+    masks = {one.name: np.isin(reference, list(one.reference_values)) for one in structures}
+    return {name: ellipse_dice(mask, spacing) or 0.0 for name, mask in masks.items() if mask.any()}
 
 
 def _spacing(case: Case, predicted: PredictedCase) -> Spacing | None:

@@ -99,3 +99,20 @@ def test_false_alarms_are_worth_taking_away(tmp_path: Path) -> None:
         labels.append(label)
     steps, _ = Trial(*written(tmp_path, masks, labels), tmp_path).steps()
     assert PostprocessingStep(kind="minimum_size", structure="b", least=18.0, unit="mm2") in steps
+
+
+def test_heads_that_are_ellipses_become_ellipses(tmp_path: Path) -> None:
+    """Labels of `a` are ellipses and the masks have bumps; `b` is a block, and no ellipse is tried on it."""
+    y, x = np.mgrid[:60, :80]
+    labels, masks = [], []
+    for number in range(N):
+        label = np.zeros((60, 80), np.uint8)
+        label[((y - 28) / 16) ** 2 + ((x - 35) / (20 + number % 4)) ** 2 <= 1] = 1
+        label[50:58, 60:70] = 2
+        mask = label.copy()
+        mask[8:14, 30 + number : 36 + number] = 1
+        labels.append(label)
+        masks.append(mask)
+    steps, judgements = Trial(*written(tmp_path, masks, labels), tmp_path).steps()
+    assert PostprocessingStep(kind="ellipse", structure="a") in steps
+    assert [one.candidate for one in judgements if "ellipse" in one.candidate] == ["a: the ellipse that fits it"]
