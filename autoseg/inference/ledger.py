@@ -14,6 +14,7 @@ from autoseg.engines.weights import file_sha256
 from autoseg.errors import RecordError, RunFolderError
 from autoseg.inference.inputs import PredictionInput, image_names
 from autoseg.records import PREDICTIONS_FILE, Extra, Parity, PredictedCase, Predictions, Spacing
+from autoseg.volume.files import parts_of
 from autoseg.writing import whole_file
 
 TABLE_FILE = "predictions.csv"
@@ -125,7 +126,7 @@ class Ledger:
         if "probabilities" in save and (case.temperature or 1.0) != temperature:
             return None
         mask = self.out / item.mask
-        if not mask.exists() or any(file.exists() and file.stat().st_mtime > mask.stat().st_mtime for file in item.files):
+        if not mask.exists() or _changed_since(mask, item.files):
             return None
         if case.mask_sha256 not in (None, file_sha256(mask)):
             _put_aside(self.out, mask)
@@ -177,6 +178,12 @@ class Ledger:
     def _save(self) -> None:
         self.predictions().save(self.out / PREDICTIONS_FILE)
         self._saved_at = time.monotonic()
+
+
+def _changed_since(mask: Path, images: Sequence[Path]) -> bool:
+    """Whether a file of an image is newer than its mask; files that are gone do not tell."""
+    written = mask.stat().st_mtime
+    return any(file.exists() and file.stat().st_mtime > written for image in images for file in parts_of(image))
 
 
 def _put_aside(out: Path, mask: Path) -> None:
