@@ -35,6 +35,7 @@ __all__ = [
     "compare",
     "doctor",
     "evaluate",
+    "export_masks",
     "export_model",
     "import_model",
     "measure",

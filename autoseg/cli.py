@@ -23,6 +23,7 @@ from autoseg.cli_compare import compare
 from autoseg.cli_console import reported, show
 from autoseg.cli_doctor import doctor
 from autoseg.cli_export import export
+from autoseg.cli_export_masks import export_masks
 from autoseg.cli_measure import measure, show_measures
 from autoseg.cli_options import (
     DeviceOption,
@@ -78,7 +79,7 @@ def options(
     """Options of all verbs."""
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s: %(message)s", force=True)
     if debug:
-        for noisy in ("matplotlib", "PIL", "numba"):
+        for noisy in ("matplotlib", "PIL", "numba", "pydicom", "highdicom"):
             logging.getLogger(noisy).setLevel(logging.INFO)
 
 
@@ -259,6 +260,7 @@ app.command()(select)
 app.command()(measure)
 app.command()(doctor)
 app.command()(export)
+app.command("export-masks")(export_masks)
 
 
 @app.command("import-model")

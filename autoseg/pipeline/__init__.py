@@ -28,6 +28,7 @@ from autoseg.run_folder import RunFolder
 if TYPE_CHECKING:
     from autoseg.pipeline.benchmarking import BenchmarkOutcome
     from autoseg.pipeline.comparing import compare
+    from autoseg.pipeline.dicom_masks import export_masks
     from autoseg.pipeline.fold import FoldOutcome
     from autoseg.pipeline.measuring import MeasureOutcome, measure
 
@@ -48,6 +49,7 @@ __all__ = [
     "demo",
     "doctor",
     "evaluate",
+    "export_masks",
     "export_model",
     "import_model",
     "measure",
@@ -63,7 +65,7 @@ __all__ = [
 
 
 # what measuring and statistics need takes most of a second to import
-ON_FIRST_USE = {"MeasureOutcome": "measuring", "compare": "comparing", "measure": "measuring"}
+ON_FIRST_USE = {"MeasureOutcome": "measuring", "compare": "comparing", "export_masks": "dicom_masks", "measure": "measuring"}
 
 
 def __getattr__(name: str) -> object:
