@@ -18,7 +18,7 @@ from autoseg.volume.files import is_dicom, parts_of
 from autoseg.writing import whole_file
 
 TABLE_FILE = "predictions.csv"
-PIXEL_SIZE_FILE = "pixel_size.csv"
+PIXEL_SIZE_FILE = "mask_pixel_size.csv"
 PIXEL_SIZE_COLUMNS = ("filename", "pixel size y (mm)", "pixel size x (mm)")  # as `--spacing` reads them
 TABLE_COLUMNS = ("id", "status", "mask", "review", "engine", "seconds", "network_seconds", "review_reasons", "warnings", "error")
 CHANGED_FOLDER = "changed"
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def save_pixel_sizes(out: Path, inputs: Sequence[PredictionInput], predictions: Predictions) -> None:
-    """Write `out/pixel_size.csv` for masks that are pictures of DICOM images: a PNG cannot hold the millimetres that the image told.
+    """Write `out/mask_pixel_size.csv` for masks that are pictures of DICOM images: a PNG cannot hold the millimetres that the image told.
 
     Nothing is written where there is no such mask.
     """

@@ -19,7 +19,7 @@ from autoseg.volume import itk, pictures
 from autoseg.volume.dicom.tags import SUFFIXES, HoldsNoImage, ImageFacts, begins_as_dicom, image_facts, package
 
 SERIES = re.compile(r"series@(?P<number>\d+)(?:\.(?P<repeat>\d+))?")
-OTHER_FORMATS = frozenset(itk.SUFFIXES + pictures.SUFFIXES)
+OTHER_FORMATS = itk.SUFFIXES + pictures.SUFFIXES
 SLICES = ("CT", "MR", "PT")  # whose series are volumes, also where their files do not say where they lie
 PICTURES = ("US", "IVUS", "CR", "DX", "RF", "XA", "MG", "OT", "SM", "ES", "XC", "OP")  # whose series are pictures, one by one
 
@@ -61,7 +61,7 @@ class Listing:
 def is_dicom(path: Path | str) -> bool:
     """Whether a path names a DICOM image: a file (by suffix, or by its first bytes), a folder with such files, or a series in one."""
     path = Path(path)
-    if path.suffix.lower() in OTHER_FORMATS:
+    if path.name.lower().endswith(OTHER_FORMATS):
         return False
     if SERIES.fullmatch(path.name):
         return path.parent.is_dir()
@@ -72,8 +72,7 @@ def is_dicom(path: Path | str) -> bool:
 
 def is_dicom_file(path: Path) -> bool:
     """Whether a file is DICOM by its suffix, or, with a suffix that says nothing, by its first bytes."""
-    suffix = path.suffix.lower()
-    return suffix in SUFFIXES or (suffix not in OTHER_FORMATS and begins_as_dicom(path))
+    return path.suffix.lower() in SUFFIXES or (not path.name.lower().endswith(OTHER_FORMATS) and begins_as_dicom(path))
 
 
 def case_name(path: Path) -> str:
