@@ -98,5 +98,5 @@ def _write(case: PredictedCase, predictions: Predictions, masks: Path, file: Pat
         files,
         order,
         origin=Origin(version, model, predictions.configuration, corrected),
-        spacing_mm=header.spacing_mm if len(header.shape) == 2 else None,
+        spacing_mm=header.spacing_mm,
     )

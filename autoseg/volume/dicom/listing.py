@@ -85,15 +85,17 @@ def case_name(path: Path) -> str:
 
 
 def list_images(root: Path, *, deeper: bool = True) -> Listing:
-    """The images below a folder, in the order of their folders and names.
+    """The images below a folder, in the order of their folders and names; of a file, the image that it is.
 
     Args:
-        root: a folder.
+        root: a folder, or a file.
         deeper: whether to look into the folders in it, too.
 
     Raises:
-        DataError: pydicom is not installed.
+        DataError: pydicom is not installed; or a single file is damaged, or holds no image.
     """
+    if root.is_file():
+        return Listing((_image([image_facts(root)], root, case_name(root)),))
     found = [_in_folder(folder, root) for folder in (_folders(root) if deeper else [root])]
     return Listing(
         tuple(image for one in found for image in one.images),

@@ -32,6 +32,7 @@ EMPTY_WHERE_MISSING = (  # elements that an object must have, with a value or wi
 PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "AccessionNumber", "ReferringPhysicianName", "StudyInstanceUID")
 SERIES_AFTER = 1000  # added to the number of the images' series
 NO_SERIES_NUMBER = 1
+NO_THICKNESS = 1.0  # mm; a picture has none, and the element must be there
 MAKER = "autoseg"
 
 
@@ -64,7 +65,7 @@ def write_segmentation(
         files: the images' files in the order of z; or the one file of all frames.
         order: the number of the frame in each slice, where one file has them all; see `volume.dicom.planes_of`.
         origin: what made the mask.
-        spacing_mm: (y, x) of a single frame whose file has no PixelSpacing (an ultrasound picture's regions).
+        spacing_mm: of the image, in the order of its axes, for files that do not say it themselves (an ultrasound picture's regions).
 
     Raises:
         DataError: highdicom is not installed, the mask has another size than the images, or the images lack what a DICOM-SEG
@@ -72,7 +73,9 @@ def write_segmentation(
         DiskFull: there is no room.
     """
     highdicom = package("highdicom")
-    sources = [_source(file) for file in files]
+    sources = [_source(file, spacing_mm) for file in files]
+    with quietly():
+        _share_direction(sources)
     planes = labels[None] if labels.ndim == 2 else labels
     _refuse_other_size(path, planes, sources[0], len(order))
     by_frame = planes[np.argsort(np.asarray(order), kind="stable")] if len(files) == 1 else planes
@@ -95,7 +98,6 @@ def write_segmentation(
                 content_label="AUTOSEG",
                 content_description="Structures found by a network" + (", corrected by hand" if origin.corrected else ""),
                 series_description="autoseg segmentation",
-                pixel_measures=_measures(sources[0], spacing_mm),
                 omit_empty_frames=bool(segments.any()),
             )
     except MemoryError:
@@ -109,14 +111,44 @@ def write_segmentation(
         made.save_as(temporary)
 
 
-def _source(file: Path) -> Any:
-    """The image without its pixels, with the elements that every DICOM object has."""
+def _source(file: Path, spacing_mm: tuple[float, ...] | None) -> Any:
+    """The image without its pixels, with what every DICOM object has, and what a DICOM-SEG says of the size of its pixels."""
     data = opened(file, None)
     with quietly():
         for name in EMPTY_WHERE_MISSING:
             if name not in data:
                 setattr(data, name, "")
-        return data
+        measures = data
+        if "SharedFunctionalGroupsSequence" in data:
+            measures = _shared_group(data, "PixelMeasuresSequence")
+        if spacing_mm is not None and "PixelSpacing" not in measures:
+            measures.PixelSpacing = list(spacing_mm[-2:])
+        if not measures.get("SliceThickness") and "PixelSpacing" in measures:
+            measures.SliceThickness = spacing_mm[0] if spacing_mm is not None and len(spacing_mm) == 3 else NO_THICKNESS
+        measures.pop("SpacingBetweenSlices", None)  # highdicom works it out of the positions, where scanners are often wrong
+    return data
+
+
+def _shared_group(data: Any, name: str) -> Any:
+    """An item of the groups that all frames share; taken from the first frame where files repeat it for each."""
+    shared = data.SharedFunctionalGroupsSequence[0]
+    if name not in shared:
+        each = data.get("PerFrameFunctionalGroupsSequence") or ()
+        own = next((group.get(name) for group in each if group.get(name)), None)
+        if own is None:
+            return package("pydicom").Dataset()
+        setattr(shared, name, own)
+    return shared.get(name)[0]
+
+
+def _share_direction(sources: Sequence[Any]) -> None:
+    """Directions that differ in the last digits are one; whether they differ by more was asked when the image was read."""
+    first = sources[0]
+    if "SharedFunctionalGroupsSequence" in first:
+        _shared_group(first, "PlaneOrientationSequence")
+    for source in sources[1:]:
+        if "ImageOrientationPatient" in first:
+            source.ImageOrientationPatient = first.ImageOrientationPatient
 
 
 def _refuse_other_size(path: Path, planes: np.ndarray, source: Any, n_planes: int) -> None:
@@ -152,14 +184,6 @@ def _described(number: int, name: str, origin: Origin) -> Any:
 
 def _coded(concept: Concept) -> Any:
     return package("highdicom.sr").CodedConcept(concept.value, concept.scheme, concept.meaning)
-
-
-def _measures(source: Any, spacing_mm: tuple[float, ...] | None) -> Any:
-    """The size of a pixel where the image itself gives it in another place; None leaves it to the image."""
-    if spacing_mm is None or len(spacing_mm) != 2 or "PixelSpacing" in source or "SharedFunctionalGroupsSequence" in source:
-        return None
-    thickness = getattr(source, "SliceThickness", None) or 1.0  # a picture has none, and the element must be there
-    return package("highdicom").PixelMeasuresSequence(pixel_spacing=spacing_mm, slice_thickness=float(thickness))
 
 
 def _series_number(source: Any) -> int:

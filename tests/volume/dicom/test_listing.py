@@ -113,8 +113,10 @@ def test_a_damaged_file_alone_is_a_case_that_fails_by_its_name(tmp_path: Path) -
     write_frame(tmp_path / "good.dcm", PICTURE)
     (tmp_path / "bad.dcm").write_bytes(b"something else" * 100)
     assert [image.name for image in list_images(tmp_path).images] == ["bad", "good"]
-    with pytest.raises(DataError, match=r"bad\.dcm: is no DICOM file"):
-        read(tmp_path / "bad.dcm")
+    for look in (read, list_images):
+        with pytest.raises(DataError, match=r"bad\.dcm: is no DICOM file"):
+            look(tmp_path / "bad.dcm")
+    assert [(image.name, image.kind) for image in list_images(tmp_path / "good.dcm").images] == [("good", "frame")]
 
 
 def test_dicom_is_known_by_suffix_or_first_bytes(tmp_path: Path) -> None:

@@ -132,6 +132,39 @@ def test_tilted_slices_keep_their_places(tmp_path: Path) -> None:
     assert places == {(-10.0, -18.5, 32.0), (-10.0, -17.0, 34.0)}
 
 
+def test_slices_that_lack_their_thickness_or_differ_in_the_last_digit_do(tmp_path: Path) -> None:
+    paths = write_series(tmp_path / "case", np.zeros(SHAPE), SliceThickness=None, SpacingBetweenSlices=77.0)
+    data = pydicom.dcmread(paths[2])
+    data.ImageOrientationPatient = [1, 0.00001, 0, -0.00001, 1, 0]
+    pydicom.dcmwrite(paths[2], data)
+    written(tmp_path / "case", labels(), spacing_mm=(2.5, 0.6, 0.8))
+    data = pydicom.dcmread(tmp_path / "seg.dcm")
+    measures = data.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert [float(step) for step in measures.PixelSpacing] == [0.6, 0.8]
+    assert (float(measures.SliceThickness), float(measures.SpacingBetweenSlices)) == (2.5, 2.5)
+    referred = {
+        group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
+        for group in data.PerFrameFunctionalGroupsSequence
+    }
+    assert referred == {pydicom.dcmread(path).SOPInstanceUID for path in paths[1:3]}
+
+
+def test_enhanced_files_may_repeat_for_each_frame_what_all_share(tmp_path: Path) -> None:
+    path = write_enhanced(tmp_path / "a.dcm", np.zeros(SHAPE))
+    data = pydicom.dcmread(path)
+    shared = data.SharedFunctionalGroupsSequence[0]
+    for group in data.PerFrameFunctionalGroupsSequence:
+        group.PlaneOrientationSequence, group.PixelMeasuresSequence = (
+            shared.PlaneOrientationSequence,
+            shared.PixelMeasuresSequence,
+        )
+    del shared.PlaneOrientationSequence, shared.PixelMeasuresSequence
+    pydicom.dcmwrite(path, data)
+    assert files.read_header(path).spacing_mm == (3.0, 0.5, 0.5)
+    found = written(path, labels())
+    assert found.get_volume(segment_numbers=[3], combine_segments=False).array.sum() == (labels() > 0).sum()
+
+
 def test_an_empty_mask_is_written_as_empty(tmp_path: Path) -> None:
     write_series(tmp_path / "case", np.zeros(SHAPE))
     found = written(tmp_path / "case", np.zeros(SHAPE, np.uint8))
