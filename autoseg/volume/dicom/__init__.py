@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from autoseg.errors import DataError, Fault
+from autoseg.volume.dicom.facts import ImageFacts, image_facts
 from autoseg.volume.dicom.listing import (
     SERIES,
     DicomImage,
@@ -28,7 +29,7 @@ from autoseg.volume.dicom.listing import (
 from autoseg.volume.dicom.pixels import frames
 from autoseg.volume.dicom.spacing import frame_spacing
 from autoseg.volume.dicom.stack import Stack, stacked
-from autoseg.volume.dicom.tags import SUFFIXES, ImageFacts, fault, image_facts
+from autoseg.volume.dicom.tags import SUFFIXES, fault
 from autoseg.volume.geometry import Geometry
 from autoseg.volume.header import Header
 from autoseg.volume.volume import Volume

@@ -16,7 +16,8 @@ from typing import Literal
 
 from autoseg.errors import DataError, Fault
 from autoseg.volume import itk, pictures
-from autoseg.volume.dicom.tags import SUFFIXES, HoldsNoImage, ImageFacts, begins_as_dicom, image_facts, package
+from autoseg.volume.dicom.facts import HoldsNoImage, ImageFacts, image_facts
+from autoseg.volume.dicom.tags import SUFFIXES, begins_as_dicom, package
 
 SERIES = re.compile(r"series@(?P<number>\d+)(?:\.(?P<repeat>\d+))?")
 OTHER_FORMATS = itk.SUFFIXES + pictures.SUFFIXES

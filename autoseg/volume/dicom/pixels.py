@@ -14,7 +14,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from autoseg.errors import DataError
-from autoseg.volume.dicom.tags import IMAGE_TAGS, PIXEL_TAGS, ImageFacts, Plane, fault, opened, package, quietly
+from autoseg.volume.dicom.facts import IMAGE_TAGS, ImageFacts, Plane
+from autoseg.volume.dicom.tags import PIXEL_TAGS, fault, opened, package, quietly
 
 QUANTITIES = ("CT", "PT", "MR")  # whose values mean something, however they are to be shown
 DECODED_BY_ITK = {  # the kinds of JPEG that pydicom needs a package under the GPL for

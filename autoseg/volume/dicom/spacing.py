@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from autoseg.volume.dicom.tags import ImageFacts, Region, fault
+from autoseg.volume.dicom.facts import ImageFacts, Region
+from autoseg.volume.dicom.tags import fault
 
 CENTIMETRES = 3  # code of a region's units (PS3.3, C.8.5.5.1.15)
 TWO_DIMENSIONAL, TISSUE = 1, 1  # codes of a region's format and of its data (C.8.5.5.1.1 and C.8.5.5.1.2)

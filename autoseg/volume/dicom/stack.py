@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from autoseg.errors import DataError, Fault
-from autoseg.volume.dicom.tags import Plane
+from autoseg.volume.dicom.facts import Plane
 from autoseg.volume.geometry import Geometry
 
 TURNED = 1e-3  # of the unit vectors' components; files round to six digits and less

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from autoseg.errors import DataError
+from autoseg.volume.dicom.facts import ImageFacts, Plane, Region
 from autoseg.volume.dicom.spacing import frame_spacing
-from autoseg.volume.dicom.tags import ImageFacts, Plane, Region
 
 PLAIN = ImageFacts(
     path=Path("frame.dcm"),

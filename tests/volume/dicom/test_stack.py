@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from autoseg.errors import DataError
+from autoseg.volume.dicom.facts import Plane
 from autoseg.volume.dicom.stack import Stack, stacked
-from autoseg.volume.dicom.tags import Plane
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)  # rows to the back, columns downwards; the normal points to the patient's right
