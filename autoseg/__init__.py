@@ -37,6 +37,7 @@ __all__ = [
     "compare",
     "doctor",
     "evaluate",
+    "export_masks",
     "export_model",
     "fetch",
     "import_dataset",

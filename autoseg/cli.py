@@ -23,6 +23,7 @@ from autoseg.cli_compare import compare
 from autoseg.cli_console import reported, show
 from autoseg.cli_doctor import doctor
 from autoseg.cli_export import export
+from autoseg.cli_export_masks import export_masks
 from autoseg.cli_fetch import fetch
 from autoseg.cli_import import import_set
 from autoseg.cli_measure import measure, show_measures
@@ -80,7 +81,7 @@ def options(
     """Options of all verbs."""
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s: %(message)s", force=True)
     if debug:
-        for noisy in ("matplotlib", "PIL", "numba"):
+        for noisy in ("matplotlib", "PIL", "numba", "pydicom", "highdicom"):
             logging.getLogger(noisy).setLevel(logging.INFO)
 
 
@@ -263,6 +264,7 @@ app.command()(doctor)
 app.command()(export)
 app.command("import")(import_set)
 app.command()(fetch)
+app.command("export-masks")(export_masks)
 
 
 @app.command("import-model")

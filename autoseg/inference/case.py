@@ -154,7 +154,7 @@ def prepare_volume(case: str, volume: Volume, job: Job, previous: np.ndarray | N
     preparation = job.configuration.preparation
     sample = ImageSample.of(array) if job.evidence else None
     prepared, placement = prepare_image(replace(volume, geometry=geometry.with_spacing(spacing)), preparation)
-    warnings = _unit_mistakes(placement, preparation.spacing_mm)
+    warnings = (*volume.notes, *_unit_mistakes(placement, preparation.spacing_mm))
     for warning in warnings:
         log.warning("%s: %s", case, warning)
     if previous is not None:

@@ -11,17 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autoseg.errors import DataError, Fault
-from autoseg.volume.files import LOSSY_SUFFIXES, READABLE_SUFFIXES, split_suffix
+from autoseg.volume.dicom import case_name, is_dicom, is_dicom_file, list_images
+from autoseg.volume.files import LOSSY_SUFFIXES, READABLE_SUFFIXES, read_header, split_suffix
 
 CHANNEL_SUFFIX = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")  # nnU-Net's file names: CASE_0000.nii.gz
 HC18_ANNOTATION = "_Annotation"
+MASKS_OF_DICOM = {2: ".png", 3: ".nii.gz"}  # by rank
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class PredictionInput:
-    """One case: its result is `<id><suffix>`; `files` holds one file per channel, or one with all channels."""
+    """One case: its result is `<id><suffix>`; `files` holds one file per channel, or one with all channels.
+
+    A file may be a DICOM series, which is a folder, or a part of one (see `volume.dicom`).
+    """
 
     id: str
     files: tuple[Path, ...]
@@ -41,21 +46,26 @@ class PredictionInput:
 
 
 def find_inputs(path: Path, channels: Sequence[str]) -> tuple[PredictionInput, ...]:
-    """The images of a folder (not of folders in it), or one file, sorted by name.
+    """The images of a folder, or one file, sorted by name. Folders in it are looked into only where they alone hold images, as DICOM.
 
     Hidden files are passed over, and so are HC18 outlines (`X_Annotation.png` beside `X.png`) and files that are no images
     (a log line says which). nnU-Net's channel ending `_0000` is dropped, and files of one case are joined, where every image
-    has such an ending and its number is one of the model's channels; `frame_0123.png` keeps its name.
+    has such an ending and its number is one of the model's channels; `frame_0123.png` keeps its name. Of DICOM, a series of slices is
+    one image, named by its folder and masked as .nii.gz; a single frame is one, too, masked as .png; survey images are passed over.
 
     Raises:
         DataError: nothing there, no readable image, or two inputs that would be written under one name (each pair is named).
     """
-    if not path.exists():
+    if not path.exists() and not is_dicom(path):
         raise DataError(f"{path} does not exist; give a folder of images or one image")
     images = _images_of(path) if path.is_dir() else _file_and_siblings(path, len(channels))
-    if not images:
-        raise DataError(f"{path} holds no image; readable are {', '.join(READABLE_SUFFIXES)}")
     inputs = _joined(images) if _have_channel_endings(images, len(channels)) else _one_each(images)
+    if path.is_dir():
+        inputs += _of_dicom_folder(path, len(channels), deeper=not images)
+    elif is_dicom(path):
+        inputs.append(_of_dicom(path))
+    if not inputs:
+        raise DataError(f"{path} holds no image; readable are {', '.join(READABLE_SUFFIXES)} and DICOM")
     check_distinct(inputs)
     return tuple(inputs)
 
@@ -93,9 +103,33 @@ def _images_of(folder: Path) -> list[Path]:
     readable = [file for file in files if split_suffix(file)[1] in READABLE_SUFFIXES]
     names = {file.name for file in readable}
     outlines = [file for file in readable if _is_outline(file, names)]
-    _log_ignored("no images", [file for file in files if file not in readable])
+    _log_ignored("no images", [file for file in files if file not in readable and not is_dicom_file(file)])
     _log_ignored("annotations beside their image", outlines)
     return [file for file in readable if file not in outlines]
+
+
+def _of_dicom_folder(folder: Path, n_channels: int, *, deeper: bool) -> list[PredictionInput]:
+    """What a folder holds of DICOM; images whose names all have a channel ending are the channels of cases."""
+    found = list_images(folder, deeper=deeper)
+    _log_ignored("survey images", found.localizers)
+    _log_ignored("DICOM without an image", found.without_image)
+    endings = [CHANNEL_SUFFIX.fullmatch(image.name) for image in found.images]
+    if not all(match and int(match["channel"]) < n_channels for match in endings):
+        return [PredictionInput(image.name, (image.path,), MASKS_OF_DICOM[image.rank]) for image in found.images]
+    cases: dict[tuple[str, str], list[Path]] = defaultdict(list)
+    for image, match in zip(found.images, endings, strict=True):
+        if match:
+            cases[match["case"], MASKS_OF_DICOM[image.rank]].append(image.path)
+    return [PredictionInput(case, tuple(paths), suffix) for (case, suffix), paths in cases.items()]
+
+
+def _of_dicom(path: Path) -> PredictionInput:
+    """One DICOM file, or one series of a folder.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    return PredictionInput(case_name(path), (path,), MASKS_OF_DICOM[len(read_header(path).shape)])
 
 
 def _is_meant(file: Path) -> bool:

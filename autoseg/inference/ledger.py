@@ -12,16 +12,34 @@ from pathlib import Path
 
 from autoseg.engines.weights import file_sha256
 from autoseg.errors import RecordError, RunFolderError
-from autoseg.inference.inputs import PredictionInput, image_names
+from autoseg.inference.inputs import MASKS_OF_DICOM, PredictionInput, image_names
 from autoseg.records import PREDICTIONS_FILE, Extra, Parity, PredictedCase, Predictions, Spacing
+from autoseg.volume.files import is_dicom, parts_of
 from autoseg.writing import whole_file
 
 TABLE_FILE = "predictions.csv"
+PIXEL_SIZE_FILE = "mask_pixel_size.csv"
+PIXEL_SIZE_COLUMNS = ("filename", "pixel size y (mm)", "pixel size x (mm)")  # as `--spacing` reads them
 TABLE_COLUMNS = ("id", "status", "mask", "review", "engine", "seconds", "network_seconds", "review_reasons", "warnings", "error")
 CHANGED_FOLDER = "changed"
 SECONDS_BETWEEN_SAVES = 2.0  # a folder of thousands of small images is not slowed by its own record
 
 log = logging.getLogger(__name__)
+
+
+def save_pixel_sizes(out: Path, inputs: Sequence[PredictionInput], predictions: Predictions) -> None:
+    """Write `out/mask_pixel_size.csv` for masks that are pictures of DICOM images: a PNG cannot hold the millimetres that the image told.
+
+    Nothing is written where there is no such mask.
+    """
+    pictures = {item.mask for item in inputs if item.suffix == MASKS_OF_DICOM[2] and is_dicom(item.files[0])}
+    rows = [(case.mask, case.spacing_mm) for case in predictions.cases if case.mask in pictures]
+    if not rows:
+        return
+    with whole_file(out / PIXEL_SIZE_FILE) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(PIXEL_SIZE_COLUMNS)
+        table.writerows([mask, *(spacing or ("", ""))] for mask, spacing in rows)
 
 
 class Ledger:
@@ -125,7 +143,7 @@ class Ledger:
         if "probabilities" in save and (case.temperature or 1.0) != temperature:
             return None
         mask = self.out / item.mask
-        if not mask.exists() or any(file.exists() and file.stat().st_mtime > mask.stat().st_mtime for file in item.files):
+        if not mask.exists() or _changed_since(mask, item.files):
             return None
         if case.mask_sha256 not in (None, file_sha256(mask)):
             _put_aside(self.out, mask)
@@ -177,6 +195,12 @@ class Ledger:
     def _save(self) -> None:
         self.predictions().save(self.out / PREDICTIONS_FILE)
         self._saved_at = time.monotonic()
+
+
+def _changed_since(mask: Path, images: Sequence[Path]) -> bool:
+    """Whether a file of an image is newer than its mask; files that are gone do not tell."""
+    written = mask.stat().st_mtime
+    return any(file.exists() and file.stat().st_mtime > written for image in images for file in parts_of(image))
 
 
 def _put_aside(out: Path, mask: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Literal, cast
 
 from autoseg.errors import DataError, Fault
 from autoseg.records import Case, Dataset, Spacing
+from autoseg.volume.dicom import case_name, is_dicom
 from autoseg.volume.files import READABLE_SUFFIXES, read_header, split_suffix
 
 CHANNEL_SUFFIX = re.compile(r"^(?P<id>.+)_(?P<channel>\d{4})$")
@@ -72,9 +73,20 @@ def files_in(folder: Path, suffix: str | None = None) -> list[Path]:
     return sorted(file for file in files if split_suffix(file)[1].casefold() in wanted)
 
 
+def images_in(folder: Path) -> list[Path]:
+    """As `files_in`, and DICOM: single files, and sub-folders that hold a series of slices."""
+    others = [path for path in folder.iterdir() if not path.name.startswith(".") and is_dicom(path)] if folder.is_dir() else []
+    return sorted([*files_in(folder), *others])
+
+
 def stem_of(path: Path | str) -> str:
     """File name without its suffix (`.nii.gz` counts as one)."""
     return split_suffix(Path(path))[0]
+
+
+def image_stem(path: Path) -> str:
+    """As `stem_of`; DICOM files without a suffix of their own, and folders of a series, have their whole name."""
+    return case_name(path) if is_dicom(path) else stem_of(path)
 
 
 def find_child(folder: Path, *names: str) -> Path | None:
@@ -132,11 +144,15 @@ def channel_names(declared: object, where: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class CheckedImages:
-    """Cases whose image headers are readable and of one rank; `components` counts the values per pixel of each first file."""
+    """Cases whose image headers are readable and of one rank; `components` counts the values per pixel of each first file.
+
+    `notes` are what the headers say beyond that.
+    """
 
     rank: Literal[2, 3] | None
     cases: tuple[Case, ...]
     components: Mapping[str, int]
+    notes: tuple[str, ...] = ()
 
 
 def check_images(root: Path, cases: Sequence[Case]) -> tuple[CheckedImages, list[Fault]]:
@@ -147,6 +163,7 @@ def check_images(root: Path, cases: Sequence[Case]) -> tuple[CheckedImages, list
     faults: list[Fault] = []
     ranks: dict[str, int] = {}
     components: dict[str, int] = {}
+    notes: list[str] = []
     for case in cases:
         try:
             headers = [read_header(root / image) for image in case.images]
@@ -158,6 +175,7 @@ def check_images(root: Path, cases: Sequence[Case]) -> tuple[CheckedImages, list
             faults.append(Fault(case.id, "its channels are partly 2D and partly 3D; store all of them on one grid"))
             continue
         ranks[case.id], components[case.id] = found.pop(), headers[0].channels
+        notes += [f"{case.id}: {note}" for note in headers[0].notes]
     if not ranks:
         return CheckedImages(None, (), {}), faults
     rank, number = max(Counter(ranks.values()).items(), key=lambda item: (item[1], item[0]))
@@ -167,7 +185,9 @@ def check_images(root: Path, cases: Sequence[Case]) -> tuple[CheckedImages, list
         if other != rank
     ]
     sound = tuple(case for case in cases if ranks.get(case.id) == rank)
-    return CheckedImages(cast(Literal[2, 3], rank), sound, components), faults
+    if len(notes) > SHOWN_NAMES:
+        notes = [*notes[:SHOWN_NAMES], f"... and {len(notes) - SHOWN_NAMES} more such remarks on the places of images"]
+    return CheckedImages(cast(Literal[2, 3], rank), sound, components, tuple(notes)), faults
 
 
 def with_spacings(cases: Iterable[Case], spacings: Mapping[str, Spacing | None]) -> tuple[Case, ...]:

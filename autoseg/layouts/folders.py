@@ -1,5 +1,7 @@
 """Plain folders: `images/` and `labels/` matched by name, an optional mm table (CSV) and an optional `dataset.json`.
 
+An image is a file, a DICOM file among them, or a sub-folder that holds a DICOM series; its label is a file of another format.
+
 `dataset.json` may hold name, channels, labels `{name: value or [values]}`, colours `{name: "r,g,b"}`, subjects (a regular
 expression, or a table beside it), derived `{name: [names]}`, ignore, regions_class_order and trust_file_spacing; what it does not declare is read
 from the files and said.
@@ -27,6 +29,8 @@ from autoseg.layouts.base import (
     check_images,
     files_in,
     find_child,
+    image_stem,
+    images_in,
     listed,
     load_json,
     relative,
@@ -38,7 +42,7 @@ from autoseg.layouts.label_scheme import LabelScheme, colour_scheme, declared_la
 from autoseg.layouts.mm_table import has_pixel_size, read_spacings
 from autoseg.layouts.subjects import EACH_ITS_OWN, assign_subjects
 from autoseg.records import Case, Dataset
-from autoseg.volume.files import is_picture
+from autoseg.volume.files import is_dicom, is_picture
 from autoseg.volume.files import read as read_volume
 
 IMAGES = ("images",)
@@ -78,7 +82,7 @@ def read(path: Path, options: ReadOptions) -> LayoutResult:
     if checked.rank is None:
         return LayoutResult(None, tuple(faults))
     scheme = _scheme(path, declared, checked.cases, faults)
-    notes += scheme.notes
+    notes += [*checked.notes, *scheme.notes]
     cases_now = checked.cases if options.spacing_given else _spacings(path, checked, faults, notes)
     if not options.subjects_given:
         cases_now = _subjects(path, cases_now, declared, faults, notes)
@@ -113,9 +117,11 @@ def _check_keys(declared: dict[str, object]) -> None:
 
 def _match(root: Path, images_folder: Path, labels_folder: Path, faults: list[Fault], notes: list[str]) -> list[Case]:
     """Pairs of images and labels; unmatched and doubled ones become faults."""
-    images = files_in(images_folder)
+    images = images_in(images_folder)
     if not images:
-        raise DataError([Fault(images_folder.name, "holds no readable image (sub-folders are not searched)")])
+        raise DataError(
+            [Fault(images_folder.name, "holds no readable image (sub-folders are not searched, except as DICOM series)")]
+        )
     labels: dict[str, list[Path]] = {}
     for file in files_in(labels_folder):
         labels.setdefault(stem_of(file), []).append(file)
@@ -156,13 +162,13 @@ def _orphans(unused: dict[str, list[Path]], others_at_fault: bool, folder: str, 
 
 def _by_channel(images: Sequence[Path], labels: Mapping[str, Sequence[str]]) -> dict[str, dict[int, list[Path]]]:
     """Images by case id and channel. `_0000` counts as a channel only where the labels are named without it."""
-    parts = {file: CHANNEL_SUFFIX.match(stem_of(file)) for file in images}
+    parts = {file: CHANNEL_SUFFIX.match(image_stem(file)) for file in images}
     stripped = sum(bool(_labels_of(match["id"], labels)) for match in parts.values() if match)
-    whole = sum(bool(_labels_of(stem_of(file), labels)) for file in images)
+    whole = sum(bool(_labels_of(image_stem(file), labels)) for file in images)
     channels = all(parts.values()) and stripped > whole
     by_id: dict[str, dict[int, list[Path]]] = {}
     for file, match in parts.items():
-        id, channel = (match["id"], int(match["channel"])) if channels and match else (stem_of(file), 0)
+        id, channel = (match["id"], int(match["channel"])) if channels and match else (image_stem(file), 0)
         by_id.setdefault(id, {}).setdefault(channel, []).append(file)
     return by_id
 
@@ -250,7 +256,7 @@ def _channels(root: Path, declared: dict[str, object], checked: CheckedImages, n
     number = max(len(case.images) for case in checked.cases)
     if number > 1:
         return tuple(f"channel_{index}" for index in range(number))
-    if checked.rank == 3 or not any(is_picture(case.images[0]) for case in checked.cases):
+    if checked.rank == 3 or not any(is_picture(case.images[0]) or is_dicom(root / case.images[0]) for case in checked.cases):
         components = max(checked.components[case.id] for case in checked.cases)
         return ("image",) if components == 1 else tuple(f"channel_{index}" for index in range(components))
     colour = [case for case in checked.cases if checked.components[case.id] >= 3]

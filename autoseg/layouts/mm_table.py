@@ -16,7 +16,7 @@ from pathlib import Path
 
 from autoseg.errors import DataError, Fault
 from autoseg.records import Spacing
-from autoseg.volume.files import READABLE_SUFFIXES, split_suffix
+from autoseg.volume.files import IMAGE_SUFFIXES, split_suffix
 
 X_WORDS = frozenset({"x", "width", "col", "cols", "column", "columns", "horizontal"})
 Y_WORDS = frozenset({"y", "height", "row", "rows", "vertical"})
@@ -153,7 +153,7 @@ def name_key(name: str) -> str:
     """An image name reduced to what is compared: no folder, no suffix of a readable format, no case."""
     base = re.split(r"[/\\]", name.strip())[-1]
     stem, suffix = split_suffix(Path(base)) if base else ("", "")
-    known = {readable.casefold() for readable in READABLE_SUFFIXES}
+    known = {readable.casefold() for readable in IMAGE_SUFFIXES}
     return (stem if suffix.casefold() in known else base).casefold()
 
 

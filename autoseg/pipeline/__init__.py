@@ -28,6 +28,7 @@ from autoseg.run_folder import RunFolder
 if TYPE_CHECKING:
     from autoseg.pipeline.benchmarking import BenchmarkOutcome
     from autoseg.pipeline.comparing import compare
+    from autoseg.pipeline.dicom_masks import export_masks
     from autoseg.pipeline.fetching import fetch
     from autoseg.pipeline.fold import FoldOutcome
     from autoseg.pipeline.importing import import_dataset
@@ -50,6 +51,7 @@ __all__ = [
     "demo",
     "doctor",
     "evaluate",
+    "export_masks",
     "export_model",
     "fetch",
     "import_dataset",
@@ -70,6 +72,7 @@ __all__ = [
 ON_FIRST_USE = {
     "MeasureOutcome": "measuring",
     "compare": "comparing",
+    "export_masks": "dicom_masks",
     "fetch": "fetching",
     "import_dataset": "importing",
     "measure": "measuring",

@@ -12,6 +12,7 @@ import torch
 from autoseg.engines.device import pick_device
 from autoseg.errors import AutosegError, DataError, RunFolderError
 from autoseg.inference.case import Job, prepare_case
+from autoseg.inference.ledger import save_pixel_sizes
 from autoseg.inference.networks import Networks
 from autoseg.layouts.mm_table import read_spacings
 from autoseg.pipeline.engines import AUTO, EngineWish, networks_for
@@ -100,8 +101,11 @@ def predict_images(
     if use.postprocessing:
         progress.message(f"after the networks, as selected: {'; '.join(step.told for step in use.postprocessing)}")
     if len(ensembles) == 1:
-        return one(ensembles[0], inputs, out, job)
-    return predict_together(ensembles, inputs, out, job, settings, str(where), one, progress)
+        predictions = one(ensembles[0], inputs, out, job)
+    else:
+        predictions = predict_together(ensembles, inputs, out, job, settings, str(where), one, progress)
+    save_pixel_sizes(out, inputs, predictions)
+    return predictions
 
 
 @dataclass(frozen=True)

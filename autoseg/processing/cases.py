@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from autoseg.errors import DataError, Fault
 from autoseg.processing.labels import decode_labels
 from autoseg.records import Case, Dataset
-from autoseg.volume.files import is_picture, read, split_suffix
+from autoseg.volume.files import is_dicom, is_picture, read, split_suffix
 from autoseg.volume.geometry import Geometry
 from autoseg.volume.pictures import LOSSY_SUFFIXES
 from autoseg.volume.volume import Volume
@@ -121,7 +121,8 @@ def assemble_image(
     if geometry.spacing_mm is not None:
         _check_spacing(paths[0].name, geometry)
     arrays = [part.array for part in parts]
-    return Volume((arrays[0] if len(arrays) == 1 else np.concatenate(arrays)).astype(np.float32, copy=False), geometry)
+    array = (arrays[0] if len(arrays) == 1 else np.concatenate(arrays)).astype(np.float32, copy=False)
+    return Volume(array, geometry, tuple(dict.fromkeys(note for part in parts for note in part.notes)))
 
 
 def case_faults(case: Case, image: Volume, label: LabelMap | None) -> list[Fault]:
@@ -188,14 +189,14 @@ def _with_channels(path: Path, volume: Volume, wanted: int) -> Volume:
         array = array[:-1]
     found = len(array)
     if found == wanted:
-        return Volume(array, volume.geometry)
+        return replace(volume, array=array)
     if wanted == 1 and found == COLOUR_CHANNELS:
         if any((channel != array[0]).any() for channel in array[1:]):
             message = "is in colour, where one grey channel is expected; convert it to grey, or declare three channels"
             raise DataError([Fault(path.name, message)])
-        return Volume(array[:1], volume.geometry)
-    if found == 1 and wanted == COLOUR_CHANNELS and is_picture(path):
-        return Volume(np.repeat(array, wanted, axis=0), volume.geometry)
+        return replace(volume, array=array[:1])
+    if found == 1 and wanted == COLOUR_CHANNELS and (is_picture(path) or (volume.geometry.rank == 2 and is_dicom(path))):
+        return replace(volume, array=np.repeat(array, wanted, axis=0))
     message = f"holds {found} channel{'s' if found > 1 else ''}, expected {wanted}; correct the file or the data set's channels"
     raise DataError([Fault(path.name, message)])
 

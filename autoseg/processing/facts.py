@@ -8,15 +8,17 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 from scipy.ndimage import distance_transform_edt, find_objects
 
 from autoseg.errors import DataError, Fault
-from autoseg.processing.cases import case_faults, differently_placed, load_image, load_label_map
+from autoseg.processing.cases import LabelMap, case_faults, differently_placed, load_image, load_label_map
 from autoseg.processing.crop import nonzero_box
 from autoseg.records import Case, CaseFacts, Dataset, Intensities, StructureSize
+from autoseg.volume.files import is_dicom
 from autoseg.volume.geometry import MM3_PER_ML, Geometry
 from autoseg.volume.volume import Volume
 
@@ -73,6 +75,11 @@ def measure_case(task: Task) -> MeasuredCase:
         faults += error.faults
     if image is not None:
         faults += case_faults(case, image, label)
+    if not faults and image is not None and label is not None and _lies_elsewhere(dataset.path(case.images[0]), image, label):
+        told = (
+            "the label lies elsewhere or is turned against its DICOM series (origin or direction); resave it on the series' grid"
+        )
+        faults.append(Fault(case.id, told))
     if faults or image is None or label is None:
         return MeasuredCase(case.id, None, tuple(faults))
     foreground = label.labels > 0
@@ -91,6 +98,11 @@ def measure_case(task: Task) -> MeasuredCase:
         content_hash=content_hash(image),
     )
     return MeasuredCase(case.id, facts, (), sample, moments, differently_placed(image.geometry, label.geometry))
+
+
+def _lies_elsewhere(path: Path, image: Volume, label: LabelMap) -> bool:
+    """Of a DICOM series and a label file: converters turn axes, so that arrays of one size need not correspond."""
+    return image.geometry.rank == 3 and is_dicom(path) and differently_placed(image.geometry, label.geometry)
 
 
 def orientation(geometry: Geometry) -> str | None:

@@ -18,6 +18,7 @@ from autoseg.processing.prepare import prepare_image, prepare_labels
 from autoseg.processing.previous import is_previous_complete, prepare_previous, read_previous, write_previous
 from autoseg.processing.store import is_complete, is_stale, open_case, remove_leftovers, sample_locations, write_case
 from autoseg.records import Case, Configuration, Dataset, Plan, Preparation, Shape, Structure
+from autoseg.volume.files import parts_of
 
 log = logging.getLogger(__name__)
 
@@ -122,10 +123,10 @@ def case_digest(dataset: Dataset, case: Case, preparation: Preparation) -> str:
 
 def _stamp(path: Path) -> str:
     try:
-        status = path.stat()
+        stats = [part.stat() for part in parts_of(path)]  # a DICOM series has many
     except OSError:
         return "absent"  # loading the case says so, with the case's name
-    return f"{status.st_size} {status.st_mtime_ns}"
+    return " ".join(f"{status.st_size} {status.st_mtime_ns}" for status in stats)
 
 
 def _prepare(job: _Job) -> None:

@@ -1,6 +1,7 @@
 """Reading and writing images and label maps, whatever their format: the one door to files.
 
-Formats: NIfTI, NRRD, MHA/MHD (`itk.py`), PNG, JPEG (read only), TIFF, BMP (`pictures.py`). Labels are written atomically.
+Formats: NIfTI, NRRD, MHA/MHD (`itk.py`), PNG, JPEG (read only), TIFF, BMP (`pictures.py`), DICOM (read only, `dicom/`). Labels are
+written atomically.
 A file that cannot be read whole is a `DataError`, never a half-read array.
 """
 
@@ -13,18 +14,22 @@ from pathlib import Path
 import numpy as np
 
 from autoseg.errors import DataError, Fault
-from autoseg.volume import itk, pictures
+from autoseg.volume import dicom, itk, pictures
+from autoseg.volume.dicom import is_dicom, parts_of
 from autoseg.volume.geometry import Geometry
 from autoseg.volume.header import Header
 from autoseg.volume.volume import Volume
 from autoseg.writing import part_of, telling_full_disk
 
 __all__ = [
+    "IMAGE_SUFFIXES",
     "LOSSY_SUFFIXES",
     "READABLE_SUFFIXES",
     "Header",
+    "is_dicom",
     "is_picture",
     "is_volume",
+    "parts_of",
     "read",
     "read_header",
     "split_suffix",
@@ -32,6 +37,7 @@ __all__ = [
 ]
 
 READABLE_SUFFIXES = itk.SUFFIXES + pictures.SUFFIXES
+IMAGE_SUFFIXES = READABLE_SUFFIXES + dicom.SUFFIXES  # of names; DICOM files have others, too, or none
 LOSSY_SUFFIXES = pictures.LOSSY_SUFFIXES
 
 
@@ -59,16 +65,18 @@ def read(path: Path, *, trust_spacing: bool = False, expand_palette: bool = True
     """Read an image or a label map as it is stored: `(channel, *spatial)`, its own number type.
 
     Args:
-        path: a file with one of `READABLE_SUFFIXES`.
+        path: a file with one of `READABLE_SUFFIXES`; or DICOM: a file, a folder with one series, or FOLDER/series@N.
         trust_spacing: whether a picture's resolution tag counts as its spacing; otherwise a picture's spacing is None.
         expand_palette: whether a palette picture is returned in its colours (RGB); otherwise as its indices, one channel.
 
     Channels: colours and alpha of a picture; the components of a vector image; the last axis of a 4D file. A 3D file with one
-    slice stays 3D. A 1-bit picture holds 0 and 1.
+    slice stays 3D. A 1-bit picture holds 0 and 1. DICOM is 2D for a single frame, 3D for a series of slices.
 
     Raises:
         DataError: missing, of an unknown format, damaged, truncated, or of more than 3 spatial axes.
     """
+    if is_dicom(path):
+        return dicom.read(path)
     _check(path)
     if is_picture(path):
         return pictures.read(path, trust_spacing=trust_spacing, expand_palette=expand_palette)
@@ -81,6 +89,8 @@ def read_header(path: Path, trust_spacing: bool = False) -> Header:
     Raises:
         DataError: as `read`, except that a truncated file may go unnoticed.
     """
+    if is_dicom(path):
+        return dicom.read_header(path)
     _check(path)
     return pictures.read_header(path, trust_spacing) if is_picture(path) else itk.read_header(path)
 
@@ -118,7 +128,7 @@ def write_labels(path: Path, labels: np.ndarray, geometry: Geometry) -> None:
 def _check(path: Path) -> None:
     suffix = split_suffix(path)[1]
     if suffix not in READABLE_SUFFIXES:
-        message = f"format {suffix or '(no suffix)'} is not read; save it as one of {', '.join(READABLE_SUFFIXES)}"
+        message = f"format {suffix or '(no suffix)'} is not read; save it as one of {', '.join(READABLE_SUFFIXES)}, or DICOM"
         raise DataError([Fault(path.name, message)])
     if not path.is_file():
         raise DataError([Fault(path.name, f"no such file in {path.parent}; restore it or take it out of the data set")])

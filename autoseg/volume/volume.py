@@ -11,10 +11,11 @@ from autoseg.volume.geometry import Geometry
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """`array` is `(channel, *spatial)`, see `geometry` for the axis order."""
+    """`array` is `(channel, *spatial)`, see `geometry` for the axis order; `notes` are worth knowing about its place."""
 
     array: np.ndarray
     geometry: Geometry
+    notes: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
