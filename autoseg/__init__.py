@@ -1,8 +1,8 @@
 """From a folder of images to masks and scores.
 
 The public functions are `plan`, `train`, `status`, `select`, `predict`, `measure`, `evaluate`, `compare`, `doctor`, `benchmark`, `export_model`,
-`import_model`, `fetch` and `import_dataset`, the same as the verbs of the command line, and `Predictor` segments arrays with a model that is
-loaded once. They are loaded on first use, so that `import autoseg` costs nothing.
+`import_model`, `export_masks`, `hand_on_masks`, `import_dataset` and `fetch`, the same as the verbs of the command line, and `Predictor`
+segments arrays with a model that is loaded once. They are loaded on first use, so that `import autoseg` costs nothing.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
         compare,
         doctor,
         evaluate,
+        export_masks,
         export_model,
         fetch,
+        hand_on_masks,
         import_dataset,
         import_model,
         measure,
@@ -40,6 +42,7 @@ __all__ = [
     "export_masks",
     "export_model",
     "fetch",
+    "hand_on_masks",
     "import_dataset",
     "import_model",
     "measure",

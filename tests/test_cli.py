@@ -35,6 +35,7 @@ FLAGS = {
     "doctor": "show configuration device engine workers json",
     "export": "to configuration fold profile overwrite",
     "measure": "spacing structure layout subjects truth dating figures no-figures workers",
+    "export-masks": "to overwrite",
     "fetch": "keep-archives",
     "import": "from image label structure only overlap unknown images spacing subjects overwrite workers json",
     "import-model": "",

@@ -33,3 +33,11 @@ def test_failures_are_named_and_answered_with_1(replaced: Any, capsys: pytest.Ca
 def test_a_folder_without_a_record_is_unusable(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code("export-masks", str(tmp_path)) == 2
     assert "has no predictions.json" in capsys.readouterr().err.replace("\n", " ")
+
+
+@pytest.mark.parametrize("words", [("out",), ()])
+def test_other_formats_are_handed_on(replaced: Any, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    double = replaced("hand_on_masks", [Path("out/annotations.xml")])
+    assert exit_code("export-masks", "masks", *words, "--to", "cvat") == 0
+    assert double.call_args.args == (Path("masks"), Path("out") if words else Path("masks/cvat"), "cvat")
+    assert "The masks are in out/annotations.xml" in capsys.readouterr().out

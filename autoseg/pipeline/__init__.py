@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from autoseg.pipeline.dicom_masks import export_masks
     from autoseg.pipeline.fetching import fetch
     from autoseg.pipeline.fold import FoldOutcome
+    from autoseg.pipeline.handing_on import hand_on_masks
     from autoseg.pipeline.importing import import_dataset
     from autoseg.pipeline.measuring import MeasureOutcome, measure
 
@@ -54,6 +55,7 @@ __all__ = [
     "export_masks",
     "export_model",
     "fetch",
+    "hand_on_masks",
     "import_dataset",
     "import_model",
     "measure",
@@ -74,6 +76,7 @@ ON_FIRST_USE = {
     "compare": "comparing",
     "export_masks": "dicom_masks",
     "fetch": "fetching",
+    "hand_on_masks": "handing_on",
     "import_dataset": "importing",
     "measure": "measuring",
 }
