@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from autoseg.errors import EXIT_OUT_OF_MEMORY, EXIT_UNUSABLE, AutosegError, DataError
-from autoseg.parallel import end_by_signal
 from autoseg.progress import Progress
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def stopping_in_words(context: typer.Context) -> Iterator[None]:
     """Errors inside end the program with a sentence and an exit code."""
     debug = bool(context.parent and context.parent.params.get("debug"))
     in_main = threading.current_thread() is threading.main_thread()  # only there may a signal be handled
-    before = signal.signal(signal.SIGTERM, end_by_signal) if in_main else None
+    before = signal.signal(signal.SIGTERM, _end) if in_main else None
     try:
         yield
     except SystemExit as end:
@@ -82,6 +81,11 @@ def stopping_in_words(context: typer.Context) -> Iterator[None]:
     finally:
         if in_main:
             signal.signal(signal.SIGTERM, before)
+
+
+def _end(number: int, _: object) -> None:
+    """The program ends as by an error, so that what is half done is cleared away."""
+    raise SystemExit(128 + number)
 
 
 def _again(context: typer.Context) -> str:

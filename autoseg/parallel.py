@@ -234,7 +234,7 @@ class Programs:
     def __enter__(self) -> Programs:
         self._is_main = threading.current_thread() is threading.main_thread()
         if self._is_main:  # only there may a signal be handled
-            self._before = signal.signal(signal.SIGTERM, end_by_signal)
+            self._before = signal.signal(signal.SIGTERM, _end)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -279,8 +279,7 @@ def _wait_for(programs: Sequence[subprocess.Popen[bytes]], seconds: float) -> No
             program.wait(max(0.0, end - time.monotonic()))
 
 
-def end_by_signal(number: int, _: object) -> None:
-    """A signal's handler: the program ends as by an error, so that what is half done is cleared away."""
+def _end(number: int, _: object) -> None:
     raise SystemExit(128 + number)
 
 
