@@ -61,11 +61,12 @@ def import_set(
     images: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the images lie, if not below SRC.")] = None,
     spacing: SpacingOption = None,
     subjects: SubjectsOption = None,
+    every: Annotated[int, typer.Option(metavar="N", min=1, help="Of DICOM recordings over time, take every Nth frame.")] = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier import.")] = False,
     workers: WorkersOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print import.json.")] = False,
 ) -> None:
-    """Make a data set of annotations that other programs wrote, or of a set in another layout.
+    """Make a data set of annotations that other programs wrote, or of a set in another layout; pictures of DICOM images.
 
     Writes DST/images, DST/labels, DST/dataset.json, pixel sizes, import.json, and preview.png to look at.
     """
@@ -87,6 +88,7 @@ def import_set(
             images_folder=images,
             spacing=None if spacing is None else parse_number_or_file(spacing, "--spacing"),
             subjects=parse_subjects(subjects),
+            every=every,
             overwrite=overwrite,
             workers=workers,
             progress=progress,
@@ -103,11 +105,16 @@ def import_report(report: ImportReport, out: Path) -> list[RenderableType]:
     """What was imported, what lies over what, what failed, and what comes next."""
     from autoseg.cli_tables import add_columns, new_table
 
+    if not report.labels:  # of images alone
+        parts: list[RenderableType] = ["", f"{report.cases} images, read as {report.kind}"]
+        parts += [f"note: {note}" for note in report.notes[:SHOWN]]
+        parts += [f"failed: {one.id}: {one.reason}" for one in report.failed[:SHOWN]]
+        return [*parts, f"Next: autoseg predict RUN {out / 'images'} OUT --spacing {out / 'pixel_size.csv'}"]
     table = new_table("Structures")
     add_columns(table, ["structure"], ["cases", "pixels"])
     for one in report.labels:
         table.add_row(one.name, str(one.cases), str(one.pixels))
-    parts: list[RenderableType] = ["", f"{report.cases} cases of {report.subjects} subjects, read as {report.kind}", table]
+    parts = ["", f"{report.cases} cases of {report.subjects} subjects, read as {report.kind}", table]
     if report.empty:
         parts.append(f"note: {report.empty} cases have no labelled pixel")
     parts += [f"note: {note}" for note in report.notes]

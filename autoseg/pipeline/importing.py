@@ -18,7 +18,7 @@ from autoseg.layouts.mm_table import read_spacings
 from autoseg.layouts.subjects import assign_subjects, hc18_subject
 from autoseg.pipeline.preparing import worker_count
 from autoseg.progress import Progress, SilentProgress
-from autoseg.records import Case, Dataset, ImportReport, Spacing
+from autoseg.records import Case, Dataset, FailedCase, ImportReport, Spacing
 from autoseg.stages.importing import (
     REPORT,
     Source,
@@ -26,6 +26,7 @@ from autoseg.stages.importing import (
     declaration,
     declaration_of,
     import_cases,
+    import_dicom,
     matched,
     naming,
     report_of,
@@ -39,7 +40,7 @@ from autoseg.stages.importing import (
 from autoseg.stages.index import index_dataset
 from autoseg.writing import part_of, replace_folder
 
-AUTO, PATTERNS = "auto", "patterns"
+AUTO, PATTERNS, DICOM = "auto", "patterns", "dicom"
 PREVIEW = "preview.png"
 
 
@@ -72,6 +73,7 @@ def import_dataset(
     images_folder: str | Path | None = None,
     spacing: str | Path | float | None = None,
     subjects: str | Path | None = None,
+    every: int = 1,
     overwrite: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -81,7 +83,8 @@ def import_dataset(
     Args:
         source: folder (or file) of the set.
         out: a new folder.
-        format: a name of `autoseg.annotations.FORMATS`, "patterns" (which `images` and `labels` imply), or "auto".
+        format: a name of `autoseg.annotations.FORMATS` or of `autoseg.layouts.LAYOUTS`, "patterns" (which `images` and `labels` imply),
+            "dicom" (images without labels), or "auto".
         structures: values of label maps by name.
         colours: colours (red, green, blue) of label maps by name.
         only: labels to take, in this order; none takes all.
@@ -93,6 +96,7 @@ def import_dataset(
         images_folder: where the images lie, if not below `source`.
         spacing: CSV of pixel sizes, or one number, in mm, for pictures.
         subjects: which cases belong to one person, as in `plan`.
+        every: of DICOM recordings over time, take every so many frames.
         overwrite: replace what is in `out`.
         workers: processes; None takes the cores at hand.
         progress: listener.
@@ -117,11 +121,37 @@ def import_dataset(
     root, place, progress = Path(source).expanduser().resolve(), Path(out), progress or SilentProgress()
     _check(root, place, wish, overwrite)
     progress.stage("reading the set")
+    if format == DICOM:
+        return _images_of_dicom(root, place, every)
     kind, found = _read(root, format, wish, images, labels)
     part = part_of(place)
     shutil.rmtree(part, ignore_errors=True)
     try:
         report = _Import(root, kind, part, place.name, wish, worker_count(workers), progress).of(found)
+        replace_folder(part, place)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return report
+
+
+def _images_of_dicom(root: Path, place: Path, every: int) -> ImportReport:
+    part = part_of(place)
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        names, faults, notes = import_dicom(root, part, every=every)
+        failed = tuple(FailedCase(id=fault.case, reason=fault.message) for fault in faults)
+        report = ImportReport(
+            source=str(root),
+            kind=DICOM,
+            cases=len(names),
+            subjects=len(names),
+            empty=0,
+            labels=(),
+            overlap="order",
+            failed=failed,
+            notes=tuple(dict.fromkeys(notes)),
+        )
+        report.save(part / REPORT)
         replace_folder(part, place)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -158,7 +188,7 @@ def _read(
         return format, FORMATS[format].read(root)
     if format in LAYOUTS:
         return format, _of_layout(root, format, wish)
-    known = (AUTO, *FORMATS, *LAYOUTS, PATTERNS)
+    known = (AUTO, *FORMATS, *LAYOUTS, PATTERNS, DICOM)
     close = difflib.get_close_matches(format, known, 1)
     raise DataError(f"unknown format {format!r}{f', did you mean {close[0]!r}?' if close else ''} (known: {', '.join(known)})")
 

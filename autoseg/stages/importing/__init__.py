@@ -1,5 +1,6 @@
 """A set that other programs wrote -> a data set that `plan` reads: images matched, labels drawn, written, and shown on a sheet."""
 
+from autoseg.stages.importing.dicom import import_dicom
 from autoseg.stages.importing.labels import (
     declaration,
     declaration_of,
@@ -18,6 +19,7 @@ __all__ = [
     "declaration",
     "declaration_of",
     "import_cases",
+    "import_dicom",
     "matched",
     "naming",
     "report_of",

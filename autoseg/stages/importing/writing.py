@@ -107,9 +107,13 @@ def save_dataset(
         content["subjects"] = SUBJECTS
         _save_table(out / SUBJECTS, ("image", "subject"), ((id, subjects[id]) for id in done))
     if any(id in spacings for id in done):
-        rows = ((id, *_cells(spacings.get(id))) for id in done)
-        _save_table(out / PIXEL_SIZES, PIXEL_HEADER, rows)
+        save_pixel_sizes(out / PIXEL_SIZES, done, spacings)
     write_text(out / "dataset.json", json.dumps(content, indent=1) + "\n")
+
+
+def save_pixel_sizes(path: Path, names: Sequence[str], spacings: Mapping[str, Spacing]) -> None:
+    """A table of the pixels' sizes (y, x) in mm, empty where they are unknown."""
+    _save_table(path, PIXEL_HEADER, ((name, *_cells(spacings.get(name))) for name in names))
 
 
 def sizes_of(written: Sequence[Written]) -> dict[str, int]:

@@ -1,0 +1,105 @@
+"""DICOM images without labels -> pictures and volumes that `predict` takes and that people annotate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from PIL import Image
+
+from autoseg.errors import AutosegError, DataError, Fault
+from autoseg.records import Spacing
+from autoseg.stages.importing.writing import IMAGES, PIXEL_SIZES, save_pixel_sizes
+from autoseg.volume.dicom import DicomImage, list_images, read, take_frames
+from autoseg.volume.volume import Volume
+from autoseg.writing import whole_file
+
+PICTURES = (np.uint8, np.uint16)
+LARGEST = np.iinfo(np.uint16).max
+
+
+def import_dicom(root: Path, out: Path, *, every: int = 1) -> tuple[list[str], list[Fault], list[str]]:
+    """Write every image below a folder: volumes as NIfTI, frames as PNG (or TIFF, where a PNG cannot hold the values), pixel sizes as a table.
+
+    Args:
+        root: a folder, or one file.
+        out: folder of the data set.
+        every: of a recording over time, take the first frame, and every so many after it.
+
+    Returns:
+        Names of the images, what failed, and what is to be said.
+
+    Raises:
+        DataError: there is no DICOM image.
+    """
+    listing = list_images(root)
+    if not listing.images:
+        raise DataError(list(listing.damaged) or f"{root} holds no DICOM image")
+    faults, notes = list(listing.damaged), []
+    spacings: dict[str, Spacing] = {}
+    names: list[str] = []
+    for image in listing.images:
+        try:
+            for name, volume in _parts(image, every):
+                _write(out / IMAGES / name, volume)
+                names.append(name)
+                notes += [f"{name}: {note}" for note in volume.notes]
+                if volume.geometry.rank == 2 and volume.geometry.spacing_mm is not None:
+                    spacings[name] = volume.geometry.spacing_mm
+        except (AutosegError, OSError) as error:
+            faults.append(Fault(image.name, str(error).removeprefix(f"{image.name}: ")))
+    if listing.localizers:
+        notes.append(f"{len(listing.localizers)} survey images are left out")
+    if listing.without_image:
+        notes.append(f"{len(listing.without_image)} DICOM files hold no image")
+    if spacings:
+        save_pixel_sizes(out / PIXEL_SIZES, names, spacings)
+    if not names:
+        raise DataError(faults)
+    return names, faults, notes
+
+
+def _parts(image: DicomImage, every: int) -> Iterator[tuple[str, Volume]]:
+    """The image, or the frames that are taken of a recording; a name with `_f12` is no channel."""
+    if image.kind != "cine":
+        yield image.name, read(image.path)
+        return
+    for number, frame in take_frames(image.path, every=every):
+        yield f"{image.name}_f{number}", frame
+
+
+def _write(path: Path, volume: Volume) -> None:
+    """The suffix follows from what is to be held."""
+    if volume.geometry.rank == 3:
+        _write_volume(path.with_name(f"{path.name}.nii.gz"), volume)
+        return
+    array = volume.array
+    if array.dtype not in PICTURES and np.issubdtype(array.dtype, np.integer) and array.min() >= 0 and array.max() <= LARGEST:
+        array = array.astype(np.uint16)
+    if len(array) == 3 and array.dtype == np.uint8:
+        picture, suffix = Image.fromarray(np.ascontiguousarray(np.moveaxis(array, 0, -1))), ".png"
+    elif len(array) == 1:
+        plain = array[0] if array.dtype in PICTURES else array[0].astype(np.float32)
+        picture, suffix = Image.fromarray(plain), ".png" if array.dtype in PICTURES else ".tif"
+    else:
+        raise DataError([Fault(path.name, f"{len(array)} channels of {array.dtype} fit into no picture")])
+    with whole_file(path.with_name(path.name + suffix)) as temporary:
+        picture.save(temporary, format="PNG" if suffix == ".png" else "TIFF")
+
+
+def _write_volume(path: Path, volume: Volume) -> None:
+    if len(volume.array) > 1:
+        raise DataError(
+            [Fault(path.name, f"a volume of {len(volume.array)} colours; autoseg reads volumes of one channel a file")]
+        )
+    image = sitk.GetImageFromArray(volume.array[0])
+    geometry = volume.geometry
+    image.SetSpacing(tuple(reversed(geometry.spacing_mm or (1.0,) * 3)))
+    image.SetOrigin(geometry.origin)
+    image.SetDirection(geometry.direction)
+    with whole_file(path) as temporary:
+        ending = temporary.with_name(f"{temporary.name}.nii.gz")  # ITK chooses the format by the name
+        sitk.WriteImage(image, str(ending), useCompression=True)
+        ending.replace(temporary)
