@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -107,13 +108,38 @@ class LabelledImage:
 
 
 @dataclass(frozen=True)
+class ReadOptions:
+    """What the caller says himself; a format that has no use for it leaves it alone.
+
+    Args:
+        colours: names of colours in label maps; they count more than what the format's own table says, and "" is the background.
+        values: names of grey values in label maps, likewise.
+        folders_are_labels: whether the label of a binary mask is the name of its folder, and not the end of its own name.
+    """
+
+    colours: Mapping[Colour, str] = field(default_factory=dict)
+    values: Mapping[int, str] = field(default_factory=dict)
+    folders_are_labels: bool = False
+
+
+DEFAULTS = ReadOptions()
+
+
+class Reader(Protocol):
+    """Reads what lies at a path."""
+
+    def __call__(self, path: Path, options: ReadOptions = DEFAULTS, /) -> AnnotationSet:
+        """The whole set; raises a `DataError` where nothing of it can be read."""
+
+
+@dataclass(frozen=True)
 class Format:
     """One annotation format; `looks_for` is what a user must provide to be recognised, `recognise` answers with what was found."""
 
     name: str
     looks_for: str
     recognise: Callable[[Path], str | None]
-    read: Callable[[Path], AnnotationSet]
+    read: Reader
 
 
 def is_background(label: str) -> bool:

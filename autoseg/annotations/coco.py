@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from autoseg.annotations.base import (
+    DEFAULTS,
     AnnotatedImage,
     Annotation,
     AnnotationSet,
@@ -20,6 +21,7 @@ from autoseg.annotations.base import (
     Format,
     LabelledImage,
     Polygon,
+    ReadOptions,
     is_background,
 )
 from autoseg.annotations.reading import json_files, json_in, object_in
@@ -37,7 +39,7 @@ def recognise(path: Path) -> str | None:
     return f"found {files[0].name} with {', '.join(KEYS)}" if files else None
 
 
-def read(path: Path) -> AnnotationSet:
+def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     """All images of all files; those that several files list count once.
 
     Raises:

@@ -121,11 +121,10 @@ def area_inside(polygon: Polygon, size: Size) -> np.ndarray:
 
 def _crossings(points: np.ndarray, height: int) -> Iterator[tuple[int, float]]:
     """(row, x) at which a closed ring crosses the line through the row's pixel centres."""
-    for (x0, y0), (x1, y1) in zip(points, np.roll(points, -1, axis=0), strict=True):
-        if y0 == y1:
-            continue
-        low, high = (y0, y1) if y0 < y1 else (y1, y0)
-        first, last = max(0, int(np.ceil(low - 0.5))), min(height, int(np.ceil(high - 0.5)))
+    for one, other in zip(points, np.roll(points, -1, axis=0), strict=True):
+        # An edge gives the same numbers in both directions, so that neighbours meet in it, and an edge there and back encloses nothing.
+        (x0, y0), (x1, y1) = (one, other) if one[1] < other[1] else (other, one)
+        first, last = max(0, int(np.ceil(y0 - 0.5))), min(height, int(np.ceil(y1 - 0.5)))
         for row in range(first, last):
             yield row, x0 + (row + 0.5 - y0) * (x1 - x0) / (y1 - y0)
 
