@@ -92,4 +92,4 @@ def _lines(file: Path) -> list[str]:
 
 def _holds_box(file: Path) -> bool:
     with file.open("rb") as stream:
-        return b"<bndbox>" in stream.read(SEARCHED_BYTES)
+        return b"<bndbox" in stream.read(SEARCHED_BYTES)

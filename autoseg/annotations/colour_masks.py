@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from autoseg.annotations.base import DEFAULTS, AnnotatedImage, AnnotationSet, Colour, Format, ReadOptions
-from autoseg.annotations.colours import ColourTable, Entry, any_entries, colour_of, labelmap_entries, table_of, with_options
+from autoseg.annotations.colours import (
+    BACKGROUND,
+    ColourTable,
+    Entry,
+    any_entries,
+    colour_of,
+    labelmap_entries,
+    table_of,
+    with_options,
+)
 from autoseg.annotations.reading import bare, child, object_in, pictures_under
 from autoseg.annotations.unnamed import Survey, told
 from autoseg.errors import DataError, Fault
@@ -44,7 +53,8 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
         raise DataError(f"{path} holds no folder of masks; put pictures in colours into masks/, beside images/")
     table = with_options(_table(path), options)
     survey = Survey(table.colours, table.values)
-    faults, readable = [], []
+    faults: list[Fault] = []
+    readable: list[Path] = []
     for file in masks:
         try:
             survey.add(file)
@@ -116,16 +126,19 @@ def _key(mask: str, pictures: dict[str, str]) -> str:
     return short if mask not in pictures and short in pictures else mask
 
 
-def _notes(survey: Survey, borders: dict[Colour | int, str]) -> list[str]:
-    if not borders:
-        return []
-    pixels = sum(survey.unnamed[one].pixels for one in borders)
-    images = max(survey.unnamed[one].images for one in borders)
-    share = f"{pixels / survey.pixels:.2%} of all pixels, in {images} images or more"
-    return [
-        f"{len(borders)} colours are borders between named ones, as JPEG or smoothing leaves them ({share}): what is close to a named colour "
-        "counts as it, and the rest as background"
-    ]
+def _notes(survey: Survey, borders: Mapping[Colour | int, str]) -> list[str]:
+    notes = []
+    for is_border, words in (
+        (False, "{} colours are close to a named one, as JPEG leaves them ({:.2%} of all pixels), and count as it"),
+        (
+            True,
+            "{} colours are borders, as JPEG or smoothing leaves them ({:.2%} of all pixels), and count as background; better save PNG",
+        ),
+    ):
+        own = [one for one, name in borders.items() if (name == BACKGROUND) == is_border]
+        if own:
+            notes.append(words.format(len(own), sum(survey.unnamed[one].pixels for one in own) / survey.pixels))
+    return notes
 
 
 FORMAT = Format("colour-masks", "images/, masks/ in colours, and a file that names the colours", recognise, read)

@@ -62,7 +62,7 @@ def _looks_like_it(file: Path) -> bool:
     with file.open("rb") as stream:
         text = stream.read(SEARCHED_BYTES)
     own = (b"<polygon>", b"<segm>", b"<imagesize>", b"<sourceAnnotation>")
-    return b"<annotation>" in text and b"<bndbox>" not in text and any(word in text for word in own)
+    return b"<annotation>" in text and b"<bndbox" not in text and any(word in text for word in own)
 
 
 def _image(root: ElementTree.Element, file: Path, left_out: Counter[str]) -> tuple[AnnotatedImage, list[Fault]]:

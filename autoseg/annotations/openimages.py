@@ -67,8 +67,8 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
         except DataError as error:
             faults += [Fault(name, fault.message) for fault in error.faults]
     labels = dict.fromkeys(name for name in names.values() if not is_background(name))
-    boxes = sum(len(lines_of(file)) - 1 for file in _files(path, BOXES))
-    notes = (f"{boxes} of kind box have no area, and are left out",) if boxes else ()
+    left_out = sum(len(lines_of(file)) - 1 for file in _files(path, BOXES))
+    notes = (f"{left_out} of kind box have no area, and are left out",) if left_out else ()
     return AnnotationSet("openimages", tuple(labels), tuple(images), faults=tuple(faults), notes=notes)
 
 

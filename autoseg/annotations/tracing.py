@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import cast
 
 import numpy as np
 from contourpy import FillType, LineType, contour_generator
@@ -22,7 +23,7 @@ def pieces_of(mask: np.ndarray) -> Iterator[Polygon]:
         return
     values = np.pad(mask.astype(np.float32), 1)  # so that outlines close at the border of the picture
     generator = contour_generator(z=values, name="serial", fill_type=FillType.OuterOffset, line_type=LineType.Separate)
-    points, offsets = generator.filled(HALF, np.inf)
+    points, offsets = cast(tuple[list[np.ndarray], list[np.ndarray]], generator.filled(HALF, np.inf))
     for ring_points, ends in zip(points, offsets, strict=True):
         xy = np.asarray(ring_points, float) - HALF  # the padded grid's point (1, 1) is the centre (0.5, 0.5) of the first pixel
         rings = [xy[begin : end - 1] for begin, end in pairwise(ends)]  # the last point repeats the first

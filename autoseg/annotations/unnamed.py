@@ -1,7 +1,7 @@
 """Colours in label maps that nobody named: how often each occurs, and which of them are no more than borders.
 
-JPEG and smoothing leave colours between those that were drawn. Such a colour lies between two named ones, fills no block of 3 x 3 pixels, and
-is rare. It never becomes a label of its own.
+JPEG and smoothing leave colours between those that were drawn. Such a colour is rare, fills no block of 3 x 3 pixels, and lies between two
+named ones, or is one of very many. It never becomes a label of its own.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ NEAR = 12.0  # distance in colour space within which JPEG moves a colour
 BETWEEN = 24.0  # from the line between two named colours
 ALONE = 96.0  # a named colour further from all others is not confused with them by JPEG
 FEW = 0.01  # of all pixels: more than a border has
+MANY = 64  # rare colours, none of which fills a block: JPEG that stores colours coarsely leaves hundreds, also off those lines
 FEW_IMAGES = 3
 SHOWN = 5
 
@@ -64,22 +65,26 @@ class Survey:
 
     def borders(self) -> dict[Colour | int, str]:
         """What JPEG and smoothing made: those close to a named colour with that name, those between two named ones as background."""
+        if not self.unnamed or not (self.colours or self.values):
+            return {}
         named = {**{(value,) * 3: name for value, name in self.values.items()}, **self.colours}
-        points = np.array(list(named), float).reshape(-1, 3)
-        names = list(named.values())
-        found: dict[Colour | int, str] = {}
-        for one, occurrence in self.unnamed.items():
-            colour = np.array(one if isinstance(one, tuple) else (one,) * 3, float)
-            distances = np.linalg.norm(points - colour, axis=1)
-            nearest = int(distances.argmin())
-            others = np.linalg.norm(points - points[nearest], axis=1)
-            alone = bool((np.delete(others, nearest) >= ALONE).all())
-            few = not occurrence.solid and occurrence.pixels <= FEW * self.pixels
-            if distances[nearest] <= (BETWEEN if few else NEAR) and alone:
-                found[one] = names[nearest]
-            elif few and any(_is_between(colour, a, b) for a, b in combinations(points, 2)):
-                found[one] = BACKGROUND
-        return found
+        points, names = np.array(list(named), float), list(named.values())
+        ones = list(self.unnamed)
+        colours = np.array([one if isinstance(one, tuple) else (one,) * 3 for one in ones], float)
+        few = np.array([not self.unnamed[one].solid and self.unnamed[one].pixels <= FEW * self.pixels for one in ones])
+        distances = np.linalg.norm(colours[:, None] - points, axis=2)
+        nearest = distances.argmin(axis=1)
+        apart = np.linalg.norm(points[:, None] - points, axis=2) + np.diag(np.full(len(points), np.inf))
+        near = (distances.min(axis=1) <= np.where(few, BETWEEN, NEAR)) & (apart.min(axis=1, initial=np.inf)[nearest] >= ALONE)
+        between = np.zeros(len(ones), bool)
+        for one, other in combinations(points, 2):
+            between |= _are_between(colours, one, other)
+        spread = few.sum() > MANY  # a colour that was drawn comes alone
+        return {
+            one: names[nearest[place]] if near[place] else BACKGROUND
+            for place, one in enumerate(ones)
+            if near[place] or (few[place] and (between[place] or spread))
+        }
 
 
 def told(unnamed: Mapping[Colour | int, Occurrence], images: int) -> str:
@@ -106,11 +111,11 @@ def _solid(codes: np.ndarray) -> np.ndarray:
     return np.unique(middle[same])
 
 
-def _is_between(colour: np.ndarray, a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether a colour lies on the line from one to another, which are far enough apart to have something between them."""
+def _are_between(colours: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Which colours `(n, 3)` lie on the line from one to another, which are far enough apart to have something between them."""
     line = b - a
     length = float(np.linalg.norm(line))
     if length < ALONE:
-        return False
-    along = float(np.clip((colour - a) @ line / length**2, 0, 1))
-    return float(np.linalg.norm(a + along * line - colour)) <= BETWEEN
+        return np.zeros(len(colours), bool)
+    along = np.clip((colours - a) @ line / length**2, 0, 1)
+    return np.linalg.norm(a + along[:, None] * line - colours, axis=1) <= BETWEEN
