@@ -128,7 +128,7 @@ DEFAULTS = ReadOptions()
 class Reader(Protocol):
     """Reads what lies at a path."""
 
-    def __call__(self, path: Path, options: ReadOptions = DEFAULTS, /) -> AnnotationSet:
+    def __call__(self, path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
         """The whole set; raises a `DataError` where nothing of it can be read."""
 
 

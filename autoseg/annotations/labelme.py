@@ -1,6 +1,7 @@
 """LabelMe: a JSON for each image, as the program of that name writes it, or an XML for each image, as CVAT's "LabelMe 3.0" does.
 
-JSON: https://github.com/wkentaro/labelme. The copy of the image inside the JSON (`imageData`) is not read. XML: see `labelme_xml`.
+JSON: https://github.com/wkentaro/labelme. The copy of the image inside the JSON (`imageData`) is not read. A shape called `_background_` is a hole
+in those that were drawn before it. XML: see `labelme_xml`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import binascii
 import io
 import math
 from collections import Counter
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -30,8 +32,10 @@ from autoseg.annotations.base import (
     Size,
     is_background,
 )
+from autoseg.annotations.painting import pixels_of
 from autoseg.annotations.reading import files_under, json_in, once
 from autoseg.annotations.shapes import ellipse, polygon, rectangle
+from autoseg.annotations.tracing import bitmap_of
 from autoseg.errors import DataError, Fault
 
 LOOKED_AT = 20  # files that recognising opens
@@ -92,7 +96,9 @@ def _image(content: dict[str, Any], file: Path, left_out: Counter[str]) -> tuple
                 raise ValueError("it has no label")
             if kind not in WITH_AREA:
                 left_out[kind] += 1
-            elif not is_background(label):
+            elif is_background(label):
+                found = _with_hole(found, _shape(kind, one), _size(content))
+            else:
                 found.append(Annotation(label, _shape(kind, one)))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             faults.append(Fault(name, f"shape {number} of {file.name} cannot be read: {error}; draw it again"))
@@ -126,6 +132,25 @@ def _shape(kind: str, one: dict[str, Any]) -> Shape:
         return ellipse(x0, y0, radius, radius)
     left, top, right, bottom = (int(number) for number in (x0, y0, x1, y1))  # of the first and of the last pixel
     return Bitmap(_mask(one["mask"], (bottom - top + 1, right - left + 1)), top, left)
+
+
+def _with_hole(drawn: list[Annotation], hole: Shape, size: Size | None) -> list[Annotation]:
+    """What was drawn, without the pixels of a hole; what the hole does not touch stays as it was.
+
+    Raises:
+        ValueError: the size of the image is not known, so there are no pixels.
+    """
+    if drawn and size is None:
+        raise ValueError("it is a hole, for which imageHeight and imageWidth are needed")
+    result = []
+    for one in drawn:
+        mask = pixels_of(one.shape, size or (0, 0))
+        left = mask & ~pixels_of(hole, size or (0, 0))
+        if np.array_equal(left, mask):
+            result.append(one)
+        elif left.any():
+            result.append(replace(one, shape=bitmap_of(left)))
+    return result
 
 
 def _mask(text: str, size: Size) -> np.ndarray:

@@ -55,7 +55,11 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
             drawn = found.setdefault(image, [])
             mask = masks.get((subset, row["MaskPath"])) or masks.get(("", row["MaskPath"]))
             if label is None:
-                faults.append(Fault(image, f"{file.name} gives a mask of {row['LabelName']}, which {CLASSES} does not name"))
+                faults.append(
+                    Fault(
+                        image, f"{file.name} gives a mask of {row['LabelName']}, which no class description names; export again"
+                    )
+                )
             elif mask is None:
                 faults.append(Fault(image, f"its mask {row['MaskPath']} of {label} is not in masks/; export again"))
             elif not is_background(label):

@@ -80,7 +80,7 @@ def paint(
     if len(labels) > np.iinfo(np.uint16).max or (overlap == "regions" and len(labels) > np.iinfo(np.int64).bits - 1):
         raise DataError(f"{len(labels)} labels are more than a label map can hold")
     place_of = {name: place for place, name in enumerate(labels)}
-    drawn = [(place_of[one.label], _inside(one.shape, size)) for one in sorted(annotations, key=lambda one: one.z_order)]
+    drawn = [(place_of[one.label], pixels_of(one.shape, size)) for one in sorted(annotations, key=lambda one: one.z_order)]
     if overlap == "smaller":
         drawn.sort(key=lambda pair: -int(np.count_nonzero(pair[1])))
     covered: Counter[tuple[str, str]] = Counter()
@@ -97,6 +97,19 @@ def paint(
         values = np.array([combinations.value(int(one)) for one in found], np.uint16)
         result = values[back].reshape(size)
     return Painted(result, covered)
+
+
+def pixels_of(shape: Shape, size: Size) -> np.ndarray:
+    """Boolean `(height, width)`: the pixels that belong to a shape.
+
+    Raises:
+        DataError: a mask is of another size.
+    """
+    if isinstance(shape, Polygon):
+        return area_inside(shape, size)
+    if isinstance(shape, MaskFile):
+        return _of_file(shape, size)
+    return _of_bitmap(shape, size)
 
 
 def area_inside(polygon: Polygon, size: Size) -> np.ndarray:
@@ -127,14 +140,6 @@ def _crossings(points: np.ndarray, height: int) -> Iterator[tuple[int, float]]:
         first, last = max(0, int(np.ceil(y0 - 0.5))), min(height, int(np.ceil(y1 - 0.5)))
         for row in range(first, last):
             yield row, x0 + (row + 0.5 - y0) * (x1 - x0) / (y1 - y0)
-
-
-def _inside(shape: Shape, size: Size) -> np.ndarray:
-    if isinstance(shape, Polygon):
-        return area_inside(shape, size)
-    if isinstance(shape, MaskFile):
-        return _of_file(shape, size)
-    return _of_bitmap(shape, size)
 
 
 def _of_file(shape: MaskFile, size: Size) -> np.ndarray:

@@ -88,10 +88,11 @@ class Survey:
 
 
 def told(unnamed: Mapping[Colour | int, Occurrence], images: int) -> str:
-    """How many colours, which, where, and how many of them are rare: a part of a sentence."""
+    """Which colours, where, and how many of them are rare: a part of a sentence. Grey values are told as the colours that name them."""
     order = sorted(unnamed.items(), key=lambda pair: -pair[1].pixels)
     shown = [
-        f"{told_colour(one)} in {_images(occurrence.images)} ({occurrence.pixels} pixels)" for one, occurrence in order[:SHOWN]
+        f"{told_colour(one if isinstance(one, tuple) else (one,) * 3)} in {_images(occurrence.images)} ({occurrence.pixels} pixels)"
+        for one, occurrence in order[:SHOWN]
     ]
     more = f" and {len(order) - SHOWN} more" if len(order) > SHOWN else ""
     rare = [occurrence.images for occurrence in unnamed.values() if occurrence.images <= FEW_IMAGES < images]

@@ -65,6 +65,16 @@ def test_the_caller_names_the_colours(tmp_path: Path) -> None:
     assert found.labels == ("Brain",) and not found.faults
 
 
+def test_grey_masks_are_named_by_their_greys(tmp_path: Path) -> None:
+    save(tmp_path / "images/a.png", np.zeros((3, 3)))
+    file = save(tmp_path / "masks/a.png", [[0, 255, 255]])
+    with pytest.raises(DataError, match=r"in 1 masks occur 255,255,255 in 1 image \(2 pixels\)"):
+        colour_masks.read(tmp_path)
+    for options in (ReadOptions(colours={(255, 255, 255): "lesion"}), ReadOptions(values={255: "lesion"})):
+        found = colour_masks.read(tmp_path, options)
+        assert found.labels == ("lesion",) and read_label_map(file, found).labels.tolist() == [[0, 1, 1]]
+
+
 def test_colours_that_nobody_named_are_told(tmp_path: Path) -> None:
     """Yellow in each of five images; blue in one of them."""
     export(tmp_path, 5)

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from autoseg.annotations import labelme
+from autoseg.annotations.base import Polygon
 from autoseg.annotations.painting import paint
 from autoseg.errors import DataError
 from tests.annotations.pictures import write
@@ -43,12 +44,12 @@ def save(path: Path, shapes: list[dict[str, Any]], image: str = "x.png", size: t
 def test_each_kind_of_shape(tmp_path: Path) -> None:
     mask = np.array([[1, 0, 1], [0, 1, 0]], np.uint8) * 255
     shapes = [
+        shape("_background_", "polygon", [[0, 0], [30, 0], [30, 20]]),
         shape("polygon", "polygon", [[0, 0], [4, 0], [4, 2], [0, 2]]),
         shape("rectangle", "rectangle", [[29, 9], [20, 4]]),
         shape("circle", "circle", [[10, 12], [10, 17]]),
         shape("mask", "mask", [[5.0, 1.0], [7.0, 2.0]], mask=png(mask)),
         shape("turned", "rectangle", [[25, 12], [29, 12], [29, 14], [25, 14]]),
-        shape("_background_", "polygon", [[0, 0], [30, 0], [30, 20]]),
         shape("mark", "point", [[3, 3]]),
         shape("edge", "linestrip", [[3, 3], [4, 4], [5, 5]]),
     ]
@@ -68,6 +69,26 @@ def test_each_kind_of_shape(tmp_path: Path) -> None:
         "1 of kind point have no area, and are left out",
         "1 of kind linestrip have no area, and are left out",
     )
+
+
+def test_a_shape_called_background_is_a_hole_in_what_was_drawn_before(tmp_path: Path) -> None:
+    """Two squares of 6 x 6; the hole of 4 x 4 takes 2 x 4 of the first, all of the small one, and nothing of what is drawn over it later."""
+    square = [[0, 0], [6, 0], [6, 6], [0, 6]]
+    hole = [[4, 1], [8, 1], [8, 5], [4, 5]]
+    small = [[5, 2], [6, 2], [6, 3], [5, 3]]
+    shapes = [
+        shape("a", "polygon", square),
+        shape("b", "polygon", [[20, 0], [26, 0], [26, 6], [20, 6]]),
+        shape("small", "polygon", small),
+        shape("_background_", "polygon", hole),
+        shape("c", "polygon", small),
+    ]
+    save(tmp_path / "x.json", shapes)
+    found = labelme.read(tmp_path)
+    (image,) = found.images
+    assert [one.label for one in image.annotations] == ["a", "b", "c"] and isinstance(image.annotations[1].shape, Polygon)
+    labels = paint(image.annotations, (20, 30), found.labels).labels
+    assert (labels == 1).sum() == 36 - 8 and not labels[1:5, 4].any() and (labels == 2).sum() == 36 and labels[2, 5] == 3
 
 
 def test_names_from_other_machines(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_masks_of_several_subsets(tmp_path: Path) -> None:
     assert found.notes == ("2 of kind box have no area, and are left out",)
     assert [str(fault) for fault in found.faults] == [
         "c: its mask lost.png of Brain is not in masks/; export again",
-        "b: val-annotations-object-segmentation.csv gives a mask of /m/99, which *class-descriptions*.csv does not name",
+        "b: val-annotations-object-segmentation.csv gives a mask of /m/99, which no class description names; export again",
     ]
 
 
