@@ -29,6 +29,10 @@ from autoseg.volume.files import LOSSY_SUFFIXES
 
 IMAGES = ("images", "imgs", "image", "img")
 MASKS = ("masks", "mask", "labels", "annotations")
+CLASS = re.compile(
+    r"\d*[^\W\d_]{2}|[^\W\d_]"
+)  # it begins with a letter, or with a number and letters (`1stHO`): `_2` is one more image
+OUTLINE = re.compile(r"_\d?HC_Annotation$")  # of the set HC18, which the layout of that name fills
 NUMBER_AT_END = re.compile(r"_\d+$")
 GROUP_AT_END = re.compile(r"_(training|test)$")  # of an image's name in DRIVE, and not of its masks'
 LEAST_SHARE = 0.5  # of the images have a mask beside them, where the folder is taken for this format
@@ -104,7 +108,7 @@ def _in_class_folders(path: Path, folders: Mapping[str, Path]) -> tuple[Masks, l
 def _beside_images(path: Path, options: ReadOptions) -> tuple[Masks, list[str]]:
     """Masks, and names of images without any.
 
-    A picture is a mask if its name begins with that of an image in its folder, and goes on with `_` and a letter.
+    A picture is a mask if its name begins with that of an image in its folder, and goes on with `_` and a class.
     """
     images: dict[tuple[Path, str], Path] = {}
     owner: dict[Path, tuple[Path, str]] = {}  # of each mask: its image, and its class
@@ -134,8 +138,10 @@ def _beside_images(path: Path, options: ReadOptions) -> tuple[Masks, list[str]]:
 
 
 def _splits(stem: str) -> list[tuple[str, str]]:
-    """Beginnings and ends of a name at each `_` before a letter, the longest beginning first."""
-    places = [place for place, sign in enumerate(stem) if sign == "_" and stem[place + 1 : place + 2].isalpha()]
+    """Beginnings and ends of a name at each `_` before what may be a class, the longest beginning first."""
+    if OUTLINE.search(stem):
+        return []
+    places = [place for place, sign in enumerate(stem) if sign == "_" and CLASS.match(stem[place + 1 :])]
     return [(stem[:place], stem[place + 1 :]) for place in reversed(places)]
 
 

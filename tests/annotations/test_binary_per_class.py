@@ -41,7 +41,7 @@ def test_subsets_are_no_classes(tmp_path: Path) -> None:
 
 
 def test_classes_at_the_end_of_names(tmp_path: Path) -> None:
-    """`p_1` is an image of its own, since no class begins with a digit; `p_1_LV` is its mask, not one of `p`."""
+    """`p_1` is an image of its own, since no class is a number; `p_1_LV` is its mask, not one of `p`."""
     for name in ("p", "p_1", "q"):
         save(tmp_path / f"{name}.png", row(9, 9))
     for name in ("p_Brain", "p_left_LV", "p_1_LV", "q_Brain"):
@@ -89,6 +89,28 @@ def test_retina_sets_with_gif_masks(tmp_path: Path) -> None:
     assert image.name == "images/21_training.tif" and found.labels == ("manual1", "mask") and not found.faults
     drawn = {one.label: paint([one], (1, 3), [one.label]).labels.tolist() for one in image.annotations}
     assert drawn == {"manual1": [[0, 1, 0]], "mask": [[0, 1, 1]]}
+
+
+def test_two_observers(tmp_path: Path) -> None:
+    for name in ("Image_01L", "Image_01L_1stHO", "Image_01L_2ndHO"):
+        save(tmp_path / f"{name}.png", row(1, 0))
+    found = binary_per_class.read(tmp_path)
+    assert found.labels == ("1stHO", "2ndHO") and [image.name for image in found.images] == ["Image_01L.png"]
+
+
+def test_real_retinas(shared_data: Path) -> None:
+    found = binary_per_class.read(shared_data / "CHASEDB1")
+    assert found.labels == ("1stHO", "2ndHO") and len(found.images) == 20 and not found.faults
+    first = found.images[0]
+    assert first.name == "Image_01L.jpg" and first.size == (960, 999)
+    shares = [paint([one], (960, 999), [one.label]).labels.mean() for one in first.annotations]
+    assert all(0.05 < share < 0.15 for share in shares)
+
+
+def test_outlines_of_hc18_are_no_masks(tmp_path: Path) -> None:
+    for name in ("001_HC", "001_2HC", "001_HC_Annotation", "001_2HC_Annotation"):
+        save(tmp_path / f"{name}.png", row(1, 0))
+    assert binary_per_class.recognise(tmp_path) is None
 
 
 def test_what_is_no_set_of_binary_masks(tmp_path: Path) -> None:
