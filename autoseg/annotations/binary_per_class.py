@@ -85,12 +85,14 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
 
 
 def _class_folders(path: Path) -> dict[str, Path]:
-    """By class; none where masks lie beside the folders, or where the folders are subsets."""
+    """By class; none where masks lie beside the folders, or where the folders are subsets, or those of the images."""
     masks = child(path, *MASKS)
     if masks is None or any(file.parent == masks for file in pictures_under(masks)):
         return {}
     folders = {one.name: one for one in sorted(masks.iterdir()) if one.is_dir() and pictures_under(one)}
-    return {} if {name.casefold() for name in folders} <= SUBSETS else folders
+    images = child(path, *IMAGES)
+    mirrored = images is not None and all(child(images, name) for name in folders)
+    return {} if mirrored or {name.casefold() for name in folders} <= SUBSETS else folders
 
 
 def _in_class_folders(path: Path, folders: Mapping[str, Path]) -> tuple[Masks, list[str]]:

@@ -6,7 +6,6 @@ Format: https://docs.cvat.ai/docs/dataset_management/formats/format-camvid/.
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path, PurePosixPath
 
 from autoseg.annotations.base import DEFAULTS, AnnotatedImage, AnnotationSet, Format, ReadOptions
@@ -16,6 +15,7 @@ from autoseg.errors import DataError, Fault
 
 TABLE = "label_colors.txt"
 MASKS_END = "annot"
+QUOTED = re.compile(r'"([^"]+)"|([^\s"]+)')
 BETWEEN_PATHS = re.compile(r"\s+(?=/)")  # a path may hold spaces, and begins with a slash
 
 
@@ -67,8 +67,8 @@ def _mask_folders(path: Path) -> list[Path]:
 
 def _pair(line: str) -> tuple[str, str]:
     """Path of the image, and of its mask ("" where there is none)."""
-    if '"' in line:
-        parts = shlex.split(line)
+    if line.count('"') in (2, 4):
+        parts = [quoted or bare for quoted, bare in QUOTED.findall(line)]
     else:
         parts = BETWEEN_PATHS.split(line) if line.startswith("/") else line.split()
     return parts[0], parts[1] if len(parts) > 1 else ""

@@ -92,8 +92,9 @@ def _table_file(path: Path) -> Path | None:
 def _table(path: Path) -> ColourTable:
     file = _table_file(path)
     if file is None:
-        return table_of([], "")
-    return table_of(_declared(path) if file.name == DECLARATION else _entries(file), file.name)
+        return ColourTable()
+    table = table_of(_declared(path) if file.name == DECLARATION else _entries(file), file.name)
+    return ColourTable(table.labels, table.colours)  # grey values mean greys: nobody says that they are places in a table
 
 
 def _entries(file: Path) -> list[Entry]:

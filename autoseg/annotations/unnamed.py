@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -65,17 +66,23 @@ class Survey:
 
     def borders(self) -> dict[Colour | int, str]:
         """What JPEG and smoothing made: those close to a named colour with that name, those between two named ones as background."""
-        if not self.unnamed or not (self.colours or self.values):
+        colours = {one: one for one in self.unnamed if isinstance(one, tuple)}
+        greys = {one: (one, one, one) for one in self.unnamed if isinstance(one, int)}
+        named_greys = {colour: name for colour, name in self.colours.items() if len(set(colour)) == 1}
+        named_greys |= {(value, value, value): name for value, name in self.values.items()}
+        return {**self._borders(colours, self.colours), **self._borders(greys, named_greys)}
+
+    def _borders(self, found: Mapping[Any, Colour], named: Mapping[Colour, str]) -> dict[Colour | int, str]:
+        """Of what was found, by its colour, and with the colours that are named."""
+        if not found or not named:
             return {}
-        named = {**{(value,) * 3: name for value, name in self.values.items()}, **self.colours}
+        ones, colours = list(found), np.array(list(found.values()), float)
         points, names = np.array(list(named), float), list(named.values())
-        ones = list(self.unnamed)
-        colours = np.array([one if isinstance(one, tuple) else (one,) * 3 for one in ones], float)
         few = np.array([not self.unnamed[one].solid and self.unnamed[one].pixels <= FEW * self.pixels for one in ones])
         distances = np.linalg.norm(colours[:, None] - points, axis=2)
         nearest = distances.argmin(axis=1)
         apart = np.linalg.norm(points[:, None] - points, axis=2) + np.diag(np.full(len(points), np.inf))
-        near = (distances.min(axis=1) <= np.where(few, BETWEEN, NEAR)) & (apart.min(axis=1, initial=np.inf)[nearest] >= ALONE)
+        near = (distances.min(axis=1) <= np.where(few, BETWEEN, NEAR)) & (apart.min(axis=1)[nearest] >= ALONE)
         between = np.zeros(len(ones), bool)
         for one, other in combinations(points, 2):
             between |= _are_between(colours, one, other)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from autoseg.annotations import binary_per_class
+from autoseg.annotations import binary_per_class, colour_masks
 from autoseg.annotations.base import ReadOptions
 from autoseg.annotations.painting import Combinations, paint
 from autoseg.errors import DataError
@@ -38,6 +38,13 @@ def test_subsets_are_no_classes(tmp_path: Path) -> None:
     save(tmp_path / "masks/train/a.png", row(255))
     save(tmp_path / "masks/val/b.png", row(255))
     assert binary_per_class.recognise(tmp_path) is None
+
+
+def test_folders_that_the_images_have_too_are_no_classes(tmp_path: Path) -> None:
+    for patient in ("p1", "p2"):
+        save(tmp_path / f"images/{patient}/a.png", row(9))
+        save(tmp_path / f"masks/{patient}/a.png", row(255))
+    assert binary_per_class.recognise(tmp_path) is None and colour_masks.recognise(tmp_path)
 
 
 def test_classes_at_the_end_of_names(tmp_path: Path) -> None:

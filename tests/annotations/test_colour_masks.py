@@ -145,6 +145,29 @@ def test_values_that_lie_close_are_no_borders(tmp_path: Path) -> None:
     assert "3,3,3 in 1 image (1 pixels)" in found.faults[0].message
 
 
+def test_noise_of_grey_masks_is_no_place_in_a_table(tmp_path: Path) -> None:
+    """As JPEG leaves it: 1 and 254 in the places of 0 and 255."""
+    write(tmp_path / "labels.txt", "lesion 255 255 255\n")
+    picture = np.zeros((20, 20))
+    picture[5:15, 5:15], picture[0, 0], picture[7, 7], picture[3, 3] = 255, 1, 254, 130
+    save(tmp_path / "images/a.png", picture)
+    file = save(tmp_path / "masks/a.png", picture)
+    found = colour_masks.read(tmp_path)
+    assert not found.faults and len(found.notes) == 2
+    labels = read_label_map(file, found).labels
+    assert labels.sum() == 100 and labels[7, 7] == 1 and not labels[0, 0] and not labels[3, 3]
+
+
+def test_black_that_jpeg_moved_is_background_also_with_a_table(tmp_path: Path) -> None:
+    write(tmp_path / "labels.txt", "Brain 255 0 0\nCSP 0 255 0\n")
+    picture = scene((5, RED))
+    picture[40:, 40:] = 1, 0, 2
+    save(tmp_path / "images/a.png", np.zeros((64, 64)))
+    file = save(tmp_path / "masks/a.png", picture)
+    found = colour_masks.read(tmp_path)
+    assert not found.faults and read_label_map(file, found).labels.sum() == 100
+
+
 def test_names_of_masks_and_images(tmp_path: Path) -> None:
     write(tmp_path / "labels.txt", "Brain 255 0 0\n")
     for name in ("a.tif", "sub/b.png", "c_mask.png", "without.png"):
