@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from autoseg.annotations.base import (
     DEFAULTS,
@@ -21,7 +20,7 @@ from autoseg.annotations.base import (
     Size,
     is_background,
 )
-from autoseg.annotations.reading import json_files, json_in, object_in, once
+from autoseg.annotations.reading import Json, json_files, json_in, object_in, once
 from autoseg.annotations.rle import decode_compressed, decode_runs
 from autoseg.annotations.shapes import ellipse, polygon
 from autoseg.errors import DataError, Fault
@@ -79,14 +78,14 @@ def _is_datumaro(content: object) -> bool:
     return isinstance(content, dict) and isinstance(content.get("categories"), dict) and isinstance(content.get("items"), list)
 
 
-def _names(content: dict[str, Any], file: Path) -> list[str]:
+def _names(content: Json, file: Path) -> list[str]:
     try:
         return [str(label["name"]) for label in content["categories"]["label"]["labels"]]
     except (KeyError, TypeError) as error:
         raise DataError([Fault(file.name, "its categories name no labels; export it again")]) from error
 
 
-def _image(item: dict[str, Any]) -> tuple[str, Size | None]:
+def _image(item: Json) -> tuple[str, Size | None]:
     """Name of the file, with folders where the item's id has them, and (height, width)."""
     told = item.get("image") or item.get("media")
     told = told if isinstance(told, dict) else {}
@@ -96,7 +95,7 @@ def _image(item: dict[str, Any]) -> tuple[str, Size | None]:
     return id + suffix, (int(size[0]), int(size[1])) if isinstance(size, list) and len(size) == 2 else None
 
 
-def _annotations(one: dict[str, Any], names: list[str], left_out: Counter[str]) -> list[Annotation]:
+def _annotations(one: Json, names: list[str], left_out: Counter[str]) -> list[Annotation]:
     """The annotation, or nothing where it has no area.
 
     Raises:
@@ -112,7 +111,7 @@ def _annotations(one: dict[str, Any], names: list[str], left_out: Counter[str]) 
     return [] if is_background(names[place]) else [Annotation(names[place], _shape(kind, one), int(one.get("z_order") or 0))]
 
 
-def _shape(kind: str, one: dict[str, Any]) -> Shape:
+def _shape(kind: str, one: Json) -> Shape:
     if kind == "polygon":
         return polygon(one["points"])
     if kind == "ellipse":

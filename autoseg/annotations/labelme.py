@@ -14,7 +14,6 @@ from collections import Counter
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -33,7 +32,7 @@ from autoseg.annotations.base import (
     is_background,
 )
 from autoseg.annotations.painting import pixels_of
-from autoseg.annotations.reading import files_under, json_in, once
+from autoseg.annotations.reading import Json, files_under, json_in, once
 from autoseg.annotations.shapes import ellipse, polygon, rectangle
 from autoseg.annotations.tracing import bitmap_of
 from autoseg.errors import DataError, Fault
@@ -85,7 +84,7 @@ def _is_labelme(content: object) -> bool:
     return isinstance(content, dict) and isinstance(content.get("shapes"), list) and isinstance(content.get("imagePath"), str)
 
 
-def _image(content: dict[str, Any], file: Path, left_out: Counter[str]) -> tuple[AnnotatedImage, list[Fault]]:
+def _image(content: Json, file: Path, left_out: Counter[str]) -> tuple[AnnotatedImage, list[Fault]]:
     name = _name(content["imagePath"]) or file.stem
     found: list[Annotation] = []
     faults: list[Fault] = []
@@ -112,12 +111,12 @@ def _name(image_path: str) -> str:
     return path.name if absolute else "/".join(part for part in path.parts if part != "..")
 
 
-def _size(content: dict[str, Any]) -> Size | None:
+def _size(content: Json) -> Size | None:
     height, width = content.get("imageHeight"), content.get("imageWidth")
     return (int(height), int(width)) if isinstance(height, int) and isinstance(width, int) else None
 
 
-def _shape(kind: str, one: dict[str, Any]) -> Shape:
+def _shape(kind: str, one: Json) -> Shape:
     """Raises ValueError (or TypeError, KeyError) where it is damaged."""
     points = one["points"]
     if kind == "polygon" or (kind == "rectangle" and len(points) > CORNERS):

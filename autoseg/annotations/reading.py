@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 from xml.etree import ElementTree
@@ -15,6 +15,8 @@ from defusedxml.ElementTree import fromstring
 from autoseg.annotations.base import AnnotatedImage, Size
 from autoseg.errors import DataError, Fault
 from autoseg.volume.files import is_picture, read_header
+
+Json = Mapping[str, Any]  # an object of a JSON file, of which nothing is known yet
 
 MOST_JSON_TRIED = 50  # a folder with more holds one file an image, which other formats do
 SUBSETS = frozenset(
@@ -127,7 +129,7 @@ def json_in(file: Path) -> object:
         return None
 
 
-def object_in(file: Path) -> dict[str, Any]:
+def object_in(file: Path) -> Json:
     """A JSON object.
 
     Raises:
@@ -139,7 +141,7 @@ def object_in(file: Path) -> dict[str, Any]:
         raise DataError([Fault(file.name, f"is no proper JSON ({error}); export it again")]) from error
     if not isinstance(content, dict):
         raise DataError([Fault(file.name, f"holds {type(content).__name__} and no object; export it again")])
-    return cast(dict[str, Any], content)
+    return cast(Json, content)
 
 
 def xml_in(file: Path) -> ElementTree.Element:
