@@ -61,6 +61,10 @@ def import_set(
     images: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the images lie, if not below SRC.")] = None,
     spacing: SpacingOption = None,
     subjects: SubjectsOption = None,
+    folders_are_labels: Annotated[
+        bool,
+        typer.Option("--folders-are-labels", help="Of binary masks: the label is the folder's name, not the end of the mask's."),
+    ] = False,
     every: Annotated[int, typer.Option(metavar="N", min=1, help="Of DICOM recordings over time, take every Nth frame.")] = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier import.")] = False,
     workers: WorkersOption = None,
@@ -88,6 +92,7 @@ def import_set(
             images_folder=images,
             spacing=None if spacing is None else parse_number_or_file(spacing, "--spacing"),
             subjects=parse_subjects(subjects),
+            folders_are_labels=folders_are_labels,
             every=every,
             overwrite=overwrite,
             workers=workers,

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -92,9 +93,9 @@ class AnnotationSet:
         images: in the format's own order.
         colours: of label maps in colours, by colour; the background is ""; a colour that is missing is not declared.
         values: of label maps in grey values, likewise; empty where nobody declared them.
-        channels: names, where the format tells.
         faults: what could not be read, by image.
         notes: what was left out or assumed, in sentences.
+        channels: names, where the format tells.
     """
 
     format: str
@@ -102,9 +103,9 @@ class AnnotationSet:
     images: tuple[AnnotatedImage, ...]
     colours: Mapping[Colour, str] = field(default_factory=dict)
     values: Mapping[int, str] = field(default_factory=dict)
-    channels: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
     notes: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,13 +117,38 @@ class LabelledImage:
 
 
 @dataclass(frozen=True)
+class ReadOptions:
+    """What the caller says himself; a format that has no use for it leaves it alone.
+
+    Args:
+        colours: names of colours in label maps; they count more than what the format's own table says, and "" is the background.
+        values: names of grey values in label maps, likewise.
+        folders_are_labels: whether the label of a binary mask is the name of its folder, and not the end of its own name.
+    """
+
+    colours: Mapping[Colour, str] = field(default_factory=dict)
+    values: Mapping[int, str] = field(default_factory=dict)
+    folders_are_labels: bool = False
+
+
+DEFAULTS = ReadOptions()
+
+
+class Reader(Protocol):
+    """Reads what lies at a path."""
+
+    def __call__(self, path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
+        """The whole set; raises a `DataError` where nothing of it can be read."""
+
+
+@dataclass(frozen=True)
 class Format:
     """One annotation format; `looks_for` is what a user must provide to be recognised, `recognise` answers with what was found."""
 
     name: str
     looks_for: str
     recognise: Callable[[Path], str | None]
-    read: Callable[[Path], AnnotationSet]
+    read: Reader
 
 
 def is_background(label: str) -> bool:

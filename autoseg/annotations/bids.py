@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from autoseg.annotations.base import AnnotatedImage, Annotation, AnnotationSet, Format, MaskFile
+from autoseg.annotations.base import DEFAULTS, AnnotatedImage, Annotation, AnnotationSet, Format, MaskFile, ReadOptions
 from autoseg.annotations.reading import json_in
 from autoseg.errors import DataError, Fault
 from autoseg.records import Spacing
@@ -31,7 +31,7 @@ def recognise(path: Path) -> str | None:
     return f"found {DESCRIPTION}, sub-* and {DERIVATIVES}/" if next(path.glob("sub-*"), None) else None
 
 
-def read(path: Path) -> AnnotationSet:
+def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     """Images that have a label; those without one are told.
 
     Raises:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from autoseg.annotations.base import (
+    DEFAULTS,
     AnnotatedImage,
     Annotation,
     AnnotationSet,
@@ -20,9 +20,10 @@ from autoseg.annotations.base import (
     Format,
     LabelledImage,
     Polygon,
+    ReadOptions,
     is_background,
 )
-from autoseg.annotations.reading import json_files, json_in, object_in
+from autoseg.annotations.reading import Json, json_files, json_in, object_in
 from autoseg.annotations.rle import decode_compressed, decode_runs, encode_runs
 from autoseg.errors import DataError, Fault
 from autoseg.records import write_text
@@ -37,7 +38,7 @@ def recognise(path: Path) -> str | None:
     return f"found {files[0].name} with {', '.join(KEYS)}" if files else None
 
 
-def read(path: Path) -> AnnotationSet:
+def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     """All images of all files; those that several files list count once.
 
     Raises:
@@ -98,8 +99,8 @@ def write(path: Path, images: Iterable[LabelledImage], labels: Mapping[str, int]
         labels: the value of each label in the label maps.
     """
     categories = [{"id": number, "name": name, "supercategory": ""} for number, name in enumerate(labels, start=1)]
-    listed: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
+    listed: list[Json] = []
+    annotations: list[Json] = []
     for image_id, image in enumerate(images, start=1):
         height, width = image.labels.shape
         listed.append({"id": image_id, "file_name": image.name, "width": width, "height": height})
@@ -117,7 +118,7 @@ def write(path: Path, images: Iterable[LabelledImage], labels: Mapping[str, int]
     write_text(path, json.dumps(content))
 
 
-def _annotation(id: int, image: int, category: int, mask: np.ndarray) -> dict[str, Any]:
+def _annotation(id: int, image: int, category: int, mask: np.ndarray) -> Json:
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     box = [int(columns[0]), int(rows[0]), int(columns[-1] - columns[0] + 1), int(rows[-1] - rows[0] + 1)]
     runs = {"counts": encode_runs(mask, column_major=True), "size": list(mask.shape)}
@@ -133,7 +134,7 @@ def _is_coco(content: object) -> bool:
     return isinstance(content, dict) and all(isinstance(content.get(key), list) for key in KEYS)
 
 
-def _dicts(content: Mapping[str, object], key: str, file: Path) -> list[dict[str, Any]]:
+def _dicts(content: Mapping[str, object], key: str, file: Path) -> list[Json]:
     entries = content.get(key)
     wanted = {"images": ("id", "file_name"), "categories": ("id", "name"), "annotations": ("image_id", "category_id")}[key]
     if not isinstance(entries, list):
@@ -145,7 +146,7 @@ def _dicts(content: Mapping[str, object], key: str, file: Path) -> list[dict[str
     return entries
 
 
-def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
+def _size(image: Json) -> tuple[int, int] | None:
     height, width = image.get("height"), image.get("width")
     return (int(height), int(width)) if height and width else None
 
@@ -168,7 +169,7 @@ def _shapes(segmentation: object, size: tuple[int, int] | None) -> Iterable[Poly
         raise ValueError(f"its segmentation is {type(segmentation).__name__}, neither polygons nor run lengths")
 
 
-def _bitmap(runs: Mapping[str, Any]) -> Bitmap:
+def _bitmap(runs: Json) -> Bitmap:
     size, counts = runs.get("size"), runs.get("counts")
     if not isinstance(size, Sequence) or len(size) != 2 or counts is None:
         raise ValueError("run lengths have no size or no counts")

@@ -5,7 +5,6 @@ Format: https://docs.cvat.ai/docs/manual/advanced/formats/format-cvat/.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,6 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from autoseg.annotations.base import (
+    DEFAULTS,
     AnnotatedImage,
     Annotation,
     AnnotationSet,
@@ -20,16 +20,17 @@ from autoseg.annotations.base import (
     Format,
     LabelledImage,
     Polygon,
+    ReadOptions,
     Shape,
     is_background,
 )
 from autoseg.annotations.reading import xml_in
 from autoseg.annotations.rle import decode_runs, encode_runs
+from autoseg.annotations.shapes import ellipse
 from autoseg.annotations.tracing import bitmap_of
 from autoseg.errors import DataError, Fault
 from autoseg.writing import whole_file
 
-ELLIPSE_POINTS = 180
 WITHOUT_AREA = ("box", "polyline", "points", "cuboid", "tag", "skeleton")
 BEGINNING = b"<annotations"
 SEARCHED_BYTES = 4096
@@ -41,7 +42,7 @@ def recognise(path: Path) -> str | None:
     return f"found {files[0].name} with <annotations>" if files else None
 
 
-def read(path: Path) -> AnnotationSet:
+def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     """All images of all files.
 
     Raises:
@@ -140,19 +141,11 @@ def _shapes(element: ElementTree.Element) -> Iterator[Shape]:
         points = [[float(number) for number in pair.split(",")] for pair in (element.get("points") or "").split(";")]
         yield Polygon((np.asarray(points, float).reshape(-1, 2),))
     elif element.tag == "ellipse":
-        yield _ellipse(*(float(element.get(key) or 0) for key in ("cx", "cy", "rx", "ry", "rotation")))
+        yield ellipse(*(float(element.get(key) or 0) for key in ("cx", "cy", "rx", "ry", "rotation")))
     else:
         left, top, width, height = (int(float(element.get(key) or 0)) for key in ("left", "top", "width", "height"))
         runs = [int(number) for number in (element.get("rle") or "").split(",")]
         yield Bitmap(decode_runs(runs, height, width, column_major=False), top, left)
-
-
-def _ellipse(x: float, y: float, a: float, b: float, degrees: float) -> Polygon:
-    """As a polygon of 180 corners; `degrees` turn clockwise, as y points down."""
-    turn, angles = math.radians(degrees), np.linspace(0, 2 * np.pi, ELLIPSE_POINTS, endpoint=False)
-    across, down = a * np.cos(angles), b * np.sin(angles)
-    points = np.stack([x + across * np.cos(turn) - down * np.sin(turn), y + across * np.sin(turn) + down * np.cos(turn)], axis=1)
-    return Polygon((points,))
 
 
 FORMAT = Format("cvat", "an annotations.xml of 'CVAT for images 1.1'", recognise, read)

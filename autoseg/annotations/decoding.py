@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 
 from autoseg.annotations.base import Colour
+from autoseg.annotations.colours import ALPHA_CHANNELS, codes_in, colour_or_value, meaning_of, runs_in, told_colour
 from autoseg.errors import DataError, Fault
 from autoseg.volume.files import is_picture, read
 
@@ -53,21 +54,14 @@ def decode(path: Path, names: Naming, unknown: Unknown) -> Decoded:
     Raises:
         DataError: it cannot be read, or is neither.
     """
-    in_colours = bool(names.colours)
-    array = read(path, expand_palette=in_colours).array
-    if is_picture(path) and len(array) in (2, 4):
-        array = array[:-1]  # alpha says nothing
-    if len(array) == COLOURS and in_colours:
-        return _by_colour(array, names, unknown)
+    if names.colours and is_picture(path):
+        return _by_colour(path, names, unknown)
+    array = read(path, expand_palette=False).array
+    if is_picture(path) and len(array) in ALPHA_CHANNELS:
+        array = array[:-1]  # it says nothing
     if len(array) > 1 and (array != array[:1]).any():
-        raise DataError(
-            [
-                Fault(
-                    path.name,
-                    f"holds {len(array)} channels that differ, where one value at each pixel is expected; name its colours",
-                )
-            ]
-        )
+        told = f"holds {len(array)} channels that differ, where one value at each pixel is expected; name its colours"
+        raise DataError([Fault(path.name, told)])
     return _by_value(path.name, array[0], names)
 
 
@@ -85,26 +79,22 @@ def _by_value(name: str, values: np.ndarray, names: Naming) -> Decoded:
     return Decoded(table[back].reshape(values.shape), unknown)
 
 
-def _by_colour(array: np.ndarray, names: Naming, unknown: Unknown) -> Decoded:
+def _by_colour(path: Path, names: Naming, unknown: Unknown) -> Decoded:
     place = {label: number for number, label in enumerate(names.labels, start=1)}
-    packed = (array[0].astype(np.int64) << 16) | (array[1].astype(np.int64) << 8) | array[2].astype(np.int64)
-    present, back, counts = np.unique(packed, return_inverse=True, return_counts=True)
-    colours = [(int(one) >> 16, int(one) >> 8 & 255, int(one) & 255) for one in present]
-    known = list(names.colours)
-    strangers = Counter(
-        {_told(colour): int(count) for colour, count in zip(colours, counts, strict=True) if colour not in names.colours}
-    )
-    if unknown == "nearest":
-        colours = [
-            colour if colour in names.colours else min(known, key=lambda one: _distance(one, colour)) for colour in colours
-        ]
-    table = np.array([place.get(names.colours.get(colour, ""), 0) for colour in colours], np.uint16)
-    return Decoded(table[back].reshape(packed.shape), strangers)
+    codes = codes_in(path)
+    distinct, back, lengths = runs_in(codes)
+    pixels = np.bincount(back, lengths, len(distinct)).astype(int)
+    table = np.zeros(len(distinct), np.uint16)
+    strangers: dict[str, int] = {}
+    for number, code in enumerate(distinct.tolist()):
+        meaning, colour = meaning_of(code, names.colours, names.values), colour_or_value(code)
+        if meaning is None:
+            strangers[told_colour(colour)] = int(pixels[number])
+            if unknown == "nearest":
+                meaning = names.colours[min(names.colours, key=partial(_distance, colour))]
+        table[number] = place.get(meaning or "", 0)
+    return Decoded(np.repeat(table[back], lengths).reshape(codes.shape), strangers)
 
 
-def _distance(one: Colour, other: Colour) -> int:
-    return sum((a - b) ** 2 for a, b in zip(one, other, strict=True))
-
-
-def _told(colour: Colour) -> str:
-    return ",".join(map(str, colour))
+def _distance(one: Colour | int, other: Colour) -> int:
+    return sum((a - b) ** 2 for a, b in zip(one if isinstance(one, tuple) else (one,) * COLOURS, other, strict=True))

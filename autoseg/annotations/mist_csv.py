@@ -9,7 +9,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from autoseg.annotations.base import AnnotatedImage, AnnotationSet, Format
+from autoseg.annotations.base import DEFAULTS, AnnotatedImage, AnnotationSet, Format, ReadOptions
 from autoseg.annotations.reading import json_files, json_in
 from autoseg.errors import DataError, Fault
 
@@ -22,7 +22,7 @@ def recognise(path: Path) -> str | None:
     return f"found {files[0].name} with the columns {ID} and {MASK}" if files else None
 
 
-def read(path: Path) -> AnnotationSet:
+def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     """All rows.
 
     Raises:

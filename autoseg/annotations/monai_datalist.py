@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from autoseg.annotations.base import AnnotatedImage, AnnotationSet, Format
+from autoseg.annotations.base import DEFAULTS, AnnotatedImage, AnnotationSet, Format, ReadOptions
 from autoseg.annotations.reading import json_files, json_in, object_in
 from autoseg.errors import DataError, Fault
 from autoseg.volume.files import split_suffix
@@ -19,7 +19,7 @@ def recognise(path: Path) -> str | None:
     return f"found {files[0].name} with a list of images and labels" if files else None
 
 
-def read(path: Path) -> AnnotationSet:
+def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     """All entries that have a label; `fold` is left out.
 
     Raises:

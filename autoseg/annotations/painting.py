@@ -61,7 +61,7 @@ def paint(
             f"{len(labels)} labels are more than the {most} that a label map can hold; choose some of them with --only"
         )
     place_of = {name: place for place, name in enumerate(labels)}
-    drawn = [(place_of[one.label], _inside(one.shape, size)) for one in sorted(annotations, key=lambda one: one.z_order)]
+    drawn = [(place_of[one.label], pixels_of(one.shape, size)) for one in sorted(annotations, key=lambda one: one.z_order)]
     if overlap == "smaller":
         drawn.sort(key=lambda pair: -int(np.count_nonzero(pair[1])))
     covered: Counter[tuple[str, str]] = Counter()
@@ -81,6 +81,19 @@ def region_values(labels: Sequence[str], found: Iterable[int]) -> dict[str, tupl
     """By label the values of a set with `regions` that contain it, of those that were found."""
     values = sorted(set(found) - {0})
     return {name: tuple(value for value in values if value >> place & 1) for place, name in enumerate(labels)}
+
+
+def pixels_of(shape: Shape, size: Size) -> np.ndarray:
+    """Boolean `(height, width)`: the pixels that belong to a shape.
+
+    Raises:
+        DataError: a mask is of another size.
+    """
+    if isinstance(shape, Polygon):
+        return area_inside(shape, size)
+    if isinstance(shape, MaskFile):
+        return _of_file(shape, size)
+    return _of_bitmap(shape, size)
 
 
 def area_inside(polygon: Polygon, size: Size) -> np.ndarray:
@@ -105,21 +118,12 @@ def area_inside(polygon: Polygon, size: Size) -> np.ndarray:
 
 def _crossings(points: np.ndarray, height: int) -> Iterator[tuple[int, float]]:
     """(row, x) at which a closed ring crosses the line through the row's pixel centres."""
-    for (x0, y0), (x1, y1) in zip(points, np.roll(points, -1, axis=0), strict=True):
-        if y0 == y1:
-            continue
-        low, high = (y0, y1) if y0 < y1 else (y1, y0)
-        first, last = max(0, int(np.ceil(low - 0.5))), min(height, int(np.ceil(high - 0.5)))
+    for one, other in zip(points, np.roll(points, -1, axis=0), strict=True):
+        # An edge gives the same numbers in both directions, so that neighbours meet in it, and an edge there and back encloses nothing.
+        (x0, y0), (x1, y1) = (one, other) if one[1] < other[1] else (other, one)
+        first, last = max(0, int(np.ceil(y0 - 0.5))), min(height, int(np.ceil(y1 - 0.5)))
         for row in range(first, last):
             yield row, x0 + (row + 0.5 - y0) * (x1 - x0) / (y1 - y0)
-
-
-def _inside(shape: Shape, size: Size) -> np.ndarray:
-    if isinstance(shape, Polygon):
-        return area_inside(shape, size)
-    if isinstance(shape, MaskFile):
-        return _of_file(shape, size)
-    return _of_bitmap(shape, size)
 
 
 def _of_file(shape: MaskFile, size: Size) -> np.ndarray:

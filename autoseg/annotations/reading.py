@@ -1,8 +1,10 @@
-"""What the readers of annotation formats share: finding JSON and XML files, and reading them with a sentence where they are damaged."""
+"""What the readers of annotation formats share: finding files, and reading JSON, XML, CSV and lists with a sentence where they are damaged."""
 
 from __future__ import annotations
 
+import csv
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 from xml.etree import ElementTree
@@ -10,9 +12,104 @@ from xml.etree import ElementTree
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
+from autoseg.annotations.base import AnnotatedImage, Size
 from autoseg.errors import DataError, Fault
+from autoseg.volume.files import is_picture, read_header
+
+Json = Mapping[str, Any]  # an object of a JSON file, of which nothing is known yet
 
 MOST_JSON_TRIED = 50  # a folder with more holds one file an image, which other formats do
+SUBSETS = frozenset(
+    {"train", "training", "val", "valid", "validation", "test", "testing", "default"}
+)  # names of folders that mean no label
+MACOS = "__MACOSX"  # a folder that macOS puts into zip files
+
+
+def files_under(folder: Path, *suffixes: str) -> list[Path]:
+    """Files with one of the suffixes (with their dot, any case) in a folder and below, sorted; hidden ones are left out."""
+    if not folder.is_dir():
+        return []
+    wanted = {suffix.casefold() for suffix in suffixes}
+    return sorted(
+        file for file in folder.rglob("*") if file.suffix.casefold() in wanted and _is_own(file, folder) and file.is_file()
+    )
+
+
+def pictures_under(folder: Path) -> list[Path]:
+    """All pictures in a folder and below, sorted; hidden ones are left out."""
+    if not folder.is_dir():
+        return []
+    return sorted(file for file in folder.rglob("*") if is_picture(file) and _is_own(file, folder) and file.is_file())
+
+
+def child(folder: Path, *names: str) -> Path | None:
+    """The first folder in a folder that bears one of the names, ignoring case; None where there is none."""
+    if not folder.is_dir():
+        return None
+    children = {one.name.casefold(): one for one in sorted(folder.iterdir(), reverse=True) if one.is_dir()}
+    return next((children[name.casefold()] for name in names if name.casefold() in children), None)
+
+
+def bare(file: Path, folder: Path) -> str:
+    """A file's name as it lies in a folder, perhaps with folders, and without its suffix."""
+    return file.relative_to(folder).with_suffix("").as_posix()
+
+
+def within(folder: Path, name: str) -> Path | None:
+    """The file that a name from a file means; None where there is none, or where it would lie outside the folder."""
+    wanted = folder / name.replace("\\", "/").lstrip("/")
+    return wanted if wanted.is_file() and wanted.resolve().is_relative_to(folder.resolve()) else None
+
+
+def size_of(file: Path) -> Size:
+    """(height, width) of a picture, from its header.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    height, width = read_header(file).shape
+    return height, width
+
+
+def once(images: Iterable[AnnotatedImage]) -> tuple[tuple[AnnotatedImage, ...], list[Fault]]:
+    """The images, of each name the first alone, and a fault for each other one."""
+    kept: dict[str, AnnotatedImage] = {}
+    faults = []
+    for image in images:
+        if image.name in kept:
+            faults.append(Fault(image.name, "is there twice, and the second one is left out; give images names of their own"))
+        kept.setdefault(image.name, image)
+    return tuple(kept.values()), faults
+
+
+def lines_of(file: Path) -> list[str]:
+    """Lines of a text that are neither empty nor comments (`#`), without spaces around them.
+
+    Raises:
+        DataError: it is no text.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        raise DataError([Fault(file.name, f"is no proper text ({error}); export it again")]) from error
+    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def rows_of(file: Path, *columns: str) -> list[dict[str, str]]:
+    """Rows of a CSV with a header.
+
+    Raises:
+        DataError: it is no text, or lacks one of the columns.
+    """
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            rows = csv.DictReader(stream)
+            missing = [column for column in columns if column not in (rows.fieldnames or ())]
+            if missing:
+                raise DataError([Fault(file.name, f"has no column {' and no '.join(missing)}; export it again")])
+            return [{key: value or "" for key, value in row.items() if isinstance(key, str)} for row in rows]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError([Fault(file.name, f"is no proper CSV ({error}); export it again")]) from error
 
 
 def json_files(path: Path, *folders: str) -> list[Path]:
@@ -32,7 +129,7 @@ def json_in(file: Path) -> object:
         return None
 
 
-def object_in(file: Path) -> dict[str, Any]:
+def object_in(file: Path) -> Json:
     """A JSON object.
 
     Raises:
@@ -44,7 +141,7 @@ def object_in(file: Path) -> dict[str, Any]:
         raise DataError([Fault(file.name, f"is no proper JSON ({error}); export it again")]) from error
     if not isinstance(content, dict):
         raise DataError([Fault(file.name, f"holds {type(content).__name__} and no object; export it again")])
-    return cast(dict[str, Any], content)
+    return cast(Json, content)
 
 
 def xml_in(file: Path) -> ElementTree.Element:
@@ -59,3 +156,8 @@ def xml_in(file: Path) -> ElementTree.Element:
         raise DataError([Fault(file.name, "declares entities, which no annotation program writes; remove them")]) from error
     except (OSError, ElementTree.ParseError) as error:
         raise DataError([Fault(file.name, f"is no proper XML ({error}); export it again")]) from error
+
+
+def _is_own(file: Path, folder: Path) -> bool:
+    parts = file.relative_to(folder).parts
+    return MACOS not in parts and not any(part.startswith(".") for part in parts)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from autoseg.errors import DataError, Fault
 from autoseg.volume.dicom import case_name, is_dicom, is_dicom_file, list_images
-from autoseg.volume.files import LOSSY_SUFFIXES, READABLE_SUFFIXES, read_header, split_suffix
+from autoseg.volume.files import READ_ONLY_SUFFIXES, READABLE_SUFFIXES, read_header, split_suffix
 
 CHANNEL_SUFFIX = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")  # nnU-Net's file names: CASE_0000.nii.gz
 HC18_ANNOTATION = "_Annotation"
@@ -39,10 +39,10 @@ class PredictionInput:
 
     @classmethod
     def of(cls, id: str, files: Iterable[Path]) -> PredictionInput:
-        """With the mask's format taken from the first file (JPEG becomes PNG, its letter case is kept)."""
+        """With the mask's format taken from the first file (JPEG and GIF become PNG, its letter case is kept)."""
         files = tuple(files)
         stem, suffix = split_suffix(files[0])
-        return cls(id, files, ".png" if suffix in LOSSY_SUFFIXES else files[0].name[len(stem) :])
+        return cls(id, files, ".png" if suffix in READ_ONLY_SUFFIXES else files[0].name[len(stem) :])
 
 
 def find_inputs(path: Path, channels: Sequence[str]) -> tuple[PredictionInput, ...]:

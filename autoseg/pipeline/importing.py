@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoseg.annotations import FORMATS, AnnotationSet
+from autoseg.annotations import FORMATS, PLAIN, AnnotationSet, boxes
 from autoseg.annotations.decoding import UNKNOWNS, Naming, Unknown
 from autoseg.annotations.listing import read_listing
 from autoseg.annotations.painting import OVERLAPS, Overlap
@@ -29,6 +29,7 @@ from autoseg.stages.importing import (
     import_dicom,
     matched,
     naming,
+    options_of,
     report_of,
     save_dataset,
     save_import_sheet,
@@ -42,6 +43,7 @@ from autoseg.writing import part_of, replace_folder
 
 AUTO, PATTERNS, DICOM = "auto", "patterns", "dicom"
 PREVIEW = "preview.png"
+FOLDERS = "folders"  # what is made of the others
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class ImportWish:
     spacing: str | Path | float | None = None
     subjects: str | Path | None = None
     images_folder: Path | None = None
+    folders_are_labels: bool = False
 
 
 def import_dataset(
@@ -71,6 +74,7 @@ def import_dataset(
     images: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
     images_folder: str | Path | None = None,
+    folders_are_labels: bool = False,
     spacing: str | Path | float | None = None,
     subjects: str | Path | None = None,
     every: int = 1,
@@ -94,6 +98,7 @@ def import_dataset(
         images: patterns by channel, see `autoseg.annotations.listing`.
         labels: patterns by structure.
         images_folder: where the images lie, if not below `source`.
+        folders_are_labels: of binary masks, the label is the name of their folder, and not the end of their own.
         spacing: CSV of pixel sizes, or one number, in mm, for pictures.
         subjects: which cases belong to one person, as in `plan`.
         every: of DICOM recordings over time, take every so many frames.
@@ -117,6 +122,7 @@ def import_dataset(
         spacing=spacing,
         subjects=subjects,
         images_folder=None if images_folder is None else Path(images_folder),
+        folders_are_labels=folders_are_labels,
     )
     root, place, progress = Path(source).expanduser().resolve(), Path(out), progress or SilentProgress()
     _check(root, place, wish, overwrite)
@@ -185,7 +191,7 @@ def _read(
     if format == AUTO:
         format = _recognised(root)
     if format in FORMATS:
-        return format, FORMATS[format].read(root)
+        return format, FORMATS[format].read(root, options_of(wish.structures, wish.colours, wish.folders_are_labels))
     if format in LAYOUTS:
         return format, _of_layout(root, format, wish)
     known = (AUTO, *FORMATS, *LAYOUTS, PATTERNS, DICOM)
@@ -194,16 +200,24 @@ def _read(
 
 
 def _recognised(root: Path) -> str:
-    """The one format that recognises the set, else the one layout."""
-    found = {name: why for name, one in FORMATS.items() if (why := one.recognise(root)) is not None}
+    """The one format that recognises the set, else the one layout, else plain folders of pictures.
+
+    Raises:
+        DataError: nothing does, or several do; with what to export instead where there are boxes alone.
+    """
+    every = {name: why for name, one in FORMATS.items() if (why := one.recognise(root)) is not None}
+    found = {name: why for name, why in every.items() if name not in PLAIN}
     if not found:
         layouts = {name: layout.recognise(root) for name, layout in LAYOUTS.items()}
-        found = {name: recognition.why for name, recognition in layouts.items() if recognition is not None}
+        found = {name: recognition.why for name, recognition in layouts.items() if recognition is not None and name != FOLDERS}
+    found = found or every
     if len(found) == 1:
         return next(iter(found))
     if found:
         listed = "\n".join(f"  {name}: {why}" for name, why in found.items())
         raise DataError(f"{root} can be read in {len(found)} ways:\n{listed}\nchoose one with --from {' or '.join(found)}")
+    if (told := boxes.recognise(root)) is not None:
+        raise DataError(f"{root}: {told}")
     looked = "\n".join(f"  {name}: {one.looks_for}" for name, one in (FORMATS | LAYOUTS).items())
     raise DataError(
         f"{root} is not recognised; looked for:\n{looked}\nor name the files by patterns: --image '{{case}}.png' --label '{{case}}_mask.png'"

@@ -1,8 +1,10 @@
-"""PNG, JPEG, TIFF and BMP: 2D images `(channel, y, x)`.
+"""PNG, JPEG, TIFF, BMP and GIF of one frame: 2D images `(channel, y, x)`.
 
 Values are returned as stored: 8 or 16 bit integers, or the floats of a TIFF. Channels are grey, grey + alpha, RGB or RGB +
 alpha. A 1-bit picture holds 0 and 1 (never 255), so that a binary mask means the same whoever wrote it. A rotation tag
 (EXIF) is not applied: masks are drawn on the stored grid.
+
+The palette of a GIF is its encoder's choice, so its indices mean nothing: a GIF is its colours, and one grey channel where they are grey.
 
 Pillow reads everything but colours of 16 bits, which it would reduce to 8; SimpleITK reads those.
 """
@@ -25,8 +27,9 @@ from autoseg.volume.geometry import Geometry
 from autoseg.volume.header import Header
 from autoseg.volume.volume import Volume
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif")
 LOSSY_SUFFIXES = (".jpg", ".jpeg")
+READ_ONLY_SUFFIXES = (*LOSSY_SUFFIXES, ".gif")
 
 MM_PER_INCH = 25.4
 CHANNELS = {"1": 1, "L": 1, "I": 1, "I;16": 1, "I;16L": 1, "I;16B": 1, "I;16N": 1, "F": 1, "LA": 2, "RGB": 3, "RGBA": 4}
@@ -56,7 +59,7 @@ def read_header(path: Path, trust_spacing: bool = False) -> Header:
     """Shape, spacing and channels without decoding; see `files.read_header`."""
     with _opened(path) as image:
         spacing = _tagged_spacing(image) if trust_spacing else None
-        channels = CHANNELS.get(CONVERTED.get(image.mode, image.mode), 1)
+        channels = 1 if _is_grey_gif(image) else CHANNELS.get(CONVERTED.get(image.mode, image.mode), 1)
         return Header((image.height, image.width), spacing, channels, Geometry.plain(2, spacing))
 
 
@@ -65,6 +68,8 @@ def write_labels(path: Path, labels: np.ndarray, geometry: Geometry) -> None:
     suffix = path.suffix.lower()
     if suffix in LOSSY_SUFFIXES:
         raise DataError([Fault(path.name, "JPEG changes values, so it cannot hold labels; write PNG instead")])
+    if suffix == ".gif":
+        raise DataError([Fault(path.name, "GIF is read but not written; write PNG instead")])
     if labels.ndim != 2:
         message = f"a picture cannot hold labels with {labels.ndim} axes; write NIfTI, NRRD or MHA instead"
         raise DataError([Fault(path.name, message)])
@@ -96,7 +101,9 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 
 def _values(image: Image.Image, expand_palette: bool) -> np.ndarray:
-    if image.mode in CONVERTED and not (image.mode in PALETTES and not expand_palette):
+    if _is_grey_gif(image):
+        image = image.convert("RGB").getchannel(0)
+    elif image.mode in CONVERTED and not (image.mode in PALETTES and not expand_palette and image.format != "GIF"):
         image = image.convert(CONVERTED[image.mode])
     elif image.mode == "PA":
         image.load()
@@ -109,6 +116,12 @@ def _values(image: Image.Image, expand_palette: bool) -> np.ndarray:
         array = array.astype(np.uint16)  # older Pillow hands 16-bit PNG over as int32
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     return array[None] if array.ndim == 2 else np.ascontiguousarray(np.moveaxis(array, -1, 0))
+
+
+def _is_grey_gif(image: Image.Image) -> bool:
+    """Whether all colours of a GIF's palette are grey."""
+    palette = np.array(image.getpalette() or (), np.uint8).reshape(-1, 3) if image.format == "GIF" and image.mode == "P" else None
+    return palette is not None and bool((palette == palette[:, :1]).all())
 
 
 def _has_deep_colours(path: Path, image: Image.Image) -> bool:

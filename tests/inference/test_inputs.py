@@ -21,9 +21,9 @@ def found(path: Path, *channels: str) -> list[tuple[str, list[str], str]]:
     return [(item.id, [file.name for file in item.files], item.mask) for item in find_inputs(path, channels or ("US",))]
 
 
-def test_images_keep_name_and_format_and_jpeg_becomes_png(tmp_path: Path) -> None:
-    path = folder(tmp_path, "b.nii.gz", "a.jpg", "c.nii", "d.PNG", "e.JPEG")
-    assert [mask for _, _, mask in found(path)] == ["a.png", "b.nii.gz", "c.nii", "d.PNG", "e.png"]
+def test_images_keep_name_and_format_and_what_is_not_written_becomes_png(tmp_path: Path) -> None:
+    path = folder(tmp_path, "b.nii.gz", "a.jpg", "c.nii", "d.PNG", "e.JPEG", "f.gif")
+    assert [mask for _, _, mask in found(path)] == ["a.png", "b.nii.gz", "c.nii", "d.PNG", "e.png", "f.png"]
 
 
 def test_channel_ending_is_dropped_where_all_have_it(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from PIL import Image
 
 from autoseg.errors import DataError
-from autoseg.volume.files import read, read_header
+from autoseg.volume.files import read, read_header, write_labels
 
 GREY = np.array([[0, 7, 255], [1, 2, 3]], dtype=np.uint8)
 
@@ -110,3 +110,31 @@ def test_a_picture_with_too_many_pixels_is_not_called_damaged(tmp_path: Path, mo
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(DataError, match="million pixels that are read at once; cut it into tiles"):
         read(tmp_path / "slide.png")
+
+
+def test_a_gif_is_its_colours_and_never_its_indices(tmp_path: Path) -> None:
+    """White has index 0 here, as an encoder may choose."""
+    for name, palette, expected in (
+        ("grey", [255, 255, 255, 0, 0, 0], [[[255, 0, 255]]]),
+        ("colours", [255, 0, 0, 0, 0, 9], [[[255, 0, 255]], [[0, 0, 0]], [[0, 9, 0]]]),
+    ):
+        picture = Image.fromarray(np.array([[0, 1, 0]], np.uint8), "P")
+        picture.putpalette(palette)
+        path = tmp_path / f"{name}.gif"
+        picture.save(path)
+        for expand in (True, False):
+            assert read(path, expand_palette=expand).array.tolist() == expected
+        header = read_header(path)
+        assert header.shape == (1, 3) and header.channels == len(expected)
+    Image.fromarray(GREY).save(tmp_path / "values.gif")
+    np.testing.assert_array_equal(read(tmp_path / "values.gif").array, GREY[None])
+
+
+def test_a_gif_of_several_frames_is_refused_and_none_is_written(tmp_path: Path) -> None:
+    frames = [Image.fromarray(GREY), Image.fromarray(GREY[::-1].copy())]
+    frames[0].save(tmp_path / "film.gif", save_all=True, append_images=frames[1:])
+    with pytest.raises(DataError, match="holds 2 pages"):
+        read(tmp_path / "film.gif")
+    Image.fromarray(GREY).save(tmp_path / "one.gif")
+    with pytest.raises(DataError, match="GIF is read but not written; write PNG instead"):
+        write_labels(tmp_path / "out.gif", GREY, read_header(tmp_path / "one.gif").geometry)

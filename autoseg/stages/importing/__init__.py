@@ -5,6 +5,7 @@ from autoseg.stages.importing.labels import (
     declaration,
     declaration_of,
     naming,
+    options_of,
     undeclared,
     values_in_files,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "import_dicom",
     "matched",
     "naming",
+    "options_of",
     "report_of",
     "save_dataset",
     "save_import_sheet",

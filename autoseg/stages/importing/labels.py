@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from autoseg.annotations.base import AnnotationSet, Colour, is_background
+from autoseg.annotations.base import AnnotationSet, Colour, ReadOptions, is_background
 from autoseg.annotations.decoding import Naming
 from autoseg.annotations.painting import Overlap, region_values
 from autoseg.errors import DataError, Fault
@@ -19,6 +19,17 @@ from autoseg.volume.files import is_picture, read
 SHOWN = 6
 MOST_VALUES = 256
 FEW_CASES = 3  # colours in that few images are told with their number
+
+
+def options_of(structures: Mapping[str, Sequence[int] | Colour] | None, colours: bool, folders: bool = False) -> ReadOptions:
+    """What the user says of values or colours, as formats take it."""
+    if structures is None:
+        return ReadOptions(folders_are_labels=folders)
+    if colours:
+        named = {(int(r), int(g), int(b)): name for name, (r, g, b) in structures.items()}
+        return ReadOptions(colours=named, folders_are_labels=folders)
+    valued = {int(value): name for name, several in structures.items() for value in several}
+    return ReadOptions(values=valued, folders_are_labels=folders)
 
 
 def naming(
@@ -36,14 +47,12 @@ def naming(
         DataError: nothing is declared of label maps, or a chosen label does not exist.
     """
     values, by_colour = dict(found.values), dict(found.colours)
-    if structures is not None and colours:
-        by_colour = {(0, 0, 0): "", **{(int(r), int(g), int(b)): name for name, (r, g, b) in structures.items()}}
-        labels = tuple(structures)
-    elif structures is not None:
-        values = {0: "", **{int(value): name for name, several in structures.items() for value in several}}
-        labels = tuple(structures)
-    else:
-        labels = found.labels or tuple(dict.fromkeys(name for name in (*values.values(), *by_colour.values()) if name))
+    labels = found.labels or tuple(dict.fromkeys(name for name in (*values.values(), *by_colour.values()) if name))
+    if structures is not None:
+        given = options_of(structures, colours)
+        by_colour = {(0, 0, 0): "", **by_colour, **given.colours} if colours else by_colour
+        values = values if colours else {0: "", **values, **given.values}
+        labels = labels if set(structures) <= set(labels) else tuple(structures)
     labels = tuple(name for name in labels if not is_background(name))
     if unknown := [name for name in only if name not in labels]:
         raise DataError(f"there is no label {unknown[0]!r}; there are {', '.join(labels) or 'none that are named'}")

@@ -1,0 +1,150 @@
+"""A binary mask for each class of each image: in a folder for each class, or beside the image with the class at the end of the name.
+
+- `masks/<class>/<name>.png`;
+- `<name>_<class>.png` beside `<name>.png`, also several of one class: `<name>_mask.png`, `<name>_mask_1.png` (as in the breast ultrasound set BUSI);
+- `<number>_manual1.gif` for `<number>_training.tif`, in folders of their own (as in retina sets such as DRIVE).
+
+Masks are not 0 inside. Masks of different classes may overlap, and several masks of one class are joined.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from autoseg.annotations.base import (
+    DEFAULTS,
+    AnnotatedImage,
+    Annotation,
+    AnnotationSet,
+    Format,
+    MaskFile,
+    ReadOptions,
+    is_background,
+)
+from autoseg.annotations.reading import SUBSETS, bare, child, pictures_under, size_of
+from autoseg.errors import DataError, Fault
+from autoseg.volume.files import LOSSY_SUFFIXES
+
+IMAGES = ("images", "imgs", "image", "img")
+MASKS = ("masks", "mask", "labels", "annotations")
+CLASS = re.compile(
+    r"\d*[^\W\d_]{2}|[^\W\d_]"
+)  # it begins with a letter, or with a number and letters (`1stHO`): `_2` is one more image
+OUTLINE = re.compile(r"_\d?HC_Annotation$")  # of the set HC18, which the layout of that name fills
+NUMBER_AT_END = re.compile(r"_\d+$")
+GROUP_AT_END = re.compile(r"_(training|test)$")  # of an image's name in DRIVE, and not of its masks'
+LEAST_SHARE = 0.5  # of the images have a mask beside them, where the folder is taken for this format
+
+Masks = dict[str, list[tuple[str, Path]]]  # by name of the image: label and file
+
+
+def recognise(path: Path) -> str | None:
+    """A folder for each class in `masks/`, or masks beside at least half of the images."""
+    folders = _class_folders(path)
+    if folders:
+        return f"found {next(iter(folders.values())).parent.name}/ with a folder for each of {', '.join(folders)}"
+    masks, without = _beside_images(path, DEFAULTS)
+    if not masks or len(masks) < LEAST_SHARE * (len(masks) + len(without)):
+        return None
+    name, ((_, file), *_) = next(iter(masks.items()))
+    return f"found {file.name} as a mask of {Path(name).name}"
+
+
+def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
+    """All images that have a mask. One without any is a fault: nothing may be on it, but its masks can also have been lost.
+
+    Raises:
+        DataError: no masks.
+    """
+    folders = _class_folders(path)
+    masks, without = _in_class_folders(path, folders) if folders else _beside_images(path, options)
+    if not masks:
+        raise DataError(f"{path} holds no binary masks; put them into masks/<class>/, or beside the images as <name>_<class>.png")
+    labels = dict.fromkeys(folders or sorted({label for found in masks.values() for label, _ in found}))
+    images, faults = [], []
+    for name, found in masks.items():
+        lossy = [file.name for _, file in found if file.suffix.casefold() in LOSSY_SUFFIXES]
+        if lossy:
+            faults.append(Fault(name, f"its mask {lossy[0]} is JPEG, which changes values at borders; save it as PNG"))
+            continue
+        try:
+            size = size_of(found[0][1])
+        except DataError as error:
+            faults += error.faults
+            continue
+        images.append(
+            AnnotatedImage(
+                name, size, tuple(Annotation(label, MaskFile(file)) for label, file in found if not is_background(label))
+            )
+        )
+    faults += [Fault(name, "has no mask; give it an empty one if nothing is on it") for name in without]
+    kept = tuple(label for label in labels if not is_background(label))
+    return AnnotationSet("binary-per-class", kept, tuple(images), faults=tuple(faults))
+
+
+def _class_folders(path: Path) -> dict[str, Path]:
+    """By class; none where masks lie beside the folders, or where the folders are subsets, or those of the images."""
+    masks = child(path, *MASKS)
+    if masks is None or any(file.parent == masks for file in pictures_under(masks)):
+        return {}
+    folders = {one.name: one for one in sorted(masks.iterdir()) if one.is_dir() and pictures_under(one)}
+    images = child(path, *IMAGES)
+    mirrored = images is not None and all(child(images, name) for name in folders)
+    return {} if mirrored or {name.casefold() for name in folders} <= SUBSETS else folders
+
+
+def _in_class_folders(path: Path, folders: Mapping[str, Path]) -> tuple[Masks, list[str]]:
+    """Masks, and names of images without any."""
+    place = child(path, *IMAGES)
+    pictures = {bare(file, place): file.relative_to(place).as_posix() for file in pictures_under(place)} if place else {}
+    masks: Masks = {}
+    for label, folder in folders.items():
+        for file in pictures_under(folder):
+            key = bare(file, folder)
+            masks.setdefault(pictures.get(key, key), []).append((label, file))
+    return dict(sorted(masks.items())), [name for name in pictures.values() if name not in masks]
+
+
+def _beside_images(path: Path, options: ReadOptions) -> tuple[Masks, list[str]]:
+    """Masks, and names of images without any.
+
+    A picture is a mask if its name begins with that of an image in its folder, and goes on with `_` and a class.
+    """
+    images: dict[tuple[Path, str], Path] = {}
+    owner: dict[Path, tuple[Path, str]] = {}  # of each mask: its image, and its class
+    for file in sorted(pictures_under(path), key=lambda file: (len(file.stem), file)):
+        found = next(((base, end) for base, end in _splits(file.stem) if (file.parent, base) in images), None)
+        if found:
+            owner[file] = images[file.parent, found[0]], found[1]
+        else:
+            images[file.parent, file.stem] = file
+    grouped = {
+        name: file
+        for file in images.values()
+        for name in (file.stem, GROUP_AT_END.sub("", file.stem))
+        if GROUP_AT_END.search(file.stem)
+    }
+    for file in list(images.values()):
+        found = next(((base, end) for base, end in _splits(file.stem) if grouped.get(base, file) != file), None)
+        if found and file not in grouped.values():
+            owner[file] = grouped[found[0]], found[1]
+            del images[file.parent, file.stem]
+    masks: Masks = {}
+    for file, (image, end) in sorted(owner.items()):
+        label = file.parent.name if options.folders_are_labels else NUMBER_AT_END.sub("", end)
+        masks.setdefault(image.relative_to(path).as_posix(), []).append((label, file))
+    names = sorted(file.relative_to(path).as_posix() for file in images.values())
+    return dict(sorted(masks.items())), [name for name in names if name not in masks]
+
+
+def _splits(stem: str) -> list[tuple[str, str]]:
+    """Beginnings and ends of a name at each `_` before what may be a class, the longest beginning first."""
+    if OUTLINE.search(stem):
+        return []
+    places = [place for place, sign in enumerate(stem) if sign == "_" and CLASS.match(stem[place + 1 :])]
+    return [(stem[:place], stem[place + 1 :]) for place in reversed(places)]
+
+
+FORMAT = Format("binary-per-class", "masks/<class>/<name>.png, or <name>_<class>.png beside <name>.png", recognise, read)

@@ -1,0 +1,145 @@
+"""Plain folders: images, and a mask in colours for each; a file names the colours, or the caller does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from autoseg.annotations.base import DEFAULTS, AnnotatedImage, AnnotationSet, Colour, Format, ReadOptions
+from autoseg.annotations.colours import (
+    BACKGROUND,
+    ColourTable,
+    Entry,
+    any_entries,
+    colour_of,
+    labelmap_entries,
+    table_of,
+    with_options,
+)
+from autoseg.annotations.reading import bare, child, object_in, pictures_under
+from autoseg.annotations.unnamed import Survey, told
+from autoseg.errors import DataError, Fault
+
+IMAGES = ("images", "imgs", "image", "img")
+MASKS = ("masks", "mask", "labels", "label", "annotations", "annotation", "segmentations", "segmentation")
+TABLES = ("labelmap.txt", "label_colors.txt", "labels.txt", "classes.txt", "classes.csv", "class_dict.csv", "labels.csv")
+DECLARATION = "dataset.json"
+TAIL = re.compile(r"[-_. ](masks?|labels?|segm?|segmentation|annotation|gt|colou?rs?)$", re.IGNORECASE)
+CURE = "name them with --labels NAME=R,G,B, or in labels.txt with a line 'name r,g,b' each"
+
+
+def recognise(path: Path) -> str | None:
+    """A folder of images beside one of masks that are pictures and bear the images' names."""
+    images, masks = child(path, *IMAGES), child(path, *MASKS)
+    if images is None or masks is None:
+        return None
+    pictures = _pictures(images)
+    if not any(_key(bare(file, masks), pictures) in pictures for file in pictures_under(masks)):
+        return None
+    table = _table_file(path)
+    return f"found {images.name}/, {masks.name}/ and {table.name if table else 'no file that names colours'}"
+
+
+def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
+    """All masks. Colours that nobody named are one fault of the set, but for borders, which are told in a note.
+
+    Raises:
+        DataError: no masks, or no colour is named; all that occur are told.
+    """
+    folder = child(path, *MASKS)
+    masks = pictures_under(folder) if folder else []
+    if folder is None or not masks:
+        raise DataError(f"{path} holds no folder of masks; put pictures in colours into masks/, beside images/")
+    table = with_options(_table(path), options)
+    survey = Survey(table.colours, table.values)
+    faults: list[Fault] = []
+    readable: list[Path] = []
+    for file in masks:
+        try:
+            survey.add(file)
+        except DataError as error:
+            faults += error.faults
+        else:
+            readable.append(file)
+    borders = survey.borders() if table.labels else {}
+    strangers = {one: found for one, found in survey.unnamed.items() if one not in borders}
+    if not table.labels:
+        raise DataError(
+            f"{path} names no colours; in {survey.images} masks occur {told(strangers, survey.images) or 'none'}; {CURE}"
+        )
+    if strangers:
+        faults.append(
+            Fault(folder.name, f"{len(strangers)} colours occur that nobody named: {told(strangers, survey.images)}; {CURE}")
+        )
+    images, without = _matched(path, folder, readable, masks)
+    faults += [Fault(name, f"has no mask in {folder.name}/; give it a black one if nothing is on it") for name in without]
+    colours = {**table.colours, **{one: name for one, name in borders.items() if isinstance(one, tuple)}}
+    values = {**table.values, **{one: name for one, name in borders.items() if isinstance(one, int)}}
+    return AnnotationSet("colour-masks", table.labels, images, colours, values, tuple(faults), tuple(_notes(survey, borders)))
+
+
+def _pictures(images: Path | None) -> dict[str, str]:
+    """Names of images in their folder, by themselves without their suffixes."""
+    return {bare(file, images): file.relative_to(images).as_posix() for file in pictures_under(images)} if images else {}
+
+
+def _table_file(path: Path) -> Path | None:
+    found = next((path / name for name in TABLES if (path / name).is_file() and _entries(path / name)), None)
+    return found or (path / DECLARATION if _declared(path) else None)
+
+
+def _table(path: Path) -> ColourTable:
+    file = _table_file(path)
+    if file is None:
+        return ColourTable()
+    table = table_of(_declared(path) if file.name == DECLARATION else _entries(file), file.name)
+    return ColourTable(table.labels, table.colours)  # grey values mean greys: nobody says that they are places in a table
+
+
+def _entries(file: Path) -> list[Entry]:
+    return labelmap_entries(file) if file.name == "labelmap.txt" else any_entries(file)
+
+
+def _declared(path: Path) -> list[tuple[str, Colour]]:
+    """`colours` of a `dataset.json`, by name."""
+    named = object_in(path / DECLARATION).get("colours") if (path / DECLARATION).is_file() else None
+    pairs = [(str(name), colour_of(text)) for name, text in named.items()] if isinstance(named, dict) else []
+    wrong = [name for name, colour in pairs if colour is None]
+    if wrong:
+        raise DataError([Fault(DECLARATION, f"the colour of {', '.join(wrong)} is no 'r,g,b' of numbers from 0 to 255; mend it")])
+    return [(name, colour) for name, colour in pairs if colour is not None]
+
+
+def _matched(
+    path: Path, folder: Path, readable: Iterable[Path], masks: Iterable[Path]
+) -> tuple[tuple[AnnotatedImage, ...], list[str]]:
+    """Masks that could be read, by the name of their image where there is one, and images without any mask."""
+    pictures = _pictures(child(path, *IMAGES))
+    keys = {mask: _key(bare(mask, folder), pictures) for mask in masks}
+    found = tuple(AnnotatedImage(pictures.get(keys[mask], keys[mask]), None, label_map=mask) for mask in readable)
+    with_mask = set(keys.values())
+    return found, [name for key, name in pictures.items() if key not in with_mask]
+
+
+def _key(mask: str, pictures: dict[str, str]) -> str:
+    short = TAIL.sub("", mask)
+    return short if mask not in pictures and short in pictures else mask
+
+
+def _notes(survey: Survey, borders: Mapping[Colour | int, str]) -> list[str]:
+    notes = []
+    for is_border, words in (
+        (False, "{} colours are close to a named one, as JPEG leaves them ({:.2%} of all pixels), and count as it"),
+        (
+            True,
+            "{} colours are borders, as JPEG or smoothing leaves them ({:.2%} of all pixels), and count as background; better save PNG",
+        ),
+    ):
+        own = [one for one, name in borders.items() if (name == BACKGROUND) == is_border]
+        if own:
+            notes.append(words.format(len(own), sum(survey.unnamed[one].pixels for one in own) / survey.pixels))
+    return notes
+
+
+FORMAT = Format("colour-masks", "images/, masks/ in colours, and a file that names the colours", recognise, read)

@@ -1,0 +1,126 @@
+"""Datumaro: `annotations/<subset>.json` with categories and items, whose annotations are polygons, ellipses and run-length masks.
+
+Format: https://docs.cvat.ai/docs/dataset_management/formats/format-datumaro/.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from autoseg.annotations.base import (
+    DEFAULTS,
+    AnnotatedImage,
+    Annotation,
+    AnnotationSet,
+    Bitmap,
+    Format,
+    ReadOptions,
+    Shape,
+    Size,
+    is_background,
+)
+from autoseg.annotations.reading import Json, json_files, json_in, object_in, once
+from autoseg.annotations.rle import decode_compressed, decode_runs
+from autoseg.annotations.shapes import ellipse, polygon
+from autoseg.errors import DataError, Fault
+
+WITH_AREA = ("polygon", "mask", "ellipse")
+
+
+def recognise(path: Path) -> str | None:
+    """A JSON with categories and items, in the folder or in `annotations/`."""
+    files = _files(path)
+    return f"found {files[0].name} with categories, items" if files else None
+
+
+def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
+    """All images of all subsets.
+
+    Raises:
+        DataError: no file is Datumaro's, or one cannot be used.
+    """
+    files = _files(path)
+    if not files:
+        raise DataError(
+            f"{path} holds no JSON with categories and items; give the folder (or the file) of an export as 'Datumaro 1.0'"
+        )
+    labels: dict[str, None] = {}
+    images: list[AnnotatedImage] = []
+    faults: list[Fault] = []
+    left_out: Counter[str] = Counter()
+    for file in files:
+        content = object_in(file)
+        names = _names(content, file)
+        labels |= dict.fromkeys(name for name in names if not is_background(name))
+        for item in content["items"]:
+            if not isinstance(item, dict) or not item.get("id"):
+                raise DataError([Fault(file.name, "an item has no id; export it again")])
+            name, size = _image(item)
+            found: list[Annotation] = []
+            for one in item.get("annotations") or ():
+                try:
+                    found += _annotations(one, names, left_out)
+                except (ValueError, TypeError, KeyError, AttributeError) as error:
+                    number = one.get("id") if isinstance(one, dict) else one
+                    faults.append(Fault(name, f"annotation {number} cannot be read: {error}; export it again"))
+            images.append(AnnotatedImage(name, size, tuple(found)))
+    kept, twice = once(images)
+    notes = tuple(f"{number} of kind {kind} have no area, and are left out" for kind, number in left_out.items())
+    return AnnotationSet("datumaro", tuple(labels), kept, faults=(*faults, *twice), notes=notes)
+
+
+def _files(path: Path) -> list[Path]:
+    return [file for file in json_files(path, "annotations") if _is_datumaro(json_in(file))]
+
+
+def _is_datumaro(content: object) -> bool:
+    return isinstance(content, dict) and isinstance(content.get("categories"), dict) and isinstance(content.get("items"), list)
+
+
+def _names(content: Json, file: Path) -> list[str]:
+    try:
+        return [str(label["name"]) for label in content["categories"]["label"]["labels"]]
+    except (KeyError, TypeError) as error:
+        raise DataError([Fault(file.name, "its categories name no labels; export it again")]) from error
+
+
+def _image(item: Json) -> tuple[str, Size | None]:
+    """Name of the file, with folders where the item's id has them, and (height, width)."""
+    told = item.get("image") or item.get("media")
+    told = told if isinstance(told, dict) else {}
+    id, path = str(item["id"]), str(told.get("path") or "").replace("\\", "/")
+    suffix = path[len(id) :] if path.startswith(id) else Path(path).suffix if path else ""
+    size = told.get("size")
+    return id + suffix, (int(size[0]), int(size[1])) if isinstance(size, list) and len(size) == 2 else None
+
+
+def _annotations(one: Json, names: list[str], left_out: Counter[str]) -> list[Annotation]:
+    """The annotation, or nothing where it has no area.
+
+    Raises:
+        ValueError: damaged; and TypeError, KeyError.
+    """
+    kind = str(one["type"])
+    if kind not in WITH_AREA:
+        left_out[kind] += 1
+        return []
+    place = one["label_id"]
+    if not isinstance(place, int) or not 0 <= place < len(names):
+        raise ValueError(f"label {place} is none of the {len(names)} named ones")
+    return [] if is_background(names[place]) else [Annotation(names[place], _shape(kind, one), int(one.get("z_order") or 0))]
+
+
+def _shape(kind: str, one: Json) -> Shape:
+    if kind == "polygon":
+        return polygon(one["points"])
+    if kind == "ellipse":
+        x0, y0, x1, y1 = map(float, one["points"])  # the box around it
+        return ellipse((x0 + x1) / 2, (y0 + y1) / 2, abs(x1 - x0) / 2, abs(y1 - y0) / 2)
+    counts, (height, width) = one["rle"]["counts"], map(int, one["rle"]["size"])
+    if isinstance(counts, str):
+        return Bitmap(decode_compressed(counts, height, width))
+    return Bitmap(decode_runs(counts, height, width, column_major=True))
+
+
+FORMAT = Format("datumaro", "annotations/<subset>.json with categories and items", recognise, read)

@@ -1,0 +1,116 @@
+"""The XML of LabelMe: one for each image, with polygons, and with masks in files beside it.
+
+Format: https://docs.cvat.ai/docs/dataset_management/formats/format-labelme/. PASCAL VOC's XML of boxes begins alike and is left alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+from xml.etree import ElementTree
+
+from autoseg.annotations.base import AnnotatedImage, Annotation, AnnotationSet, MaskFile, Shape, Size, is_background
+from autoseg.annotations.reading import child, files_under, once, within, xml_in
+from autoseg.annotations.shapes import polygon
+from autoseg.errors import DataError, Fault
+
+LOOKED_AT = 20  # files that recognising opens
+SEARCHED_BYTES = 65536
+BOX = "bounding_box"
+
+
+def recognise(path: Path) -> str | None:
+    """An XML that begins with `<annotation>` and holds what LabelMe alone writes."""
+    file = next((file for file in islice(_files(path), LOOKED_AT) if _looks_like_it(file)), None)
+    return f"found {file.name} with <annotation>" if file else None
+
+
+def read(path: Path) -> AnnotationSet:
+    """All images, one for each file; objects that were deleted are left out.
+
+    Raises:
+        DataError: no file is LabelMe's.
+    """
+    labels: dict[str, None] = {}
+    images: list[AnnotatedImage] = []
+    faults: list[Fault] = []
+    left_out: Counter[str] = Counter()
+    for file in filter(_looks_like_it, _files(path)):
+        try:
+            image, wrong = _image(xml_in(file), file, left_out)
+        except DataError as error:
+            faults += error.faults
+            continue
+        images.append(image)
+        faults += wrong
+        labels |= dict.fromkeys(one.label for one in image.annotations)
+    if not images:
+        if faults:
+            raise DataError(faults)
+        raise DataError(f"{path} holds no JSON or XML of LabelMe; give the folder in which they lie, one for each image")
+    kept, twice = once(images)
+    notes = tuple(f"{number} of kind {kind} have no area, and are left out" for kind, number in left_out.items())
+    return AnnotationSet("labelme", tuple(labels), kept, faults=(*faults, *twice), notes=notes)
+
+
+def _files(path: Path) -> list[Path]:
+    return [path] if path.is_file() and path.suffix.casefold() == ".xml" else files_under(path, ".xml")
+
+
+def _looks_like_it(file: Path) -> bool:
+    with file.open("rb") as stream:
+        text = stream.read(SEARCHED_BYTES)
+    own = (b"<polygon>", b"<segm>", b"<imagesize>", b"<sourceAnnotation>")
+    return b"<annotation>" in text and b"<bndbox" not in text and any(word in text for word in own)
+
+
+def _image(root: ElementTree.Element, file: Path, left_out: Counter[str]) -> tuple[AnnotatedImage, list[Fault]]:
+    folder, name = _text(root, "folder"), _text(root, "filename") or file.stem
+    name = f"{folder}/{name}" if folder else name
+    found: list[Annotation] = []
+    faults: list[Fault] = []
+    for number, element in enumerate(root.iter("object"), start=1):
+        label = _text(element, "name")
+        if _text(element, "deleted") == "1" or is_background(label):
+            continue
+        try:
+            if not label:
+                raise ValueError("it has no name")
+            shape = _shape(element, file.parent)
+        except (ValueError, TypeError) as error:
+            faults.append(Fault(name, f"object {number} of {file.name} ({label}) cannot be read: {error}; export it again"))
+            continue
+        if shape is None:
+            left_out["box"] += 1
+        else:
+            found.append(Annotation(label, shape))
+    return AnnotatedImage(name, _size(root), tuple(found)), faults
+
+
+def _shape(element: ElementTree.Element, folder: Path) -> Shape | None:
+    """None for a box.
+
+    Raises:
+        ValueError: neither polygon nor mask, or damaged.
+    """
+    outline, mask = element.find("polygon"), element.find("segm")
+    if outline is not None:
+        points = [[float(_text(point, "x")), float(_text(point, "y"))] for point in outline.iter("pt")]
+        return None if _text(element, "type") == BOX else polygon(points)
+    if mask is None:
+        raise ValueError("it has no polygon and no mask")
+    name, place = _text(mask, "mask"), child(folder, "Masks")
+    file = within(place, name) if place and name else None
+    if file is None:
+        raise ValueError(f"its mask {name or 'without a name'} is not in Masks/")
+    return MaskFile(file)
+
+
+def _size(root: ElementTree.Element) -> Size | None:
+    height, width = _text(root, "imagesize/nrows"), _text(root, "imagesize/ncols")
+    return (int(height), int(width)) if height.isdigit() and width.isdigit() else None
+
+
+def _text(element: ElementTree.Element, path: str) -> str:
+    return (element.findtext(path) or "").strip()

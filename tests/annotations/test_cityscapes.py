@@ -1,0 +1,52 @@
+"""Cityscapes: names with cities and without, masks in colours and in values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from autoseg.annotations import cityscapes
+from autoseg.annotations.base import ReadOptions
+from autoseg.annotations.colours import read_label_map
+from autoseg.errors import DataError
+from tests.annotations.pictures import save, write
+
+RED = (255, 0, 0)
+
+
+def test_colours_are_preferred_and_values_are_read(tmp_path: Path) -> None:
+    write(tmp_path / "label_colors.txt", "255 0 0 Brain\n0 255 0 CSP\n")
+    save(tmp_path / "gtFine/train/city/a_gtFine_color.png", [[RED, (0, 255, 0), (0, 0, 0)]])
+    save(tmp_path / "gtFine/train/city/a_gtFine_labelIds.png", [[9, 9, 9]])
+    save(tmp_path / "gtFine/val/b_gtFine_labelIds.png", [[1, 2, 0]])
+    save(tmp_path / "gtFine/val/b_gtFine_instanceIds.png", [[8, 8, 8]])
+    save(tmp_path / "gtFine/val/c_color.png", [[RED, RED, RED]])
+    for name in ("train/city/a", "val/b", "val/d"):
+        save(tmp_path / f"imgsFine/leftImg8bit/{name}_leftImg8bit.png", [[7, 7, 7]])
+    assert cityscapes.recognise(tmp_path) == "found gtFine/ with a_gtFine_color.png"
+    found = cityscapes.read(tmp_path)
+    assert [image.name for image in found.images] == ["city/a", "b", "c"]
+    maps = [read_label_map(image.label_map, found).labels.tolist() for image in found.images if image.label_map]
+    assert maps == [[[1, 2, 0]], [[1, 2, 0]], [[1, 1, 1]]]
+    assert [str(fault) for fault in found.faults] == [
+        "d: has no mask in gtFine/val/; give it a black one if nothing is on it, or export again"
+    ]
+
+
+def test_names_that_two_subsets_share(tmp_path: Path) -> None:
+    write(tmp_path / "label_colors.txt", "255 0 0 Brain\n")
+    for subset in ("train", "val"):
+        save(tmp_path / f"gtFine/{subset}/a_gtFine_color.png", [[RED]])
+    found = cityscapes.read(tmp_path)
+    assert len(found.images) == 1 and found.faults[0].message.startswith("is there twice, and the second one is left out")
+
+
+def test_what_cannot_be_read(tmp_path: Path) -> None:
+    assert cityscapes.recognise(tmp_path) is None
+    with pytest.raises(DataError, match=r"give the folder of an export as 'Cityscapes 1.0'"):
+        cityscapes.read(tmp_path)
+    save(tmp_path / "gtFine/train/a_gtFine_color.png", [[RED]])
+    with pytest.raises(DataError, match=r"holds no label_colors.txt"):
+        cityscapes.read(tmp_path)
+    assert cityscapes.read(tmp_path, ReadOptions(colours={RED: "Brain"})).labels == ("Brain",)

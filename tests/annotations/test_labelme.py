@@ -1,0 +1,135 @@
+"""LabelMe's JSON: every kind of shape by hand, names from other machines, and faults by name."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from autoseg.annotations import labelme
+from autoseg.annotations.base import Polygon
+from autoseg.annotations.painting import paint
+from autoseg.errors import DataError
+from tests.annotations.pictures import write
+
+
+def png(mask: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(mask).save(buffer, format="PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def shape(label: str, kind: str, points: list[list[float]], **more: Any) -> dict[str, Any]:
+    return {"label": label, "shape_type": kind, "points": points, **more}
+
+
+def save(path: Path, shapes: list[dict[str, Any]], image: str = "x.png", size: tuple[int, int] = (20, 30)) -> None:
+    content = {
+        "version": "5.5.0",
+        "shapes": shapes,
+        "imagePath": image,
+        "imageData": "AAAA",
+        "imageHeight": size[0],
+        "imageWidth": size[1],
+    }
+    write(path, json.dumps(content))
+
+
+def test_each_kind_of_shape(tmp_path: Path) -> None:
+    mask = np.array([[1, 0, 1], [0, 1, 0]], np.uint8) * 255
+    shapes = [
+        shape("_background_", "polygon", [[0, 0], [30, 0], [30, 20]]),
+        shape("polygon", "polygon", [[0, 0], [4, 0], [4, 2], [0, 2]]),
+        shape("rectangle", "rectangle", [[29, 9], [20, 4]]),
+        shape("circle", "circle", [[10, 12], [10, 17]]),
+        shape("mask", "mask", [[5.0, 1.0], [7.0, 2.0]], mask=png(mask)),
+        shape("turned", "rectangle", [[25, 12], [29, 12], [29, 14], [25, 14]]),
+        shape("mark", "point", [[3, 3]]),
+        shape("edge", "linestrip", [[3, 3], [4, 4], [5, 5]]),
+    ]
+    save(tmp_path / "x.json", shapes)
+    assert labelme.recognise(tmp_path) == "found x.json with shapes, imagePath"
+    found = labelme.read(tmp_path)
+    assert found.labels == ("polygon", "rectangle", "circle", "mask", "turned") and not found.faults
+    (image,) = found.images
+    assert image.name == "x.png" and image.size == (20, 30)
+    labels = paint(image.annotations, (20, 30), found.labels).labels
+    assert labels[:2, :4].tolist() == [[1] * 4] * 2 and (labels == 1).sum() == 8
+    assert (labels[4:9, 20:29] == 2).all() and (labels == 2).sum() == 45
+    assert (labels == 3).sum() == pytest.approx(np.pi * 25, abs=2)
+    assert labels[1:3, 5:8].tolist() == [[4, 0, 4], [0, 4, 0]]
+    assert (labels[12:14, 25:29] == 5).all()
+    assert found.notes == (
+        "1 of kind point have no area, and are left out",
+        "1 of kind linestrip have no area, and are left out",
+    )
+
+
+def test_a_shape_called_background_is_a_hole_in_what_was_drawn_before(tmp_path: Path) -> None:
+    """Two squares of 6 x 6; the hole of 4 x 4 takes 2 x 4 of the first, all of the small one, and nothing of what is drawn over it later."""
+    square = [[0, 0], [6, 0], [6, 6], [0, 6]]
+    hole = [[4, 1], [8, 1], [8, 5], [4, 5]]
+    small = [[5, 2], [6, 2], [6, 3], [5, 3]]
+    shapes = [
+        shape("a", "polygon", square),
+        shape("b", "polygon", [[20, 0], [26, 0], [26, 6], [20, 6]]),
+        shape("small", "polygon", small),
+        shape("_background_", "polygon", hole),
+        shape("c", "polygon", small),
+    ]
+    save(tmp_path / "x.json", shapes)
+    found = labelme.read(tmp_path)
+    (image,) = found.images
+    assert [one.label for one in image.annotations] == ["a", "b", "c"] and isinstance(image.annotations[1].shape, Polygon)
+    labels = paint(image.annotations, (20, 30), found.labels).labels
+    assert (labels == 1).sum() == 36 - 8 and not labels[1:5, 4].any() and (labels == 2).sum() == 36 and labels[2, 5] == 3
+
+
+def test_names_from_other_machines(tmp_path: Path) -> None:
+    for number, name in enumerate([r"..\images\a.png", r"C:\data\b.png", "/home/me/c.png", "plane/d.png", ""]):
+        save(tmp_path / f"sub/{number}.json", [], name)
+    assert [image.name for image in labelme.read(tmp_path).images] == ["images/a.png", "b.png", "c.png", "plane/d.png", "4"]
+
+
+def test_faults_are_named_and_the_others_are_read(tmp_path: Path) -> None:
+    wrong = [
+        shape("a", "polygon", [[0, 0], [1, 1]]),
+        shape("a", "polygon", [[0, 0], [1, float("nan")], [2, 2]]),
+        shape("a", "circle", [[0, 0]]),
+        shape("a", "mask", [[0, 0], [4, 4]], mask=png(np.ones((2, 2), np.uint8))),
+        shape("a", "mask", [[0, 0], [4, 4]], mask="AAAA"),
+        {"label": None, "points": [[0, 0], [1, 1], [2, 0]]},
+        shape("a", "polygon", [[0, 0], [9, 0], [9, 9]]),
+    ]
+    save(tmp_path / "x.json", wrong)
+    write(tmp_path / "broken.json", '{"shapes": [')
+    write(tmp_path / "other.json", '{"shapes": 3}')
+    found = labelme.read(tmp_path)
+    told = [str(fault) for fault in found.faults]
+    words = [
+        "no proper JSON",
+        "2 points",
+        "not finite",
+        "a circle has 2 points",
+        "2x2 pixels, and its points enclose 5x5",
+        "no PNG",
+        "no label",
+    ]
+    assert len(told) == len(words) and all(word in line for word, line in zip(words, told, strict=True)), told
+    assert told[1] == "x.png: shape 1 of x.json cannot be read: it has 2 points, and an area takes three; draw it again"
+    assert len(found.images[0].annotations) == 1
+
+
+def test_what_is_no_labelme(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no JSON or XML of LabelMe"):
+        labelme.read(tmp_path)
+    write(tmp_path / "broken.json", "{")
+    assert labelme.recognise(tmp_path) is None
+    with pytest.raises(DataError, match=r"broken.json: is no proper JSON; save it again"):
+        labelme.read(tmp_path)

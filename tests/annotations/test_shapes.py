@@ -1,0 +1,39 @@
+"""Shapes from numbers, and numbers that are none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from autoseg.annotations.painting import area_inside
+from autoseg.annotations.shapes import ellipse, polygon, rectangle
+
+
+def test_pairs_and_numbers_by_turns() -> None:
+    for numbers in ([[0, 0], [2, 0], [2, 1], [0, 1]], [0, 0, 2, 0, 2, 1, 0, 1]):
+        assert area_inside(polygon(numbers), (2, 3)).tolist() == [[True, True, False], [False] * 3]
+    assert np.array_equal(
+        area_inside(rectangle([[2, 1], [0, 0]]), (2, 3)), area_inside(polygon([0, 0, 2, 0, 2, 1, 0, 1]), (2, 3))
+    )
+
+
+def test_an_ellipse_is_turned_clockwise() -> None:
+    rows, columns = np.nonzero(area_inside(ellipse(50, 50, 40, 5, 30), (100, 100)))
+    slope = np.polyfit(columns, rows, 1)[0]  # y points down
+    assert slope == pytest.approx(np.tan(np.radians(30)), abs=0.02) and len(rows) == pytest.approx(np.pi * 200, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ([0, 0, 1, 1], "2 points, and an area takes three"),
+        ([0, 0, 1, 1, 2], "no pairs of x and y"),
+        ([[0, 0, 0], [1, 1, 1]], "no pairs of x and y"),
+        ([[0, 0], [1]], "no pairs of numbers"),
+        ([0, 0, 1, float("inf"), 2, 2], "a coordinate is not finite"),
+        (None, "no pairs|not finite"),
+    ],
+)
+def test_what_is_no_polygon(numbers: object, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        polygon(numbers)
