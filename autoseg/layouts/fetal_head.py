@@ -43,6 +43,7 @@ GROUPS = {"thalamic": "Trans-thalamic", "ventric": "Trans-ventricular", "cerebel
 PLANE_NAME = re.compile(r"^(?P<subject>.+?)_Plane\d", re.IGNORECASE)
 PIXEL_SIZES = re.compile(r"pixel[-_ ]*size.*\.csv$", re.IGNORECASE)
 MASKS = "segmentationclass"
+BARE_SHARE = 0.05  # of a group's images; more are a sign that masks are missing
 # Exports and sizes that are not read, as the archive spells them ("CitySpaces", "orginal").
 FOREIGN = re.compile(
     r"pascal|\bvoc\b|city[-_ ]?s[cp]a[pc]es|yolo|coco|cvat|datumaro|icdar|label-?me|open-?images|tf-?record"
@@ -279,11 +280,17 @@ def _group_cases(
     unlisted = [stem for stem in without if group.exported and stem not in group.exported]
     if unlisted:
         notes.append(f"{name}: {len(unlisted)} images are not in the mask export and take no part: {listed(unlisted)}")
-    faults.extend(
-        Fault(stem, f"has no mask in {name}'s SegmentationClass; unpack the archive whole, or take the image away")
-        for stem in without
-        if stem not in unlisted
-    )
+    lacking = [stem for stem in without if stem not in unlisted]
+    if lacking and len(lacking) <= BARE_SHARE * len(
+        group.images
+    ):  # CVAT lists images on which nothing was drawn, and writes no mask
+        notes.append(f"{name}: {len(lacking)} images are listed without a mask and take no part: {listed(lacking)}")
+        unlisted += lacking
+    else:
+        faults.extend(
+            Fault(stem, f"has no mask in {name}'s SegmentationClass; unpack the archive whole, or take the image away")
+            for stem in lacking
+        )
     orphans = [stem for stem in group.masks if stem not in group.images]
     if len(without) > len(unlisted):  # both sides lack something: a renamed file rather than a part of the set
         faults.extend(Fault(stem, f"has a mask in {name} but no image; add the image or take the mask away") for stem in orphans)

@@ -59,11 +59,11 @@ def write_set(folder: Path, packing: Packing = "unpacked") -> Path:
         inner = folder / group.folder / group.folder
         _write_group(inner, group)
         if packing != "unpacked":
-            _zip(inner / group.masks)
+            zip_folder(inner / group.masks)
         if packing in ("groups zipped", "one zip"):
-            _zip(folder / group.folder, keep_name=True)
+            zip_folder(folder / group.folder, keep_name=True)
     if packing == "one zip":
-        _zip(folder)
+        zip_folder(folder)
         return folder.with_name(folder.name + ".zip")
     return folder
 
@@ -99,13 +99,13 @@ def _write_group(inner: Path, group: WrittenGroup) -> None:
         (inner / foreign / "SegmentationClass").mkdir(parents=True)
         (inner / foreign / "labelmap.txt").write_text("Brain:128,0,0::\n")
         Image.fromarray(grey).save(inner / foreign / "SegmentationClass" / f"{group.names[0]}.png")
-        _zip(inner / foreign)
+        zip_folder(inner / foreign)
     original = inner / f"{group.folder}-orginal-size"
     original.mkdir()
     Image.fromarray(grey[:20, :20]).save(original / f"{group.names[0]}.png")
 
 
-def _zip(folder: Path, *, keep_name: bool = False) -> None:
+def zip_folder(folder: Path, *, keep_name: bool = False) -> None:
     """Replace a folder by `<folder>.zip` of its content (with its own name inside, or without)."""
     base = folder.parent if keep_name else folder
     with zipfile.ZipFile(folder.with_name(folder.name + ".zip"), "w") as archive:

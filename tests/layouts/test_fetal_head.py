@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -175,3 +176,23 @@ def test_the_published_labelmap_and_rows(tmp_path: Path, shared_data: Path) -> N
     cases = {case.id: case for case in read_sound(path).cases}
     assert cases["Trans-ventricular_Patient00188_Plane3_2_of_3"].spacing_mm == (0.195924765, 0.195924765)
     assert cases["Patient00699_Plane3_3_of_4"].spacing_mm == (0.151515152, 0.151515152)
+
+
+def test_a_few_images_on_which_nothing_was_drawn_take_no_part(tmp_path: Path) -> None:
+    """One of 23 listed images has no mask; with so few, nothing is missing."""
+    path = write_set(tmp_path / "set")
+    inner = path / "Trans-thalamic" / "Trans-thalamic"
+    image = inner / "Trans-thalamic" / "Patient00216_Plane3_2_of_5.png"
+    mask = inner / "Trans-thalamic-Segmentation" / "SegmentationClass" / image.name
+    listing = inner / "Trans-thalamic-Segmentation" / "ImageSets" / "Segmentation" / "default.txt"
+    names = [f"Patient{number:05d}_Plane3_1_of_1" for number in range(20)]
+    for name in names:
+        shutil.copy(image, image.with_name(f"{name}.png"))
+        shutil.copy(mask, mask.with_name(f"{name}.png"))
+    listing.write_text(listing.read_text() + "\n".join(names))
+    mask.with_name(f"{names[3]}.png").unlink()
+    found = read(path, ReadOptions(spacing_given=True))
+    assert found.faults == () and found.dataset is not None
+    (bare,) = [case for case in found.dataset.cases if case.label is None]
+    assert bare.id == names[3]
+    assert f"Trans-thalamic: 1 images are listed without a mask and take no part: {names[3]}" in found.dataset.notes
