@@ -6,6 +6,7 @@ a folder or a file's name, and `**/` for any folders: `{case}/t1*.nii.gz`. A pat
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -105,8 +106,10 @@ def _by_case(paths: Iterable[str], text: str, flag: str) -> dict[str, str]:
         if match := pattern.fullmatch(path):
             found.setdefault(match["case"] if "case" in pattern.groupindex else "", []).append(path)
     if not found:
-        near = ", ".join(list(paths)[:SHOWN]) or "nothing"
-        raise DataError(f"{flag} {text!r} finds no file; there are {near} ...: write {CASE} where the case's name stands")
+        near = difflib.get_close_matches(text, list(paths), SHOWN, 0.3) or list(paths)[:SHOWN]
+        raise DataError(
+            f"{flag} {text!r} finds no file; there are {', '.join(near) or 'none'} ...: write {CASE} where the case's name stands"
+        )
     several = [
         Fault(case or text, f"{flag} {text!r} finds {', '.join(files[:SHOWN])}; make it find one")
         for case, files in found.items()
