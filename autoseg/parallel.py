@@ -46,6 +46,13 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def evenly(items: Sequence[T], number: int) -> list[T]:
+    """So many of them, or all, evenly drawn from the first to the last."""
+    if len(items) <= number:
+        return list(items)
+    return [items[round(place * (len(items) - 1) / max(1, number - 1))] for place in range(number)]
+
+
 def map_cases(
     function: Callable[[T], R],
     cases: Sequence[T],

@@ -61,3 +61,14 @@ def replace_folder(part: Path, path: Path) -> None:
         path.rename(before)
     part.rename(path)
     shutil.rmtree(before, ignore_errors=True)
+
+
+def clear_parts(path: Path) -> None:
+    """Remove what programs that were killed have left of `path`, or put it back in its place; nobody else may be writing it."""
+    for before in sorted(path.parent.glob(f".{path.name}.*.before")):
+        if path.exists():
+            shutil.rmtree(before, ignore_errors=True)
+        else:  # it was killed between the two moves
+            before.rename(path)
+    for part in path.parent.glob(f".{path.name}.*.part"):
+        shutil.rmtree(part, ignore_errors=True)

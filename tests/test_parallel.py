@@ -203,3 +203,9 @@ def test_a_program_that_is_told_to_end_clears_up() -> None:
     found = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, timeout=60, check=True)
     assert found.stdout.split() == ["143", "True"]
     assert found.stderr == "error: told to end (SIGTERM); give the same command again\n"
+
+
+def test_some_are_drawn_evenly_from_the_first_to_the_last() -> None:
+    assert parallel.evenly(range(79), 40)[:2] == [0, 2] and parallel.evenly(range(79), 40)[-1] == 78
+    assert len(set(parallel.evenly(range(313), 40))) == 40 and parallel.evenly([1, 2], 40) == [1, 2]
+    assert parallel.evenly([1, 2, 3], 1) == [1]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from autoseg.errors import DiskFull
-from autoseg.writing import part_of, replace_folder, whole_file
+from autoseg.writing import clear_parts, part_of, replace_folder, whole_file
 
 
 def test_a_file_takes_its_place_when_it_is_whole(tmp_path: Path) -> None:
@@ -43,3 +43,15 @@ def test_a_folder_takes_the_place_of_another(tmp_path: Path) -> None:
     part.with_suffix(".before").mkdir()  # of a program that was killed
     replace_folder(part, old)
     assert [path.name for path in tmp_path.iterdir()] == ["pictures"] and [path.name for path in old.iterdir()] == ["new.png"]
+
+
+def test_what_killed_programs_left_is_cleared_or_put_back(tmp_path: Path) -> None:
+    place = tmp_path / "masks"
+    for name in (".masks.11.part", ".masks.12.before"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".masks.12.before" / "whole.png").touch()
+    clear_parts(place)
+    assert [path.name for path in tmp_path.iterdir()] == ["masks"] and (place / "whole.png").exists()
+    (tmp_path / ".masks.13.before").mkdir()
+    clear_parts(place)
+    assert [path.name for path in tmp_path.iterdir()] == ["masks"] and (place / "whole.png").exists()

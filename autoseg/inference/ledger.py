@@ -54,7 +54,6 @@ class Ledger:
         on_case: Callable[[PredictedCase], None] | None = None,
     ):
         self.out = out
-        self.other_rules = False  # of what a mask is worth, when the cases that are kept were noted
         self._header = header
         self._cases = {case.id: case for case in kept}
         self._order = {id: place for place, id in enumerate(order)}
@@ -90,7 +89,6 @@ class Ledger:
         """
         _refuse_replacing_images(out, inputs)
         kept: tuple[PredictedCase, ...] = ()
-        other_rules = False
         if overwrite:
             _remove_companions(out, _recorded(out / PREDICTIONS_FILE))
         elif (out / PREDICTIONS_FILE).exists():
@@ -98,7 +96,6 @@ class Ledger:
             _refuse_another_model(out, before, header)
             if (before.weights, before.inference) == (header.weights, header.inference):
                 kept = tuple(case for case in before.cases if case.status == "done")
-                other_rules = before.trust != header.trust
                 header = header.model_copy(update={"parity": before.parity})
             else:
                 _keep_corrections(out, before.cases)
@@ -109,7 +106,6 @@ class Ledger:
         else:
             _refuse_unknown_masks(out, inputs)
         ledger = cls(out, header, kept, [item.id for item in inputs], on_case)
-        ledger.other_rules = other_rules
         ledger.save()  # from here on the folder is known as ours, also if the run is killed before its first case is done
         return ledger
 
@@ -165,6 +161,15 @@ class Ledger:
                     log.warning("%s cannot be written (%s); it will be tried again", self.out / PREDICTIONS_FILE, error)
             if self._on_case:
                 self._on_case(case)
+
+    def kept(self) -> tuple[PredictedCase, ...]:
+        """What was done before and still holds."""
+        return tuple(self._cases.values())
+
+    def judge(self, case: PredictedCase) -> None:
+        """Note what is told of a case that is kept, without counting it."""
+        with self._lock:
+            self._cases[case.id] = case
 
     def save(self, parities: tuple[Parity, ...] = ()) -> None:
         """Write `predictions.json`, with comparisons that were made, and the same as a table."""

@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from autoseg.inference.export import painted_targets, winners_from_mask
-from autoseg.metrics.biometry import HEAD
-from autoseg.metrics.ellipse_agreement import ellipse_dice
+from autoseg.metrics.biometry import HEAD, HeadFit, fit_head
 from autoseg.metrics.familiarity import image_facts, strange_facts
+from autoseg.metrics.overlap import count, dice
 from autoseg.metrics.predicted_dice import predict_dice
 from autoseg.metrics.review import suspicious
 from autoseg.metrics.structures import painted_structures
 from autoseg.records import Evidence, Plan, PredictedCase, Structure, StructureEvidence, Trust
+from autoseg.volume.ellipse import fill_ellipse
 from autoseg.volume.files import read
 
 PREDICTED = "predicted Dice"
@@ -36,11 +37,17 @@ class Assessment:
     predicted_dice: dict[str, float]
     review: bool | None
     reasons: tuple[str, ...]
+    judged_by: str = ""
 
     def noted(self, case: PredictedCase) -> PredictedCase:
         """The case's record with all of it."""
-        rounded = {name: round(value, 4) for name, value in self.predicted_dice.items()}
-        return case.model_copy(update={"predicted_dice": rounded, "review": self.review, "review_reasons": self.reasons})
+        told = {
+            "predicted_dice": {name: round(value, 4) for name, value in self.predicted_dice.items()},
+            "review": self.review,
+            "review_reasons": self.reasons,
+            "judged_by": self.judged_by,
+        }
+        return case.model_copy(update=told)
 
 
 def assess(trust: Trust, evidence: Evidence, winners: np.ndarray, plan: Plan, spacing_mm: Sequence[float] | None) -> Assessment:
@@ -57,16 +64,17 @@ def assess(trust: Trust, evidence: Evidence, winners: np.ndarray, plan: Plan, sp
     predicted = predicted_dices(trust, evidence, misfit)
     facts = image_facts(evidence.shape or winners.shape, spacing_mm, evidence.medians, plan.channels)
     reasons = list(strange_facts(trust.familiar, facts))
+    digest = trust.digest()
     if trust.review is None:
-        return Assessment(predicted, None, tuple(reasons))
+        return Assessment(predicted, None, tuple(reasons), digest)
     if not winners.any():
         reasons += [NOTHING] if trust.empty_is_suspicious else []
-        return Assessment(predicted, bool(reasons), tuple(reasons))
+        return Assessment(predicted, bool(reasons), tuple(reasons), digest)
     scores = suspicions(predicted, misfit)
     reasons += [_told(name, scores[name], trust.review.thresholds[name]) for name in suspicious(trust.review, scores)]
     if misfit == math.inf:
         reasons.append(NO_ELLIPSE)
-    return Assessment(predicted, bool(reasons), tuple(reasons))
+    return Assessment(predicted, bool(reasons), tuple(reasons), digest)
 
 
 def judged_again(case: PredictedCase, folder: Path, plan: Plan, trust: Trust | None) -> PredictedCase:
@@ -96,8 +104,11 @@ def with_shape(
         regions: whether targets overlap.
         spacing_mm: in the order of the axes; None: unknown.
     """
-    misfit = head_misfit(winners, targets, derived, regions=regions, spacing_mm=spacing_mm)
-    return evidence.model_copy(update={"ellipse_dice": None if misfit is None else max(0.0, 1 - misfit)})
+    mask = _head_mask(winners, targets, derived, regions=regions)
+    if mask is None:
+        return evidence
+    fit = fit_head(mask, spacing_mm or (1.0, 1.0))
+    return evidence.model_copy(update={"ellipse_dice": _likeness(mask, fit, spacing_mm), "doubts": fit.warnings})
 
 
 def misfit_of(evidence: Evidence) -> float | None:
@@ -145,13 +156,33 @@ def head_misfit(
     spacing_mm: Sequence[float] | None,
 ) -> float | None:
     """How far the head of a mask is from an ellipse, see `misfit_of`; None in 3D, too."""
+    mask = _head_mask(winners, targets, derived, regions=regions)
+    if mask is None:
+        return None
+    likeness = _likeness(mask, fit_head(mask, spacing_mm or (1.0, 1.0)), spacing_mm)
+    return math.inf if likeness == 0 else 1 - likeness
+
+
+def has_head(plan: Plan) -> bool:
+    """Whether masks of the model show a head whose ellipse can be sought."""
+    return plan.rank == 2 and any(one.name.casefold() == HEAD for one in (*plan.targets, *plan.derived))
+
+
+def _head_mask(
+    winners: np.ndarray, targets: Sequence[Structure], derived: Sequence[Structure], *, regions: bool
+) -> np.ndarray | None:
     structures = painted_structures(targets, derived)
     values = next((found for name, found in structures.items() if name.casefold() == HEAD), None)
     if values is None or winners.ndim != 2:
         return None
-    inside = [winner for winner, target in painted_targets(targets, regions) if target.output_value in values]
-    agreement = ellipse_dice(np.isin(winners, inside), spacing_mm or (1.0, 1.0))
-    return math.inf if agreement is None else 1 - agreement
+    return np.isin(winners, [winner for winner, target in painted_targets(targets, regions) if target.output_value in values])
+
+
+def _likeness(mask: np.ndarray, fit: HeadFit, spacing_mm: Sequence[float] | None) -> float:
+    """Dice with the ellipse, 0 where there is none."""
+    if fit.ellipse is None:
+        return 0.0
+    return dice(count(mask, fill_ellipse(mask.shape, fit.ellipse, spacing_mm or (1.0, 1.0)))) or 0.0
 
 
 def _told(name: str, score: float | None, threshold: float) -> str:

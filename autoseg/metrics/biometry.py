@@ -26,7 +26,7 @@ LONGEST_HALF_AXIS = 1.0  # times the diagonal of the outline; a longer one is re
 OFF = 0.05  # of the minor half axis; farther from the ellipse, outline is off it
 OFF_PIXELS = 1.5  # ... or this much, where pixels are coarse
 OFF_FAILS, OFF_WARNS = 0.35, 0.15  # share of the outline off the ellipse
-RESIDUAL_FAILS, RESIDUAL_WARNS = 0.05, 0.03  # root mean square distance of the outline, outliers cut at OFF, in minor half axes
+RESIDUAL_WARNS = 0.03  # root mean square distance of the outline, outliers cut at OFF, in minor half axes
 SEEN_FAILS, SEEN_WARNS = 0.55, 0.85  # share of the ellipse that has outline near it
 PIECE_FAILS, PIECE_WARNS = 0.33, 0.05  # size of the second largest piece, in largest ones
 ARCS = 180  # into which the ellipse is cut to see which of it has outline
@@ -183,8 +183,6 @@ def _judged(outline: Outline, ellipse: Ellipse, second: float) -> HeadFit:
         failure = f"the outline is not elliptical: {100 * off:.0f} % of it is off the ellipse that fits best"
     elif seen < SEEN_FAILS:
         failure = f"too much of the head is missing: outline backs only {100 * seen:.0f} % of the ellipse"
-    elif residual > RESIDUAL_FAILS and residual * minor > outline.pixel_mm:
-        failure = f"the outline is not elliptical: it is {100 * residual:.1f} % of half the BPD off the ellipse on average"
     doubts = () if failure else tuple(_doubts(ellipse, second, off, residual, seen, outline.pixel_mm))
     return HeadFit(None if failure else ellipse, failure, doubts, off, residual, seen)
 

@@ -16,7 +16,7 @@ from autoseg.metrics.surface import bounding_box
 from autoseg.records import Finding
 
 UNUSUAL = 0.05  # of the cases with the structure; a form that more have is a habit of the set
-LEAST_CASES = 10  # with the structure; among fewer nothing can be called unusual
+LEAST_CASES = 20  # with the structure; of fewer, one is more than 5 %
 STRAY_SHARE = 0.02  # of the structure's median size over the cases
 STRAY_PIXELS = 20  # where a structure occurs in so few cases that it has no usual size
 

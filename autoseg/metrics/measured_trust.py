@@ -8,6 +8,7 @@ import numpy as np
 
 from autoseg.metrics.conformal import interval_of
 from autoseg.records import (
+    ELLIPSE_TOLD,
     Measure,
     MeasuredCase,
     MeasuredStructure,
@@ -38,8 +39,19 @@ def _case(case: MeasuredCase, predicted: PredictedCase | None, predictions: Pred
         name: _structure(structure, predictions.intervals.get(name, {}), difficulty)
         for name, structure in case.structures.items()
     }
-    warnings = (*case.warnings, *(f"to review: {reason}" for reason in predicted.review_reasons))
+    doubts = predicted.evidence.doubts if predicted.evidence is not None and _shows_ellipses(predictions) else ()
+    prefix = "to review" if predicted.review else "unlike the training data"
+    warnings = (
+        *case.warnings,
+        *(f"{prefix}: {reason}" for reason in predicted.review_reasons),
+        *(f"before the ellipse took its place, {doubt}" for doubt in doubts),
+    )
     return case.model_copy(update={"structures": structures, "review": predicted.review, "warnings": warnings})
+
+
+def _shows_ellipses(predictions: Predictions) -> bool:
+    """Whether masks are ellipses, of which a measurement can no longer tell what the networks' outline was like."""
+    return any(step.endswith(ELLIPSE_TOLD) for step in predictions.postprocessing)
 
 
 def _structure(

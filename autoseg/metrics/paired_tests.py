@@ -18,7 +18,7 @@ def wilcoxon_p(differences: Sequence[float] | np.ndarray) -> float | None:
     """Two-sided p-value of Wilcoxon's signed-rank test that differences lie symmetrically around 0.
 
     Wilcoxon, "Individual comparisons by ranking methods", Biometrics Bulletin 1, 1945. Differences of 0 are dropped, as he did; SciPy
-    computes exactly for few differences without ties, and by the normal approximation else.
+    computes exactly for few differences, and by the normal approximation for many.
 
     Args:
         differences: one per subject; cases of one subject are not independent.

@@ -11,6 +11,7 @@ from scipy.stats import beta, norm, rankdata
 from autoseg.records import Proportion, RankCorrelation
 
 LEVEL = 0.95
+DIGITS = 9
 FEWEST_RANKED = 4  # the interval of a rank correlation needs more than three cases
 
 
@@ -35,7 +36,9 @@ def proportion(count: float, total: float, *, level: float = LEVEL) -> Proportio
 
 def grouped_proportion(flags: Sequence[bool], groups: Sequence[Hashable], *, level: float = LEVEL) -> Proportion | None:
     """The mean over groups (subjects) of the share of flagged cases in each; cases of a group weigh together as one."""
-    return proportion(float(np.dot(group_weights(groups), np.asarray(flags, float))), len(set(groups)), level=level)
+    total = len(set(groups))
+    count = round(float(np.dot(group_weights(groups), np.asarray(flags, float))), DIGITS)  # a sum of thirds may be a trifle off
+    return proportion(count, total, level=level)
 
 
 def group_weights(groups: Sequence[Hashable]) -> np.ndarray:

@@ -91,27 +91,16 @@ def percentile_ends(estimates: np.ndarray, level: float = LEVEL) -> list[Interva
     return list(zip(low.tolist(), high.tolist(), strict=True))
 
 
-def paired_difference(
-    a: Sequence[float],
-    b: Sequence[float],
-    groups: Sequence[Hashable],
-    *,
-    level: float = LEVEL,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> PairedDifference:
+def paired_differences(
+    columns: Sequence[PairedColumn], *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
+) -> list[PairedDifference]:
     """Mean of `b - a` over the same cases, with a bootstrap interval over groups; an interval without 0 tells them apart.
+
+    Of many columns `(a, b, groups)`, which share what is drawn; see `bootstrap_intervals`.
 
     Raises:
         ValueError: no cases, or `a`, `b` and `groups` differ in length.
     """
-    return paired_differences([(a, b, groups)], level=level, resamples=resamples, seed=seed)[0]
-
-
-def paired_differences(
-    columns: Sequence[PairedColumn], *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
-) -> list[PairedDifference]:
-    """`paired_difference` of many columns `(a, b, groups)`, which share what is drawn; see `bootstrap_intervals`."""
     differences = []
     for a, b, groups in columns:
         if not len(a) == len(b) == len(groups) or not len(a):

@@ -2,8 +2,8 @@
 
 Both are measured on an outline drawn through the mask after its staircase was smoothed away: a Gaussian of one pixel, cut at one half,
 leaves straight sides where they are, whatever their direction, and draws a curve of radius r in by about 0.5 / r pixels. Over shapes placed
-at random, widths of 5 to 30 pixels come out right to 0.2 pixels on average; what a single one deviates (up to half a pixel) lies in its
-mask. Structures of less than 3 pixels are told too narrow. The border of the picture counts as border of the structure.
+at random, widths of 5 to 30 pixels come out right to 0.25 pixels on average; what a single one deviates (up to 0.75 pixels) lies in its
+mask. Structures of less than 4 pixels are told too narrow. The border of the picture counts as border of the structure.
 """
 
 from __future__ import annotations

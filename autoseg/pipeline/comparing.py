@@ -11,7 +11,7 @@ from autoseg.metrics.comparison import BETTER, USUAL, FigureComparison, compare_
 from autoseg.records import PREDICTIONS_FILE, CaseScores, Predictions, Scores, Splits
 from autoseg.run_folder import RunFolder
 
-SCORES = "scores.json"
+SCORES, MODEL = "scores.json", "model.json"
 ALL = "all"
 SURFACE_DICE = "surface_dice"
 LATER_FIGURES = (SURFACE_DICE, "hd_mm", "absolute_size_error", "absolute_relative_size_error")
@@ -127,6 +127,11 @@ def _side_of_run(folder: RunFolder, configuration: str | None) -> _Side:
     members = {str(index): frozenset(fold.validation) for index, fold in enumerate(splits.folds)}
     files = {fold: folder.fold_scores(name, fold) for fold in members}
     scores = {fold: Scores.load(file) for fold, file in files.items() if file.is_file()}
+    if stale := [fold for fold in scores if not _of_present_weights(folder, name, fold)]:
+        raise RunFolderError(
+            f"{folder.root}: the scores of fold {', '.join(stale)} of {name} are of weights that were trained on since; "
+            f"`autoseg train {folder.root} --fold {stale[0]}` validates them"
+        )
     if not scores:
         raise RunFolderError(
             f"no fold of {name} in {folder.root} has scores; train one with `autoseg train {folder.root} --fold 0`"
@@ -138,6 +143,16 @@ def _side_of_run(folder: RunFolder, configuration: str | None) -> _Side:
                 "the folds were changed after it was trained: train it again"
             )
     return _Side(f"{folder.root} ({name})", scores, members, splits)
+
+
+def _of_present_weights(folder: RunFolder, configuration: str, fold: str) -> bool:
+    """Whether a fold was validated with the weights that predict now; where there is no model, scores stand for themselves."""
+    if not (folder.root / MODEL).is_file():
+        return True
+    trained = next((one.folds for one in folder.model().configurations if one.name == configuration), ())
+    now = next((one.sha256 for one in trained if one.fold == fold), None)
+    validated = folder.validation(configuration, fold) / PREDICTIONS_FILE
+    return now is None or not validated.is_file() or Predictions.load(validated).weights == (now,)
 
 
 def _common_parts(a: _Side, b: _Side) -> tuple[list[str], list[str]]:

@@ -6,7 +6,7 @@ They lie in `selection/<configuration>/<profile>/fold_<k>/` and are continued wh
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import mean
 
@@ -14,7 +14,6 @@ import torch
 
 from autoseg.errors import PlanError, RunFolderError
 from autoseg.inference.profiles import with_profile
-from autoseg.parallel import available_cores
 from autoseg.pipeline.cascade import out_of_fold
 from autoseg.pipeline.engines import EngineWish, networks_for
 from autoseg.pipeline.fold_checks import refuse_changed
@@ -47,6 +46,7 @@ class CrossValidation:
     device: torch.device
     engine: EngineWish
     progress: Progress
+    _known_owners: dict[str, dict[str, str]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def folds(self, configuration: str) -> tuple[TrainedFold, ...]:
         """Those that are trained and have validation cases."""
@@ -103,19 +103,20 @@ class CrossValidation:
             raise RunFolderError(f"{self.folder.root}: no fold of {configuration} with validation cases is trained to its end")
         return _pooled(parts), out
 
-    def score(self, predictions: Predictions, masks: Path) -> Scores:
-        """Of these masks, against the labels that the run was trained with."""
+    def score(self, predictions: Predictions, masks: Path, *, workers: int, named: Path | None = None) -> Scores:
+        """Of these masks, against the labels that the run was trained with; `named` is where they will lie, if elsewhere."""
         wanted = {case.id for case in predictions.cases}  # those that failed are missing then
         validated = self.dataset.model_copy(update={"cases": tuple(case for case in self.dataset.cases if case.id in wanted)})
         self.progress.stage("scoring", len(wanted))
-        return evaluate(
+        scores = evaluate(
             validated,
             predictions,
             masks,
             labels_name=self.dataset.root,
-            workers=available_cores(),
+            workers=workers,
             on_done=self.progress.advance,
         )
+        return scores if named is None else scores.model_copy(update={"predictions": str(named)})
 
     def _fold(
         self,
@@ -157,7 +158,16 @@ class CrossValidation:
 
     def owner(self, configuration: str, case: str) -> str:
         """Name of the first fold that validates a case; folds of a file may share some."""
-        return next(fold.fold for fold in self.folds(configuration) if case in self._members(fold.fold))
+        return self._owners(configuration)[case]
+
+    def _owners(self, configuration: str) -> dict[str, str]:
+        if configuration not in self._known_owners:
+            owners: dict[str, str] = {}
+            for fold in self.folds(configuration):
+                for case in self._members(fold.fold):
+                    owners.setdefault(case, fold.fold)
+            self._known_owners[configuration] = owners
+        return self._known_owners[configuration]
 
     def _members(self, fold: str) -> tuple[str, ...]:
         return self.splits.folds[int(fold)].validation

@@ -17,7 +17,7 @@ from autoseg.records import CaseDiagnosis, Diagnosis, NotJudged, Predictions, Sp
 from autoseg.run_folder import RunFolder
 from autoseg.stages.doctor import PAGE, draw, examine, page_of, ranked, reservations, save_csv
 from autoseg.stages.split import refuse_unsound
-from autoseg.writing import part_of, replace_folder
+from autoseg.writing import clear_parts, part_of, replace_folder
 
 
 def examined(
@@ -50,7 +50,7 @@ def examined(
     cases = ranked(dataset, examinations, out.relative_to(folder.root).as_posix())
     progress.stage("drawing pictures", min(show, len(cases)))
     part = part_of(folder.doctor)  # what was there stays until all is drawn
-    shutil.rmtree(part, ignore_errors=True)
+    clear_parts(folder.doctor)
     try:
         cases = draw(dataset, predictions, cases, show, folder.root, part, workers=workers, on_done=progress.advance)
         cases = tuple(_in(folder.doctor.name, case) for case in cases)

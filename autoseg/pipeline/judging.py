@@ -36,7 +36,7 @@ from autoseg.stages.merge import JOINED, Member, merge
 from autoseg.stages.select.postprocessing import Trial
 from autoseg.stages.select.rule import Agreement, agreements, judge
 from autoseg.stages.split import refuse_unsound
-from autoseg.writing import part_of, replace_folder
+from autoseg.writing import clear_parts, part_of, replace_folder
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Selecting:
             folds.progress.stage(f"averaging {' and '.join(configurations)}", len(made[0].predictions.cases))
             merged = merge(made, out, workers=self.workers, on_done=folds.progress.advance)
             member = Member(merged, out)
-        scores = folds.score(member.predictions, member.folder)
+        scores = folds.score(member.predictions, member.folder, workers=self.workers)
         names = [target.name for target in folds.plan.targets]
         way = Way(tuple(configurations), profile, member, agreements(scores.cases, names))
         self.seconds[way.name] = round(seconds_per_case(member.predictions), 3)
@@ -165,7 +165,7 @@ class Selecting:
         ways = []
         number = len(trained[selection.configurations[0]])
         for name, chosen in ((f"fold {common[0]}", common[:1]), (f"{number} folds", None)):
-            out = place / name.replace(" ", "_")
+            out = place / f"folds_{'_'.join(chosen or trained[selection.configurations[0]])}"
             predictions = predict_images(
                 folds.folder,
                 HELD_OUT,
@@ -184,7 +184,7 @@ class Selecting:
                 memory_bytes=None,
                 progress=folds.progress,
             )
-            scores = folds.score(predictions, out)
+            scores = folds.score(predictions, out, workers=self.workers)
             scores.save(out / "scores.json")
             save_csv(scores, out / "scores.csv")
             ways.append((name, agreements(scores.cases, [target.name for target in folds.plan.targets])))
@@ -195,7 +195,7 @@ class Selecting:
         progress = self.folds.progress
         progress.stage("writing out-of-fold masks", len(chosen.member.predictions.cases))
         merged = merge([chosen.member], out, steps, workers=self.workers, on_done=progress.advance)
-        scores = self.folds.score(merged, out)
+        scores = self.folds.score(merged, out, workers=self.workers, named=self.folds.folder.out_of_fold)
         scores.save(out / "scores.json")
         save_csv(scores, out / "scores.csv")
         return merged, scores
@@ -237,7 +237,7 @@ def select(
     chosen = work.profile(work.configuration(), profiles)
     steps = work.postprocessing(chosen)
     part = part_of(folder.out_of_fold)  # what was there stays until all is done
-    shutil.rmtree(part, ignore_errors=True)
+    clear_parts(folder.out_of_fold)
     try:
         predictions, scores = work.finished(chosen, steps, part)
         trust, trust_report = learn_trust(
@@ -268,17 +268,17 @@ def _keep(folder: RunFolder, selection: Selection, scores: Scores, part: Path) -
     Raises:
         RunFolderError: those that were judged were trained anew meanwhile.
     """
-    now = folder.model()
-    if not now.weights.issuperset(selection.weights):
+    if not folder.model().weights.issuperset(selection.weights):
         raise RunFolderError(f"{folder.root}: folds were trained anew while they were judged; select again")
     replace_folder(part, folder.out_of_fold)
     scores.save(folder.root / "scores.json")
     save_csv(scores, folder.root / "scores.csv")
-    folder.save(now.model_copy(update={"selection": selection}))
+    folder.save(folder.model().model_copy(update={"selection": selection}))  # read at the last moment: a fold may just have ended
 
 
 def _selection(work: Selecting, chosen: Way, steps: Sequence[PostprocessingStep]) -> Selection:
-    judged = {name: work.folds.folds(name) for name in chosen.configurations}
+    common = work.folds.common_folds(chosen.configurations)
+    judged = {name: [fold for fold in work.folds.folds(name) if fold.fold in common] for name in chosen.configurations}
     return Selection(
         configurations=chosen.configurations,
         profile=chosen.profile,

@@ -18,9 +18,9 @@ from autoseg.metrics.structures import painted_structures
 from autoseg.pipeline.preparing import worker_count
 from autoseg.progress import Progress, SilentProgress
 from autoseg.records import PREDICTIONS_FILE, Agreement, Case, Dataset, Measurements, Predictions, Spacing
-from autoseg.stages.agree import agree, truth_of_labels, truth_of_table
+from autoseg.stages.agree import PLOT, agree, truth_of_labels, truth_of_table
 from autoseg.stages.index import index_dataset
-from autoseg.stages.measure import MaskSet, MaskToMeasure, measure_masks, save_csv, save_hc18_csv
+from autoseg.stages.measure import FIGURES, MaskSet, MaskToMeasure, measure_masks, save_csv, save_hc18_csv
 from autoseg.volume.files import is_volume
 
 AUTO = "auto"
@@ -106,6 +106,7 @@ def _measure_folder(
     )  # faults of it are told before the work
     if truth_found is not None and found.dataset is None and options.subjects is None:
         found = _with_subjects(found, truth_found)
+    _remove_earlier(out)
     progress.stage("measuring", len(found.masks))
     workers = worker_count(options.workers)
     measured = measure_masks(
@@ -128,6 +129,12 @@ def _measure_folder(
     agreement = _agreement(measured, truth, truth_found, out, workers, progress)
     agreement.save(out / "agreement.json")
     return MeasureOutcome(measured, agreement, out)
+
+
+def _remove_earlier(out: Path) -> None:
+    """What an earlier call has told of other masks, or against another truth."""
+    for file in (out / "agreement.json", out / PLOT, *(out / FIGURES).glob("*.png")):
+        file.unlink(missing_ok=True)
 
 
 def _mask_set(masks: Path, options: MeasureOptions, progress: Progress) -> MaskSet:
@@ -302,13 +309,13 @@ def _agreement(
     if masks is None:
         figures, notes = truth_of_table(truth, measured)
         return agree(measured, figures, truth_name=str(truth), notes=notes, out=out)
-    wanted = {case.id for case in measured.cases}
-    chosen = tuple(item for item in masks.masks if item.id in wanted)
+    wanted = {name_key(case.id) for case in measured.cases}
+    chosen = tuple(item for item in masks.masks if name_key(item.id) in wanted)
     progress.stage("measuring the truth", len(chosen))
     dating: Dating = next(name for name in DATINGS if name == measured.dating)
     labels = measure_masks(replace(masks, masks=chosen), dating=dating, workers=workers, on_done=progress.advance)
     bad = [Fault(case.id, case.error or "") for case in labels.cases if case.status == "failed"]
     notes = [f"left out, as their labels cannot be measured: {', '.join(fault.case for fault in bad)}"] if bad else []
     agreement = agree(measured, truth_of_labels(labels), truth_name=str(truth), notes=notes, out=out)
-    others = tuple(item.id for item in masks.masks if item.id not in wanted)
+    others = tuple(item.id for item in masks.masks if name_key(item.id) not in wanted)
     return agreement.model_copy(update={"without_mask": others})

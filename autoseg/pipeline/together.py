@@ -9,7 +9,7 @@ from pathlib import Path
 
 from autoseg.errors import DiskFull, PlanError
 from autoseg.inference.case import OVERLAY_FOLDER, Job, listed_spacing
-from autoseg.inference.inputs import PredictionInput
+from autoseg.inference.inputs import PredictionInput, readable
 from autoseg.inference.ledger import Ledger
 from autoseg.inference.overlay import save_overlay
 from autoseg.inference.trust import assess
@@ -66,7 +66,7 @@ def predict_together(
         ]
         progress.stage(f"averaging {len(ensembles)} configurations", len(waiting))
         for number, item in enumerate(waiting, start=1):
-            ledger.add(_merged(item, [cases[item.id] for cases in made], places, header, job, out))
+            ledger.add(_merged(item, [cases[readable(item.id)] for cases in made], places, header, job, out))
             progress.advance(number, item.id)
     ledger.save()
     shutil.rmtree(out / MEMBERS_FOLDER, ignore_errors=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -14,6 +14,7 @@ from autoseg.inference.export import PROBABILITIES
 from autoseg.inference.trust import misfit_of
 from autoseg.metrics.gestation import DEFAULT_DATING
 from autoseg.metrics.temperature import PixelSample, calibration_error, draw_pixels, fit_temperature
+from autoseg.parallel import evenly
 from autoseg.pipeline.cross_validation import CrossValidation
 from autoseg.pipeline.measuring import MeasureOptions, labels_of, masks_of
 from autoseg.processing.cases import load_labels
@@ -64,10 +65,14 @@ def learn_trust(
         if case.evidence is not None
     ]
     names = [target.name for target in plan.targets]
-    trust, report = calibrate(judged, measured, true, folds.folder.fingerprint(), names, plan.channels)
+    fingerprint, held_out = folds.folder.fingerprint(), set(folds.splits.held_out)
+    seen = tuple(case for case in fingerprint.cases if case.id not in held_out)  # what is held out is to be new
+    fingerprint = fingerprint.model_copy(update={"cases": seen})
+    trust, report = calibrate(judged, measured, true, fingerprint, names, plan.channels)
     if len(configurations) > 1:
         return trust, report
-    samples = _pixels(folds, configurations[0], profile)
+    shapes = {id: case.evidence.shape for id, case in done.items() if case.evidence is not None}
+    samples = _pixels(folds, configurations[0], profile, shapes)
     if not samples:
         return trust, report
     temperature = fit_temperature(PixelSample.joined([sample for _, sample in samples]))
@@ -77,12 +82,9 @@ def learn_trust(
 
 
 def _calibration_errors(samples: Sequence[tuple[str, PixelSample]]) -> tuple[float | None, float | None]:
-    """Without, and with the temperature of the other halves' cases: means over two halves, of folds where there are several."""
+    """Without, and with the temperature of the other half of the subjects: means over the two halves."""
     names = list(dict.fromkeys(name for name, _ in samples))
-    halves = [
-        [sample for place, (name, sample) in enumerate(samples) if (names.index(name) if len(names) > 1 else place) % 2 == half]
-        for half in (0, 1)
-    ]
+    halves = [[sample for name, sample in samples if names.index(name) % 2 == half] for half in (0, 1)]
     if not all(halves):
         return None, None
     joined = [PixelSample.joined(half) for half in halves]
@@ -96,21 +98,26 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _pixels(folds: CrossValidation, configuration: str, profile: InferenceProfile) -> list[tuple[str, PixelSample]]:
-    """Of some cases, evenly drawn, with their folds; they are predicted once more with their probabilities. Very large ones are passed over."""
-    every = folds.cases([configuration])
-    chosen = every[:: max(1, len(every) // SAMPLED_CASES)][:SAMPLED_CASES]
+def _pixels(
+    folds: CrossValidation, configuration: str, profile: InferenceProfile, shapes: Mapping[str, Sequence[int]]
+) -> list[tuple[str, PixelSample]]:
+    """Of some cases, evenly drawn, with their subjects; they are predicted once more with their probabilities. Very large ones are passed over.
+
+    `shapes` are those of the images.
+    """
+    every = [id for id in folds.cases([configuration]) if id in shapes and _values(folds.plan, shapes[id]) <= MOST_VALUES]
+    chosen = evenly(every, SAMPLED_CASES)
     by_id = {case.id: case for case in folds.dataset.cases}
     samples = []
     with tempfile.TemporaryDirectory(prefix=".temperature-", dir=folds.folder.root) as place:
         predictions, out = folds.predict(configuration, profile, ["probabilities"], only=chosen, out=Path(place))
         for number, case in enumerate(predictions.cases):
-            if case.probabilities is None or case.evidence is None or _values(folds.plan, case.evidence.shape) > MOST_VALUES:
+            if case.probabilities is None:
                 continue
             with np.load(out / case.probabilities) as content:
                 probabilities = content[PROBABILITIES]
             sample = _drawn(probabilities, load_labels(folds.dataset, by_id[case.id]), folds, seed=number)
-            samples.append((folds.owner(configuration, case.id), sample))
+            samples.append((by_id[case.id].subject, sample))
     return samples
 
 

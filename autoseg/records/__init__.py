@@ -60,12 +60,13 @@ from autoseg.records.predictions import (
     StructureEvidence,
 )
 from autoseg.records.scores import CaseScores, Scores, SizeUnit, StructureScores, Summary
-from autoseg.records.selection import Judgement, PostprocessingStep, Selection, SelectionReport
+from autoseg.records.selection import ELLIPSE_TOLD, Judgement, PostprocessingStep, Selection, SelectionReport
 from autoseg.records.splits import FULL, Fold, Splits
 from autoseg.records.transfer import InitialWeights, StartingWeights, Transfer
 from autoseg.records.trust import IntervalReport, Trust, TrustReport
 
 __all__ = [
+    "ELLIPSE_TOLD",
     "FULL",
     "PREDICTIONS_FILE",
     "Agreement",

@@ -35,6 +35,7 @@ class Evidence(Part):
     `shape` is the image's own, `medians` the median intensity per channel over the predicted foreground, as read (None where that is
     hardly anything): with the spacing, they tell whether the image is like those of the training, see `metrics.familiarity`.
     `ellipse_dice` is that of a fetal head with the ellipse that fits it, 0 where none does; None where the model has no head in 2D.
+    `doubts` are those of the fit. Both are of the mask before an ellipse takes its place.
     """
 
     structures: dict[str, StructureEvidence]
@@ -42,6 +43,7 @@ class Evidence(Part):
     shape: Shape = ()
     medians: tuple[float, ...] | None = None
     ellipse_dice: float | None = None
+    doubts: tuple[str, ...] = ()
 
 
 class PredictedCase(Part):
@@ -49,7 +51,8 @@ class PredictedCase(Part):
 
     `seconds` are those of the case from reading to writing, `network_seconds` those in the network, which `engine` ran.
     `predicted_dice` is what may be expected, by target, and `review` whether someone ought to look at the mask (None: not judged, since
-    the model was not calibrated, or it could not be); `review_reasons` say why, or what is unfamiliar about the image.
+    the model was not calibrated, or it could not be); `review_reasons` say why, or what is unfamiliar about the image; `judged_by` is the
+    digest of the rules that told all this.
     `evidence` is what the networks themselves say of the mask, where that was asked for; `temperature` is that of the probabilities.
     `reason` tells failures apart for which the way out is not in the file.
     """
@@ -75,6 +78,7 @@ class PredictedCase(Part):
     predicted_dice: dict[str, float] = Field(default_factory=dict)
     review: bool | None = None
     review_reasons: tuple[str, ...] = ()
+    judged_by: str = ""
 
     @model_validator(mode="after")
     def _inside_the_folder(self) -> Self:

@@ -10,6 +10,7 @@ from autoseg.records.base import Part, Record
 from autoseg.records.predictions import InferenceProfile
 from autoseg.records.trust import Trust, TrustReport
 
+ELLIPSE_TOLD = "the ellipse that fits it"
 PostprocessingKind = Literal["largest_component", "fill_holes", "minimum_size", "ellipse"]
 
 
@@ -43,7 +44,7 @@ class PostprocessingStep(Part):
         words = {
             "largest_component": "largest component only",
             "fill_holes": "holes filled",
-            "ellipse": "the ellipse that fits it",
+            "ellipse": ELLIPSE_TOLD,
         }
         return f"{of}: {words[self.kind]}"
 

@@ -212,15 +212,22 @@ def _understood(table: Table, measurements: Measurements) -> tuple[dict[int, Key
         if name.casefold() == HEAD:
             for title in NAMES_OF_HEAD.get(key, ()):
                 names[title] = {figure}
-    columns, strangers = {}, []
+    columns: dict[int, Key] = {}
+    strangers: list[str] = []
+    taken: dict[Key, list[str]] = {}
     for place, heading in enumerate(table.header):
         if place == 0:
             continue
         meant = names.get(_letters(heading), set())
         if len(meant) == 1:
             columns[place] = next(iter(meant))
+            taken.setdefault(columns[place], []).append(heading)
         else:
             strangers.append(heading)
+    if twice := [headings for headings in taken.values() if len(headings) > 1]:
+        raise DataError(
+            [Fault(table.path.name, f"the columns {' and '.join(map(repr, twice[0]))} are one measure; keep one of them")]
+        )
     return columns, strangers
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from autoseg.errors import AutosegError, DataError, Fault
+from autoseg.errors import AutosegError, DataError, DiskFull, Fault
 from autoseg.inference.measured_picture import save_measured_picture, save_measured_volume
 from autoseg.metrics.gestation import Dating
 from autoseg.metrics.measures import FIRST, IGNORED, UNKNOWN_SPACING, Measured, measure_structure, not_measured
@@ -219,13 +219,13 @@ def _measure_case(item: MaskToMeasure, *, known: MaskSet, dating: Dating, out: P
         for name, values in structures.items():
             mask = np.isin(labels, values)
             found[name] = not_measured(name, mask, IGNORED) if partly else measure_structure(name, mask, spacing, dating)
-        figure = None if out is None else _draw(item, labels, structures, found, spacing, out)
     except Exception as error:  # whatever a mask or a number that makes no sense leads to: the others go on
         if not isinstance(error, (AutosegError, OSError, MemoryError)):
             log.debug("%s failed", item.id, exc_info=error)
             error = DataError(f"it cannot be measured; is its spacing right? ({type(error).__name__})")
         message = str(error).removeprefix(f"{item.id}: ")
         return MeasuredCase.model_validate({**head, "status": "failed", "error": message or type(error).__name__})
+    figure = None if out is None else _drawn(item, labels, structures, found, spacing, out)
     return MeasuredCase.model_validate(
         {
             **head,
@@ -297,6 +297,28 @@ def _other_values(
     if complete:
         raise DataError([Fault(item.id, f"the mask holds {told}, which the model does not paint; predict this case again")])
     return (f"the mask holds {told}, which no structure has",)
+
+
+def _drawn(
+    item: MaskToMeasure,
+    labels: np.ndarray,
+    structures: Mapping[str, Sequence[int]],
+    found: Mapping[str, Measured],
+    spacing: Spacing | None,
+    out: Path,
+) -> str | None:
+    """The picture's name; None where it cannot be drawn, which does not take the figures away.
+
+    Raises:
+        DiskFull: there is no room for it, nor for the others.
+    """
+    try:
+        return _draw(item, labels, structures, found, spacing, out)
+    except DiskFull:
+        raise
+    except Exception as error:
+        log.warning("%s: no picture could be drawn (%s)", item.id, error)
+        return None
 
 
 def _draw(

@@ -18,7 +18,7 @@ from autoseg.inference.ledger import Ledger
 from autoseg.inference.memory import Capacity, Room, case_bytes, with_tiles
 from autoseg.inference.networks import Networks
 from autoseg.inference.profiles import applied_as
-from autoseg.inference.trust import judged_again
+from autoseg.inference.trust import has_head, judged_again
 from autoseg.parallel import overlap
 from autoseg.records import InferenceProfile, PredictedCase, Predictions
 
@@ -133,18 +133,32 @@ def predict_cases(
 
 
 def waiting_cases(inputs: Sequence[PredictionInput], job: Job, ledger: Ledger, settings: Settings) -> list[PredictionInput]:
-    """What is not finished (by this engine, where it matters which one); the others are noted."""
+    """What is not finished (by this engine, where it matters which one); the others are noted, judged by the rules that hold now."""
+    _judge_again(ledger, job)
     waiting = []
     for item in inputs:
         spacing = listed_spacing(item, job) or (assumed_spacing(job) if job.plan.rank == 2 else None)
         done = ledger.finished(item, spacing, job.save, evidence=job.evidence, temperature=job.temperature)
-        if done and (settings.engine is None or done.engine in (settings.engine, None)):
-            ledger.add(judged_again(done, ledger.out, job.plan, job.trust) if ledger.other_rules else done)
+        if done and _tells_all(done, job) and (settings.engine is None or done.engine in (settings.engine, None)):
+            ledger.add(done)
         else:
             waiting.append(item)
     if len(waiting) < len(inputs):
         settings.tell(f"{len(inputs) - len(waiting)} of {len(inputs)} cases were predicted before in the same way and are kept")
     return waiting
+
+
+def _judge_again(ledger: Ledger, job: Job) -> None:
+    """Cases that are kept from before, also those that are not asked for now, whose flags other rules have set."""
+    rules = "" if job.trust is None else job.trust.digest()
+    for case in ledger.kept():
+        if case.judged_by != rules and _tells_all(case, job) and (ledger.out / str(case.mask)).is_file():
+            ledger.judge(judged_again(case, ledger.out, job.plan, job.trust))
+
+
+def _tells_all(case: PredictedCase, job: Job) -> bool:
+    """Whether its evidence has what this version looks at."""
+    return not (job.evidence and has_head(job.plan)) or (case.evidence is not None and case.evidence.ellipse_dice is not None)
 
 
 def _predict(

@@ -28,7 +28,7 @@ class Ellipse:
     def perimeter(self) -> float:
         """Length of the outline, in the unit of the axes.
 
-        Ramanujan's second approximation (1914): relative error below 1e-9 up to an eccentricity of 0.9.
+        Ramanujan's second approximation (1914): relative error below 1e-8 up to an eccentricity of 0.9.
         """
         a, b = self.semi_axes
         h = ((a - b) / (a + b)) ** 2

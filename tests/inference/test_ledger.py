@@ -161,3 +161,19 @@ def test_nothing_that_was_made_for_another_mask_lies_beside_a_new_one(tmp_path: 
     assert companions() == ["a.png"]
     (out / PREDICTIONS_FILE).write_text("damaged")
     Ledger.open(out, HEADER, [item], overwrite=True)
+
+
+def test_what_is_told_of_a_kept_case_names_its_rules(tmp_path: Path, item: PredictionInput) -> None:
+    """So that an interrupted judging goes on, and cases that are not asked for now are judged, too."""
+    out = tmp_path / "out"
+    ledger = Ledger.open(out, HEADER, [item], overwrite=False)
+    for name in ("a", "b"):
+        ledger.add(done(item).model_copy(update={"id": name}))
+    ledger.save()
+    again = Ledger.open(out, HEADER.model_copy(update={"trust": "new"}), [item], overwrite=False)
+    assert [case.judged_by for case in again.kept()] == ["", ""]
+    second = next(case for case in again.kept() if case.id == "b")
+    again.judge(second.model_copy(update={"judged_by": "new", "review": True}))
+    again.save()
+    kept = Ledger.open(out, HEADER.model_copy(update={"trust": "new"}), [item], overwrite=False).kept()
+    assert {case.id: (case.judged_by, case.review) for case in kept} == {"a": ("", None), "b": ("new", True)}

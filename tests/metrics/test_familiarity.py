@@ -108,7 +108,7 @@ def test_leaving_out_by_the_ends_is_leaving_out_one_by_one(count: int) -> None:
         )
         assert strange_training_cases(cases) == one_by_one
         found += len(one_by_one)
-    assert found > 0 if count >= 30 else found == 0 or count > FEWEST_CASES
+    assert found > 0 or count < 30, "with enough cases, some are strange to the others"
 
 
 def test_many_training_cases_take_no_longer_than_their_number() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from autoseg.metrics.label_forms import Form, form_of, unusual_forms
 
@@ -54,3 +55,12 @@ def test_value_that_hardly_any_label_has() -> None:
 
 def test_no_cases() -> None:
     assert unusual_forms([], 2, []) == ()
+
+
+@pytest.mark.parametrize(("count", "told"), [(19, False), (20, True)])
+def test_islands_are_told_where_one_of_the_cases_is_few(count: int, told: bool) -> None:
+    whole, broken = np.zeros((9, 9), bool), np.zeros((9, 9), bool)
+    whole[1:4, 1:4] = broken[1:4, 1:4] = broken[7, 7] = True
+    forms = [{"a": form_of(broken if number == 3 else whole, ~whole)} for number in range(count)]
+    found = unusual_forms(forms, 2, [None] * count)
+    assert [one.kind for one in found[3]] == (["islands"] if told else [])

@@ -50,3 +50,11 @@ def test_what_cannot_be_ranked() -> None:
     assert perfect is not None and perfect.value == pytest.approx(1) and perfect.high <= 1
     with pytest.raises(ValueError, match="ranked"):
         rank_correlation([1], [1, 2])
+
+
+@pytest.mark.parametrize("frames", [3, 5, 6, 7])
+def test_shares_that_add_up_to_a_trifle_more_than_all(frames: int) -> None:
+    """Sums of thirds, fifths ... of fifty subjects, all of them flagged."""
+    groups = [f"s{number}" for number in range(50) for _ in range(1 + number % frames)]
+    found = grouped_proportion([True] * len(groups), groups)
+    assert found is not None and (found.share, found.high, found.total) == (1.0, 1.0, 50)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from autoseg.metrics import statistics
-from autoseg.metrics.statistics import bootstrap_interval, bootstrap_intervals, group_means, paired_difference, paired_differences
+from autoseg.metrics.statistics import bootstrap_interval, bootstrap_intervals, group_means, paired_differences
 
 
 def test_equal_values_have_no_spread() -> None:
@@ -81,7 +81,7 @@ def test_several_paired_differences() -> None:
 
 
 def test_paired_difference_is_b_minus_a() -> None:
-    found = paired_difference([0.5, 0.6, 0.7, 0.8], [0.6, 0.7, 0.8, 0.9], list("aabb"))
+    (found,) = paired_differences([([0.5, 0.6, 0.7, 0.8], [0.6, 0.7, 0.8, 0.9], list("aabb"))])
     assert found.mean == pytest.approx(0.1)
     assert found.interval == pytest.approx((0.1, 0.1))
     assert (found.cases, found.groups) == (4, 2)
@@ -91,6 +91,6 @@ def test_unequal_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match="groups"):
         bootstrap_interval([1.0, 2.0], ["a"])
     with pytest.raises(ValueError, match="same cases"):
-        paired_difference([1.0], [1.0, 2.0], ["a"])
+        paired_differences([([1.0], [1.0, 2.0], ["a"])])
     with pytest.raises(ValueError, match="same cases"):
-        paired_difference([], [], [])
+        paired_differences([([], [], [])])

@@ -139,3 +139,23 @@ def test_a_jpeg_and_a_link_that_leads_nowhere_are_no_masks(tmp_path: Path) -> No
     measured = autoseg.measure(masks, tmp_path / "out", spacing=1.0, figures=False, workers=0).measurements
     assert [case.status for case in measured.cases] == ["done", "failed", "failed"]
     assert "JPEG changes values" in str(measured.cases[1].error) and "no such file" in str(measured.cases[2].error)
+
+
+def test_nothing_of_an_earlier_call_stays_beside_new_figures(tmp_path: Path) -> None:
+    masks, table, out = heads(tmp_path / "masks", "a", "b"), tmp_path / "truth.csv", tmp_path / "out"
+    table.write_text("image,head_HC_mm\na,170\nb,171\n")
+    autoseg.measure(masks, out, spacing=1.0, truth=table, structures={"head": (1,)}, workers=0)
+    assert (out / "agreement.json").is_file() and (out / "agreement" / "bland_altman.png").is_file()
+    (masks / "b.png").unlink()
+    autoseg.measure(masks, out, spacing=1.0, structures={"head": (1,)}, workers=0)
+    names = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+    assert names == ["hc18.csv", "measurements.csv", "measurements.json", "measurements/a.png"]
+
+
+def test_a_picture_that_fails_takes_no_figure_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("no font")
+
+    monkeypatch.setattr("autoseg.stages.measure.save_measured_picture", broken)
+    measured = autoseg.measure(heads(tmp_path / "masks", "a"), tmp_path / "out", spacing=1.0, workers=0).measurements
+    assert [(case.status, case.figure) for case in measured.cases] == [("done", None)]

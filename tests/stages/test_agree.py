@@ -102,3 +102,8 @@ def test_rows_of_one_image_must_say_the_same(tmp_path: Path) -> None:
         truth_of_table(_table(tmp_path, "image,HC\na1.png,100\na2.png,200\nA1,101\n"), MEASURED)
     same = _table(tmp_path, "image,HC\na1.png,100\na1.png,100.0\n")
     assert truth_of_table(same, MEASURED)[0] == {"a1": {("head", "HC"): 100.0}}
+
+
+def test_two_columns_of_one_measure_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="the columns 'HC' and 'head circumference \\(mm\\)' are one measure; keep one of them"):
+        truth_of_table(_table(tmp_path, "image,HC,head circumference (mm)\na1.png,100,101\n"), MEASURED)

@@ -31,6 +31,10 @@ from autoseg.stages.select.rule import agreement
 
 USUAL_LOSS = 0.05  # of Dice, below the median, where even good masks do not reach 0.9
 BLOCKS = 5
+FEWEST_EMPTY, RIGHT_WHEN_EMPTY = (
+    10,
+    0.9,
+)  # masks without anything from which they may be trusted, and the share that has to be right
 GOOD_MM = 10.0  # of a head's circumference
 CIRCUMFERENCE = "HC"
 WITH_INTERVAL = ("mm", "mm2", "ml", "percent")  # an angle has no relative error, and an age follows from a measure
@@ -133,7 +137,7 @@ def _review(
     """What is certain is flagged in any case; the thresholds of suspicion take what that leaves of the rate."""
     empty = [not any(case.scores.structures[name].predicted_pixels for name in case.scores.structures) for case in cases]
     right_when_empty = [fine for fine, nothing in zip(good, empty, strict=True) if nothing]
-    empty_is_suspicious = not right_when_empty or float(np.mean(right_when_empty)) < GOOD_DICE
+    empty_is_suspicious = len(right_when_empty) < FEWEST_EMPTY or float(np.mean(right_when_empty)) < RIGHT_WHEN_EMPTY
     certain = [
         case.scores.id in strange or (empty_is_suspicious if nothing else case.misfit == math.inf)
         for case, nothing in zip(cases, empty, strict=True)

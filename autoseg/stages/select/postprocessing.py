@@ -20,7 +20,7 @@ from autoseg.inference.postprocessing import component_sizes, postprocess
 from autoseg.metrics.ellipse_agreement import ellipse_dice
 from autoseg.metrics.overlap import confusion, dice, structure_counts
 from autoseg.metrics.structures import ScoredStructure, match_structures
-from autoseg.parallel import map_cases
+from autoseg.parallel import evenly, map_cases
 from autoseg.processing.cases import load_labels
 from autoseg.records import Case, Dataset, Judgement, PostprocessingStep, PredictedCase, Predictions, Spacing
 from autoseg.stages.select.rule import Agreement, judge
@@ -89,6 +89,8 @@ class Trial:
             rounds += [[PostprocessingStep(kind="largest_component", structure=name) for name in names]]
             rounds += [[PostprocessingStep(kind="fill_holes", structure=name) for name in names], self._specks(names)]
             rounds.append([PostprocessingStep(kind="ellipse", structure=name) for name in self._elliptic(names)])
+        if self.predictions.regions:  # what is taken from one region is taken from those within it, too
+            rounds = [[candidate] for candidates in rounds for candidate in candidates]
         for candidates in rounds:
             self._round(candidates, adopted, judgements)
         return tuple(adopted), tuple(judgements)
@@ -131,7 +133,7 @@ class Trial:
         """Structures whose labels are ellipses, as of fetal heads: in 2D, by some of the cases."""
         if self.rank != 2:
             return []
-        some = self.pairs[:: max(1, len(self.pairs) // ELLIPSES_LOOKED_AT)][:ELLIPSES_LOOKED_AT]
+        some = evenly(self.pairs, ELLIPSES_LOOKED_AT)
         found = list(map_cases(self._likeness, some, name=lambda pair: pair[0].id, workers=self.workers))
         by_name = {name: [one[name] for one in found if name in one] for name in names}
         return [name for name, figures in by_name.items() if figures and float(np.median(figures)) >= ELLIPTIC]

@@ -9,7 +9,7 @@ import pytest
 
 from autoseg.errors import DataError
 from autoseg.metrics import statistics
-from autoseg.metrics.statistics import paired_difference
+from autoseg.metrics.statistics import paired_differences
 from autoseg.records import StructureScores
 from autoseg.stages.select.rule import NOTHING_CHANGES, agreement, judge
 
@@ -91,7 +91,8 @@ def test_structures_share_what_is_drawn_with_their_mean(monkeypatch: pytest.Monk
     subjects = {case: f"s{number // 3}" for number, case in enumerate(CASES)}
     found = judge("q", ("old", way(*old.tolist())), ("new", way(*new.tolist())), subjects, seed=5)
     assert drawn == [7]
-    alone = paired_difference(old.mean(axis=0).tolist(), new.mean(axis=0).tolist(), list(subjects.values()), seed=5)
+    columns = (old.mean(axis=0).tolist(), new.mean(axis=0).tolist(), list(subjects.values()))
+    (alone,) = paired_differences([columns], seed=5)
     assert (found.difference, found.interval) == (pytest.approx(alone.mean), pytest.approx(alone.interval))
 
 
