@@ -15,7 +15,7 @@ from autoseg.errors import EXIT_SOME_FAILED
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from autoseg.records import Agreement, Measure, Measurements
+    from autoseg.records import Agreement, Measure, MeasuredCase, Measurements
 
 SHOWN_CASES = 20  # measurements.csv has them all
 SHOWN_COLUMNS = 8
@@ -95,11 +95,25 @@ def show_measures(console: Console, out: Path) -> None:
 
 def measures_report(measurements: Measurements, out: Path) -> list[RenderableType]:
     """A row for each case with the figures that a clinician looks for, then doubts, reasons and failures."""
-    from autoseg.cli_tables import add_columns, new_table
-    from autoseg.metrics.measures import ABSENT, FIRST, UNKNOWN_SPACING
-    from autoseg.stages.measure import told_doubts, told_failures
-
     done = [case for case in measurements.cases if case.status == "done"]
+    parts: list[RenderableType] = ["", _measures_table(done)]
+    if any(found.low is not None for case in done for one in case.structures.values() for found in one.measures.values()):
+        parts.append("In brackets: 95 % intervals, from cases that the model had not seen (docs/trust.md)")
+    if len(done) > SHOWN_CASES:
+        parts.append(f"... and {len(done) - SHOWN_CASES} more in {out / 'measurements.csv'}")
+    parts += _doubts_and_reasons(done, out)
+    parts += _notes(measurements, done)
+    failed = [case for case in measurements.cases if case.status == "failed"]
+    parts += _first([f"failed: {case.id}: {case.error}" for case in failed], f"more; {out / 'measurements.json'} names them")
+    parts.append(f"Results are in {out}: measurements.csv and measurements.json")
+    return parts
+
+
+def _measures_table(done: Sequence[MeasuredCase]) -> RenderableType:
+    from autoseg.cli_tables import add_columns, new_table
+    from autoseg.metrics.measures import FIRST
+    from autoseg.stages.measure import told_doubts
+
     figures = list(
         dict.fromkeys(
             (name, key, measure.unit)
@@ -120,44 +134,43 @@ def measures_report(measurements: Measurements, out: Path) -> list[RenderableTyp
             structure = case.structures.get(name)
             found = structure.measures.get(key) if structure else None
             cells.append("-" if found is None or found.value is None else _with_ends(found, unit))
-        name = f"{case.id} (review)" if case.review else case.id
-        table.add_row(name, *cells, str(len(told_doubts(case))) if told_doubts(case) else "")
-    parts: list[RenderableType] = ["", table]
-    if any(
-        measure.low is not None
-        for case in done
-        for structure in case.structures.values()
-        for measure in structure.measures.values()
-    ):
-        parts.append("In brackets: 95 % intervals, from cases that the model had not seen (docs/trust.md)")
-    if len(done) > SHOWN_CASES:
-        parts.append(f"... and {len(done) - SHOWN_CASES} more in {out / 'measurements.csv'}")
+        doubts = told_doubts(case)
+        table.add_row(f"{case.id} (review)" if case.review else case.id, *cells, str(len(doubts)) if doubts else "")
+    return table
+
+
+def _doubts_and_reasons(done: Sequence[MeasuredCase], out: Path) -> list[RenderableType]:
+    from autoseg.metrics.measures import ABSENT
+    from autoseg.stages.measure import told_doubts, told_failures
+
     reasons = [f"not measured: {case.id}: {why}" for case in done for why in told_failures(case, ages=False) if ABSENT not in why]
-    parts += reasons[:SHOWN_FAILURES]
-    if len(reasons) > SHOWN_FAILURES:
-        parts.append(f"... and {len(reasons) - SHOWN_FAILURES} more reasons in {out / 'measurements.csv'}")
     doubts = [f"doubt: {case.id}: {doubt}" for case in done for doubt in told_doubts(case)]
-    parts += doubts[:SHOWN_FAILURES]
-    if len(doubts) > SHOWN_FAILURES:
-        parts.append(f"... and {len(doubts) - SHOWN_FAILURES} more doubts in {out / 'measurements.csv'}")
+    where = out / "measurements.csv"
+    return [*_first(reasons, f"more reasons in {where}"), *_first(doubts, f"more doubts in {where}")]
+
+
+def _notes(measurements: Measurements, done: Sequence[MeasuredCase]) -> list[RenderableType]:
+    """What is missing everywhere, or in some cases."""
+    from autoseg.metrics.measures import UNKNOWN_SPACING
+    from autoseg.stages.measure import told_failures
+
+    notes: list[RenderableType] = []
     ageless = sum(len(told_failures(case)) > len(told_failures(case, ages=False)) for case in done)
     if ageless:
-        parts.append(f"note: {ageless} without a gestational age, as {measurements.dating} gives none for a head of that size")
+        notes.append(f"note: {ageless} without a gestational age, as {measurements.dating} gives none for a head of that size")
     without_mm = sum(case.spacing_mm is None for case in done)
     if without_mm:
-        parts.append(f"note: {without_mm} without millimetres: {UNKNOWN_SPACING}")
-    nowhere = [
-        name
-        for name in measurements.structures
-        if done and not any(name in case.structures and case.structures[name].pixels for case in done)
-    ]
-    parts += [f"note: no mask holds {name} ({_values(measurements, name)})" for name in nowhere]
-    failed = [case for case in measurements.cases if case.status == "failed"]
-    parts += [f"failed: {case.id}: {case.error}" for case in failed[:SHOWN_FAILURES]]
-    if len(failed) > SHOWN_FAILURES:
-        parts.append(f"... and {len(failed) - SHOWN_FAILURES} more; {out / 'measurements.json'} names them")
-    parts.append(f"Results are in {out}: measurements.csv and measurements.json")
-    return parts
+        notes.append(f"note: {without_mm} without millimetres: {UNKNOWN_SPACING}")
+    for name in measurements.structures:
+        if done and not any(name in case.structures and case.structures[name].pixels for case in done):
+            notes.append(f"note: no mask holds {name} ({_values(measurements, name)})")
+    return notes
+
+
+def _first(sentences: list[str], more: str) -> list[RenderableType]:
+    """The first of them, and where the others are."""
+    rest = [f"... and {len(sentences) - SHOWN_FAILURES} {more}"] if len(sentences) > SHOWN_FAILURES else []
+    return [*sentences[:SHOWN_FAILURES], *rest]
 
 
 def agreement_report(agreement: Agreement, out: Path) -> list[RenderableType]:
