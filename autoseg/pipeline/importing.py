@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from autoseg.annotations.listing import read_listing
 from autoseg.annotations.painting import OVERLAPS, Overlap
 from autoseg.errors import DataError, Fault, RunFolderError
 from autoseg.layouts import LAYOUTS
+from autoseg.layouts.archives import DAMAGED, extract
 from autoseg.layouts.mm_table import read_spacings
 from autoseg.layouts.subjects import assign_subjects, hc18_subject
 from autoseg.pipeline.preparing import worker_count
@@ -129,15 +131,38 @@ def import_dataset(
     progress.stage("reading the set")
     if format == DICOM:
         return _images_of_dicom(root, place, every)
-    kind, found = _read(root, format, wish, images, labels)
     part = part_of(place)
     shutil.rmtree(part, ignore_errors=True)
     try:
-        report = _Import(root, kind, part, place.name, wish, worker_count(workers), progress).of(found)
+        with _opened(root, part, format) as folder:
+            kind, found = _read(folder, format, wish, images, labels)
+            report = _Import(folder, kind, part, place.name, wish, worker_count(workers), progress).of(found, named=root)
         replace_folder(part, place)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return report
+
+
+@contextmanager
+def _opened(root: Path, part: Path, format: str) -> Iterator[Path]:
+    """The set's folder; what was downloaded as a zip is unpacked meanwhile, but for layouts that do so themselves."""
+    if root.suffix.casefold() != ".zip" or not root.is_file() or format in LAYOUTS:
+        yield root
+        return
+    place = part.with_name(f"{part.name}.source")
+    try:
+        try:
+            extract(root, place, lambda _: True)
+        except DAMAGED as error:
+            raise DataError([Fault(root.name, f"cannot be unpacked ({error}); download it again")]) from error
+        inside = [child for child in place.iterdir() if not child.name.startswith(".")]
+        yield inside[0] if len(inside) == 1 and inside[0].is_dir() and not _is_known(place) else place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _is_known(folder: Path) -> bool:
+    return any(one.recognise(folder) is not None for one in FORMATS.values())
 
 
 def _images_of_dicom(root: Path, place: Path, every: int) -> ImportReport:
@@ -245,9 +270,12 @@ class _Import:
     workers: int
     progress: Progress
 
-    def of(self, found: AnnotationSet | Dataset) -> ImportReport:
-        """Write the data set, its report and its sheet."""
-        return self._of_dataset(found) if isinstance(found, Dataset) else self._of_annotations(found)
+    def of(self, found: AnnotationSet | Dataset, named: Path) -> ImportReport:
+        """Write the data set, its report (which calls the source as the user does) and its sheet."""
+        report = self._of_dataset(found) if isinstance(found, Dataset) else self._of_annotations(found)
+        report = report.model_copy(update={"source": str(named)})
+        report.save(self.out / REPORT)
+        return report
 
     def _of_dataset(self, dataset: Dataset) -> ImportReport:
         names = Naming(tuple(target.name for target in dataset.targets), {}, {})
@@ -303,7 +331,6 @@ class _Import:
         report = report_of(
             str(self.root), self.kind, written, names, self.wish.overlap, subjects=subjects, faults=faults, notes=notes
         )
-        report.save(self.out / REPORT)
         self.progress.stage("drawing the preview")
         dataset, wrong = index_dataset(self.out, layout="folders")
         if dataset is None or wrong:  # what is written here is to be read by `plan`

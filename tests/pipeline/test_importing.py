@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from autoseg.errors import DataError, RunFolderError
 from autoseg.processing.cases import load_image, load_labels
 from autoseg.records import Dataset, ImportReport
 from autoseg.stages.index import index_dataset
+
+from ..annotations.exports import BOX_EXPORTS, EXPORTS
 
 SHAPE = (20, 30)
 
@@ -206,3 +209,56 @@ def test_vessels_of_the_retina(shared_data: Path, tmp_path: Path) -> None:
     )
     assert (report.cases, report.subjects, report.failed) == (20, 10, ())
     assert indexed(tmp_path / "out").channels == ("red", "green", "blue")
+
+
+COLOURS = {"Brain": (255, 0, 0), "LV": (0, 0, 255)}
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+@pytest.mark.parametrize("zipped", [False, True], ids=["folder", "zip"])
+def test_every_export_of_cvat_comes_in(tmp_path: Path, name: str, zipped: bool) -> None:
+    """With images beside the annotations, as a folder and as the zip that was downloaded."""
+    kind, write = EXPORTS[name]
+    random = np.random.default_rng(0)
+    maps = {"a.png": boxes(), "b.png": np.flipud(boxes()).copy()}
+    images = {file: random.integers(0, 255, SHAPE).astype(np.uint8) for file in maps}
+    write(tmp_path / "export", maps, COLOURS, images)
+    for file, values in images.items():  # some exports come without their images
+        if not list((tmp_path / "export").rglob(file)) or name in ("voc", "camvid", "cityscapes", "openimages", "labelme-xml"):
+            picture(tmp_path / "images" / file, values)
+    elsewhere = tmp_path / "images" if (tmp_path / "images").exists() else None
+    source = tmp_path / "export"
+    if zipped:
+        source = Path(shutil.make_archive(str(tmp_path / "download"), "zip", source))
+    report = autoseg.import_dataset(source, tmp_path / "out", images_folder=elsewhere, workers=0)
+    assert (report.kind, report.cases, report.failed, report.source) == (kind, 2, (), str(source))
+    dataset = indexed(tmp_path / "out")
+    assert [target.name for target in dataset.targets] == ["Brain", "LV"]
+    for case in dataset.cases:
+        assert np.array_equal(load_labels(dataset, case), maps[f"{case.id}.png"])
+        assert np.array_equal(load_image(dataset, case).array[0], images[f"{case.id}.png"])
+    assert not list(tmp_path.glob(".out*")), "nothing is left of what was unpacked"
+
+
+@pytest.mark.parametrize("name", BOX_EXPORTS)
+def test_boxes_alone_are_refused(tmp_path: Path, name: str) -> None:
+    BOX_EXPORTS[name](tmp_path / "export", {"a.png": boxes()}, COLOURS)
+    with pytest.raises(DataError, match="boxes"):
+        autoseg.import_dataset(tmp_path / "export", tmp_path / "out", workers=0)
+
+
+def test_several_masks_of_one_image_and_empty_normals(tmp_path: Path) -> None:
+    """As breast ultrasound comes: folders of kinds, several lesions in one image, and normal images whose mask is empty."""
+    one, two = np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8)
+    one[2:5, 2:9], two[10:14, 20:26] = 255, 255
+    for file, values in {
+        "benign/benign (1).png": None, "benign/benign (1)_mask.png": one, "benign/benign (1)_mask_1.png": two,
+        "malignant/malignant (1).png": None, "malignant/malignant (1)_mask.png": two,
+        "normal/normal (1).png": None, "normal/normal (1)_mask.png": np.zeros(SHAPE, np.uint8),
+    }.items():  # fmt: skip
+        picture(tmp_path / "set" / file, values)
+    report = autoseg.import_dataset(tmp_path / "set", tmp_path / "out", workers=0)
+    assert (report.kind, report.cases, report.empty, report.failed) == ("binary-per-class", 3, 1, ())
+    dataset = indexed(tmp_path / "out")
+    labels = {case.id: load_labels(dataset, case) for case in dataset.cases}
+    assert np.array_equal(labels["benign (1)"] > 0, (one | two) > 0) and not labels["normal (1)"].any()

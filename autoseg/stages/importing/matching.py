@@ -13,6 +13,7 @@ from autoseg.records import Case, Dataset
 from autoseg.volume.files import READABLE_SUFFIXES, split_suffix
 
 SHOWN = 3
+OF_OBJECTS = "segmentationobject"  # a folder of VOC whose pictures are called as images are, and are none
 UNSAFE = "/\\:"  # in a case's name, which becomes a file's
 
 
@@ -92,7 +93,9 @@ class _Files:
     def __init__(self, root: Path, labels: set[Path]) -> None:
         self.root = root if root.is_dir() else root.parent
         every = sorted(path for path in self.root.rglob("*") if split_suffix(path)[1] in READABLE_SUFFIXES)
-        self.all = [path for path in every if path not in labels and not path.name.startswith(".") and path.is_file()]
+        self.all = [
+            path for path in every if path not in labels and not _is_hidden(path.relative_to(self.root)) and path.is_file()
+        ]
         self._by_path = {path.relative_to(self.root).as_posix(): path for path in self.all}
         self._by_name: dict[str, list[Path]] = defaultdict(list)
         self._by_stem: dict[str, list[Path]] = defaultdict(list)
@@ -108,6 +111,10 @@ class _Files:
         named = self._by_name.get(plain.name, [])
         ending = [path for path in named if path.as_posix().endswith(f"/{plain.as_posix()}")]
         return ending or named or self._by_stem.get(plain.name, []) or self._by_stem.get(split_suffix(plain.name)[0], [])
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") or part.casefold() == OF_OBJECTS for part in path.parts)
 
 
 def _labels_of(images: Iterable[AnnotatedImage]) -> set[Path]:
