@@ -1,7 +1,8 @@
 """From a folder of images to masks and scores.
 
-The public functions are `plan`, `train`, `status`, `select`, `predict`, `measure`, `evaluate`, `compare`, `doctor`, `benchmark`, `export_model` and
-`import_model`, the same as the verbs of the command line, and `Predictor` segments arrays with a model that is loaded once. They are
+The public functions are `plan`, `train`, `status`, `select`, `predict`, `measure`, `evaluate`, `compare`, `check`, `doctor`, `benchmark`,
+`export_model` and `import_model`, the same as the verbs of the command line,
+and `Predictor` segments arrays with a model that is loaded once. They are
 loaded on first use, so that `import autoseg` costs nothing.
 """
 
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from autoseg.pipeline import (
         benchmark,
+        check,
         compare,
         doctor,
         evaluate,
@@ -32,6 +34,7 @@ __all__ = [
     "Predictor",
     "__version__",
     "benchmark",
+    "check",
     "compare",
     "doctor",
     "evaluate",

@@ -27,6 +27,7 @@ from autoseg.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from autoseg.pipeline.benchmarking import BenchmarkOutcome
+    from autoseg.pipeline.checking import CheckOutcome, check
     from autoseg.pipeline.comparing import compare
     from autoseg.pipeline.fold import FoldOutcome
     from autoseg.pipeline.measuring import MeasureOutcome, measure
@@ -39,11 +40,13 @@ __all__ = [
     "DEMO_SECONDS",
     "FULL",
     "HELD_OUT",
+    "CheckOutcome",
     "MeasureOutcome",
     "PlanOutcome",
     "augment",
     "benchmark",
     "bill",
+    "check",
     "compare",
     "demo",
     "doctor",
@@ -63,7 +66,13 @@ __all__ = [
 
 
 # what measuring and statistics need takes most of a second to import
-ON_FIRST_USE = {"MeasureOutcome": "measuring", "compare": "comparing", "measure": "measuring"}
+ON_FIRST_USE = {
+    "CheckOutcome": "checking",
+    "MeasureOutcome": "measuring",
+    "check": "checking",
+    "compare": "comparing",
+    "measure": "measuring",
+}
 
 
 def __getattr__(name: str) -> object:

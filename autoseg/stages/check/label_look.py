@@ -1,0 +1,212 @@
+"""What a label file holds, as small facts: its values or colours with their pixels, how it is stored, and whether it is an outline.
+
+Everything is counted from runs of equal values, of which a mask has few; a value is told as text, a number or "r,g,b".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.ndimage import binary_fill_holes, label, maximum_filter, minimum_filter
+
+from autoseg.volume.geometry import Geometry
+
+MOST_KEPT = 64  # values of a label that are told one by one; a picture taken for a label has more
+RARE_SHARE = 0.02  # of the foreground; values that hold less may be what is left of a border
+FEWEST_BORDER_VALUES = 6  # a few rare values are strays, many along the borders are interpolation or compression
+BORDER_REACH = 17  # pixels, the neighbourhood that two structures must be in: JPEG works in blocks of 8
+BORDER_SHARE = 0.9  # of the pixels with rare values must lie there
+LONGEST_SIDE = 256  # holes are looked for at this size
+LONGEST_RUN = 30.0  # mean length of the runs of a structure, beyond which it is filled
+THICKEST_LINE, THICKEST_SHARE = 4.0, 0.04  # of an outline, in pixels, or of its diameter where that is more
+HOLE_BY_LINE = 2.0  # the inside of an outline by the outline itself
+ONE_HOLE = 0.9  # of the inside must be one piece
+
+
+@dataclass(frozen=True)
+class Runs:
+    """A label as runs of equal values: `codes` index `keys` (0 is not special)."""
+
+    shape: tuple[int, ...]
+    keys: tuple[str, ...]
+    codes: np.ndarray
+    lengths: np.ndarray
+
+    def counts(self) -> dict[str, int]:
+        """Pixels of each value, in the order of the values."""
+        found = np.bincount(self.codes, self.lengths, len(self.keys)).astype(np.int64)
+        return dict(zip(self.keys, found.tolist(), strict=True))
+
+    def map(self) -> np.ndarray:
+        """Codes `(*spatial)`."""
+        return np.repeat(self.codes, self.lengths).reshape(self.shape)
+
+
+@dataclass(frozen=True)
+class LabelLook:
+    """A label as it is stored.
+
+    `counts` holds the most frequent values, `distinct` tells how many there are. `broken` counts pixels whose number is not whole. `soft` counts
+    pixels of rare values along the borders of structures. `outlines` are the values drawn as a thin closed line, with the pixels that
+    they would have when filled.
+    """
+
+    shape: tuple[int, ...]
+    geometry: Geometry
+    dtype: str
+    counts: Mapping[str, int]
+    distinct: int
+    content_hash: str
+    coloured: bool = False
+    palette: bool = False
+    lossy: bool = False
+    broken: int = 0
+    soft: int = 0
+    outlines: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Pixels."""
+        return math.prod(self.shape)
+
+
+def look_at_label(array: np.ndarray, geometry: Geometry, *, palette: bool = False, lossy: bool = False) -> LabelLook:
+    """Facts of a label `(C, *spatial)` as `volume.files.read` returns it, alpha left out.
+
+    Args:
+        array: one channel of values, or three of a colour picture.
+        geometry: of the file.
+        palette: the file stores colours by their number.
+        lossy: the file is a JPEG; its values are not looked at any closer.
+    """
+    coloured = len(array) == 3 and any((channel != array[0]).any() for channel in array[1:])
+    values = _packed(array) if coloured else array[0]
+    runs = runs_of(values, coloured=coloured)
+    counts = runs.counts()
+    common = dict(sorted(counts.items(), key=lambda item: -item[1])[:MOST_KEPT])
+    broken = 0
+    if not coloured and not np.issubdtype(array.dtype, np.integer) and array.dtype != np.bool_:
+        broken = sum(number for key, number in counts.items() if not _is_whole(key))
+    digest = hashlib.sha256(repr(values.shape).encode())
+    digest.update(np.ascontiguousarray(values).data)
+    plain = not lossy and not broken
+    return LabelLook(
+        shape=tuple(values.shape),
+        geometry=geometry,
+        dtype=str(array.dtype),
+        counts=common,
+        distinct=len(counts),
+        content_hash=digest.hexdigest(),
+        coloured=coloured,
+        palette=palette,
+        lossy=lossy,
+        broken=broken,
+        soft=border_pixels(runs) if plain else 0,
+        outlines=outlines(runs) if plain and values.ndim == 2 and len(counts) <= MOST_KEPT else {},
+    )
+
+
+def runs_of(values: np.ndarray, *, coloured: bool = False) -> Runs:
+    """Runs along the last axis of values `(*spatial)`; packed colours are told as "r,g,b"."""
+    flat = np.ascontiguousarray(values).reshape(-1)
+    if flat.size == 0:
+        return Runs(values.shape, (), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    starts = np.concatenate(([0], np.flatnonzero(flat[1:] != flat[:-1]) + 1))
+    found, codes = np.unique(flat[starts], return_inverse=True)
+    lengths = np.diff(np.concatenate((starts, [flat.size])))
+    keys = tuple(_colour(int(value)) if coloured else told_value(value) for value in found.tolist())
+    return Runs(values.shape, keys, codes.reshape(-1), lengths)
+
+
+def told_value(value: float) -> str:
+    """A label's value as text; whole numbers are told the same however they are stored."""
+    return str(int(value)) if math.isfinite(value) and value == int(value) else f"{value:.10g}"
+
+
+def border_pixels(runs: Runs) -> int:
+    """Pixels of rare values if these lie along borders, as anti-aliasing and compression leave them; 0 where a label has few such values."""
+    counts = np.bincount(runs.codes, runs.lengths, len(runs.keys))
+    background = _background(runs)
+    foreground = counts.sum() - (counts[background] if background is not None else 0)
+    main = counts >= RARE_SHARE * max(foreground, 1)
+    if background is not None:
+        main[background] = True
+    if np.count_nonzero(~main) < FEWEST_BORDER_VALUES or np.count_nonzero(main) < 2:
+        return 0
+    codes = runs.map()
+    rare = ~main[codes]
+    highest = maximum_filter(np.where(rare, -1, codes), BORDER_REACH)
+    lowest = minimum_filter(np.where(rare, len(main), codes), BORDER_REACH)
+    between = rare & (highest > lowest) & (lowest < len(main)) & (highest >= 0)
+    return int(np.count_nonzero(rare)) if np.count_nonzero(between) >= BORDER_SHARE * np.count_nonzero(rare) else 0
+
+
+def outlines(runs: Runs) -> dict[str, int]:
+    """Values drawn as thin closed lines around background, with the pixels of line and inside. Labels are 2D."""
+    background = _background(runs)
+    if background is None:
+        return {}
+    pieces = np.bincount(runs.codes, minlength=len(runs.keys))
+    counts = np.bincount(runs.codes, runs.lengths, len(runs.keys)).astype(np.int64)
+    thin = [code for code in range(len(runs.keys)) if code != background and counts[code] <= LONGEST_RUN * pieces[code]]
+    if not thin:
+        return {}
+    codes = runs.map()
+    step = math.ceil(max(codes.shape) / LONGEST_SIDE)
+    anything = _reduced(codes != background, step)
+    found = {}
+    for code in thin:
+        line = _reduced(codes == code, step)
+        inside = binary_fill_holes(line) & ~line
+        if not inside.any() or (inside & anything).any():
+            continue
+        hole = int(np.count_nonzero(inside)) * step * step
+        if is_outline(int(counts[code]), hole) and _is_one_piece(inside):
+            found[runs.keys[code]] = int(counts[code]) + hole
+    return found
+
+
+def is_outline(line: int, hole: int) -> bool:
+    """Whether so many pixels around a hole of so many are a line: its thickness is that of a ring of this area.
+
+    A ring of diameter d (of the disc as large as ring and hole together) and thickness t has about pi (d - t) t pixels.
+    """
+    diameter = math.sqrt(4 * (line + hole) / math.pi)
+    thickness = (diameter - math.sqrt(4 * hole / math.pi)) / 2
+    return hole >= HOLE_BY_LINE * line and thickness <= max(THICKEST_LINE, THICKEST_SHARE * diameter)
+
+
+def _is_one_piece(inside: np.ndarray) -> bool:
+    pieces, number = label(inside)
+    return number == 1 or int(np.bincount(pieces.ravel())[1:].max()) >= ONE_HOLE * np.count_nonzero(inside)
+
+
+def _reduced(mask: np.ndarray, step: int) -> np.ndarray:
+    """Whether any pixel of each block of step x step is set."""
+    if step == 1:
+        return mask
+    padded = np.pad(mask, [(0, -size % step) for size in mask.shape])
+    high, wide = (size // step for size in padded.shape)
+    return padded.reshape(high, step, wide, step).any(axis=(1, 3))
+
+
+def _background(runs: Runs) -> int | None:
+    return next((code for code, key in enumerate(runs.keys) if key in ("0", "0,0,0")), None)
+
+
+def _packed(array: np.ndarray) -> np.ndarray:
+    packed = array[0].astype(np.int64) << 32  # room for 16 bits per colour
+    packed |= array[1].astype(np.int64) << 16
+    return packed | array[2].astype(np.int64)
+
+
+def _colour(packed: int) -> str:
+    return f"{packed >> 32},{packed >> 16 & 0xFFFF},{packed & 0xFFFF}"
+
+
+def _is_whole(key: str) -> bool:
+    return key.lstrip("-").isdecimal()

@@ -1,0 +1,30 @@
+"""Text burned into pictures: one note for the set, since a network may read it."""
+
+from __future__ import annotations
+
+from autoseg.records import CheckFinding
+from autoseg.stages.check.facts import SetLook, counted, finding
+
+LEAST_LABELLED = 0.1  # of a rectangle, to say that text lies over a structure
+
+
+def text(the_set: SetLook) -> list[CheckFinding]:
+    """Rows of letters: in how many pictures, whether they lie over labelled structures, and whether they stay where they are."""
+    looked = [(look.case.id, look.image) for look in the_set.looks if look.image is not None]
+    with_text = {case: image.text for case, image in looked if image.text}
+    if not with_text:
+        return []
+    boxes = {case: max(text, key=lambda one: (one.labelled, _area(one.box))).box for case, text in with_text.items()}
+    over = [case for case, text in with_text.items() if max(one.labelled for one in text) >= LEAST_LABELLED]
+    places = len({one.box for text in with_text.values() for one in text})
+    case = (over or list(with_text))[0]
+    told = f"text seems to be burned into {counted(len(with_text), 'picture')} of {len(looked)}, at {counted(places, 'place')}"
+    told += f"; in {counted(len(over), 'picture')} over a labelled structure" if over else ", over no labelled structure"
+    top, left, bottom, right = boxes[case]
+    told += f"; for instance {case}, rows {top} to {bottom}, columns {left} to {right}"
+    told += ". A network may read it: blank it, or look whether it tells the answer"
+    return [finding("burned-in text", "note", told, [*over, *(name for name in with_text if name not in over)], boxes=boxes)]
+
+
+def _area(box: tuple[int, int, int, int]) -> int:
+    return (box[2] - box[0]) * (box[3] - box[1])

@@ -1,0 +1,198 @@
+"""What labels hold: values and colours that nothing declares, and masks stored in a way that changes or hides their values."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+
+from autoseg.records import CheckFinding, ColourEncoding, ValueEncoding
+from autoseg.stages.check.facts import SetLook, counted, finding, foreground_values, on_disk, two_codings
+from autoseg.stages.check.label_look import MOST_KEPT, LabelLook
+from autoseg.stages.check.look import FEW_VALUES, CaseLook
+
+MOST_NAMED = 8  # values in one sentence
+RARE_FILES = 0.05  # of the labels; a value that occurs in fewer may be a slip of the brush
+FEWEST_LABELS = 8  # among fewer labels nothing is rare
+RARE_PIXELS = 0.001  # of the foreground of the labels that have it
+MOST_COLOURS = 16  # classes that a colour mask can be taken to have
+
+
+def storage(the_set: SetLook) -> list[CheckFinding]:
+    """JPEG, numbers that are not whole, borders that were smoothed, pictures in place of masks: these cannot be learned from."""
+    labels = the_set.labelled()
+    found = []
+    for look, label in labels:
+        name = look.case.id
+        if label.lossy:
+            told = "the label is a JPEG, which changes label values; save it from its source as PNG"
+            found.append(finding("JPEG labels", "error", told, [name]))
+        elif label.broken:
+            example = next((key for key in label.counts if not key.lstrip("-").isdecimal()), "")
+            told = f"{counted(label.broken, 'pixel')} of the label hold numbers that are not whole, such as {example}; save the labels as integers"
+            found.append(finding("not whole numbers", "error", told, [name]))
+        elif label.soft:
+            told = (
+                f"{counted(label.soft, 'pixel')} along the borders hold {label.distinct - 2} or so values between the structures' own: the mask was "
+                "smoothed, resized or compressed; make it again from its source without interpolation"
+            )
+            found.append(finding("soft borders", "error", told, [name]))
+        elif is_picture_of_greys(label):
+            found.append(_exchanged(look, label))
+    return found
+
+
+def is_picture_of_greys(label: LabelLook) -> bool:
+    """Whether a label has more values than a mask has."""
+    return label.distinct > MOST_KEPT
+
+
+def _exchanged(look: CaseLook, label: LabelLook) -> CheckFinding:
+    values = f"the label has {label.distinct} different values"
+    if look.image is not None and look.image.distinct < FEW_VALUES:
+        told = f"{values}, its image {look.image.distinct}: image and label are exchanged; put them where they belong"
+    else:
+        told = f"{values}: it is a picture, not a mask; put the mask in its place"
+    return finding("exchanged files", "error", told, [look.case.id])
+
+
+def undeclared(the_set: SetLook) -> list[CheckFinding]:
+    """Values and colours that nothing declares; those that occur in the same cases are told together."""
+    if not the_set.dataset.targets or not the_set.declared:
+        return []
+    strays: dict[str, Counter[str]] = defaultdict(Counter)
+    declared: dict[str, None] = {}
+    single = _single_value(the_set)
+    scaled = []
+    for look, label in the_set.labelled():
+        if is_unreadable_mask(label):
+            continue
+        known = on_disk(the_set.dataset, look)
+        declared.update(dict.fromkeys(known))
+        here = {key: pixels for key, pixels in label.counts.items() if key not in known}
+        if set(here) == {"255"} and single is not None and set(label.counts) <= {"0", "255"}:
+            scaled.append(look.case.id)
+            continue
+        for key, pixels in here.items():
+            strays[key][look.case.id] = pixels
+    found = []
+    if scaled:
+        told = f"the labels hold 0 and 255, where 0 and {single} are declared; save them with {single}, or declare 255"
+        found.append(finding("0 and 255", "error", told, scaled, fixable=True))
+    for cases, keys in _by_cases(strays).items():
+        told = f"{_named(keys, strays)}; declared: {'; '.join(list(declared)[:MOST_NAMED])}; correct the masks, or declare it"
+        found.append(finding("undeclared values", "error", told, cases))
+    return found
+
+
+def is_unreadable_mask(label: LabelLook) -> bool:
+    """Whether another finding tells why its values are not what they should be."""
+    return bool(label.lossy or label.broken or label.soft) or is_picture_of_greys(label)
+
+
+def _single_value(the_set: SetLook) -> int | None:
+    """The value of the only structure of a set in values; None where there are several, or colours, or it is 255."""
+    encodings = the_set.dataset.encodings.values()
+    values = {value for one in encodings if isinstance(one, ValueEncoding) for value, internal in one.values.items() if internal}
+    only_values = all(isinstance(one, ValueEncoding) for one in encodings)
+    return next(iter(values)) if only_values and len(values) == 1 and values != {255} else None
+
+
+def _by_cases(strays: Mapping[str, Counter[str]]) -> dict[tuple[str, ...], list[str]]:
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for key, cases in strays.items():
+        groups.setdefault(tuple(cases), []).append(key)
+    return groups
+
+
+def _named(keys: Sequence[str], strays: Mapping[str, Counter[str]]) -> str:
+    kind = "colour" if "," in keys[0] else "value"
+    each = [f"{key} ({counted(sum(strays[key].values()), 'pixel')})" for key in keys[:MOST_NAMED]]
+    more = f" and {len(keys) - MOST_NAMED} more" if len(keys) > MOST_NAMED else ""
+    where = f"in {counted(len(strays[keys[0]]), 'image')} only"
+    several = len(keys) > 1
+    return f"the label {kind}{'s' if several else ''} {', '.join(each)}{more}, {where}, {'are' if several else 'is'} not declared"
+
+
+def guessed(the_set: SetLook) -> list[CheckFinding]:
+    """A set that declares nothing: colours without names, one structure in two codings, and values that hardly occur."""
+    if the_set.declared:
+        return []
+    found = _nameless_colours(the_set)
+    if two_codings(the_set.looks):
+        by_value: dict[int, list[str]] = {1: [], 255: []}
+        for look, label in the_set.labelled():
+            for value in foreground_values(label):
+                by_value[value].append(look.case.id)
+        few = min((1, 255), key=lambda value: len(by_value[value]))
+        told = (
+            f"{counted(len(by_value[1]), 'label')} hold 0 and 1, {counted(len(by_value[255]), 'label')} hold 0 and 255, none holds both: "
+            "one structure stored in two ways would be learned as two; save all with 1"
+        )
+        return [*found, finding("two codings", "error", told, by_value[few], fixable=True)]
+    return found + _rare(the_set)
+
+
+def _nameless_colours(the_set: SetLook) -> list[CheckFinding]:
+    pixels: Counter[str] = Counter()
+    files: Counter[str] = Counter()
+    cases = []
+    for look, label in the_set.labelled():
+        if label.coloured and not is_unreadable_mask(label):
+            cases.append(look.case.id)
+            pixels.update(label.counts)
+            files.update(label.counts.keys())
+    if not cases:
+        return []
+    each = [f"{colour} ({counted(files[colour], 'image')})" for colour, _ in pixels.most_common(MOST_NAMED)]
+    more = f" and {len(pixels) - MOST_NAMED} more" if len(pixels) > MOST_NAMED else ""
+    told = (
+        f'the labels are stored in colours that nothing names: {", ".join(each)}{more}; name them under "colours" in dataset.json'
+    )
+    return [finding("colours", "error", told, cases, fixable=len(pixels) <= MOST_COLOURS)]
+
+
+def _rare(the_set: SetLook) -> list[CheckFinding]:
+    """Values in few labels with few pixels: rather a slip than a structure."""
+    files: dict[int, list[str]] = defaultdict(list)
+    pixels: Counter[int] = Counter()
+    foreground: Counter[str] = Counter()
+    labels = [(look, label) for look, label in the_set.labelled() if not is_unreadable_mask(label) and not label.coloured]
+    for look, label in labels:
+        for value in foreground_values(label):
+            files[value].append(look.case.id)
+            pixels[value] += label.counts[str(value)]
+            foreground[look.case.id] += label.counts[str(value)]
+    found = []
+    for value, cases in sorted(files.items()):
+        share = pixels[value] / sum(foreground[case] for case in cases)
+        if (
+            len(labels) >= FEWEST_LABELS
+            and len(files) > 1
+            and len(cases) <= max(1, RARE_FILES * len(labels))
+            and share <= RARE_PIXELS
+        ):
+            told = (
+                f"the value {value} occurs in {counted(len(cases), 'label')} of {len(labels)}, with {counted(pixels[value], 'pixel')}; nothing "
+                "declares the labels' values, so it would be a structure of its own: correct the masks, or declare the values in dataset.json"
+            )
+            found.append(finding("rare values", "warning", told, cases))
+    return found
+
+
+def habits(the_set: SetLook) -> list[CheckFinding]:
+    """How masks are stored, where that works and may still surprise: floats, palettes, 0 and 255, colours where values are declared."""
+    labels = [(look, label) for look, label in the_set.labelled() if not is_unreadable_mask(label)]
+    found = []
+    if floats := [look.case.id for look, label in labels if label.dtype.startswith("float")]:
+        told = f"{counted(len(floats), 'label')} of {len(labels)} store whole numbers as floats; they are read as they are meant"
+        found.append(finding("float labels", "note", told, floats, fixable=True))
+    if palettes := [look.case.id for look, label in labels if label.palette]:
+        in_colours = any(isinstance(one, ColourEncoding) for one in the_set.dataset.encodings.values())
+        how = "their colours" if in_colours else "the numbers of the colours, not the colours,"
+        told = f"{counted(len(palettes), 'label')} of {len(labels)} are palette pictures; {how} are taken as labels"
+        found.append(finding("palette", "note", told, palettes, fixable=True))
+    whites = [look.case.id for look, label in labels if foreground_values(label) == {255}]
+    if whites and not the_set.declared and not two_codings(the_set.looks):
+        told = f"{counted(len(whites), 'label')} of {len(labels)} hold 0 and 255; 255 is taken as the structure, and masks will hold it"
+        found.append(finding("0 and 255", "note", told, whites, fixable=True))
+    return found
