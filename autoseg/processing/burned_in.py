@@ -1,11 +1,13 @@
-"""Text that a machine burned into a picture: small, bright, sharply bounded marks of one height in a row.
+"""Text that a machine burned into a picture: bright, sharply bounded marks of one height in a row, or small islands beside the image proper.
 
-Kept strict, so that bright echoes in a row are not taken for it: speckle and echoes are blurred by the beam, letters are not. Text over bright
-tissue, in dark grey, or in another direction is not found.
+Kept strict, so that bright echoes in a row are not taken for it: speckle and echoes are blurred by the beam, letters are not. What lies on black
+beside the sector may be as dark as it wants (HC18 has the name of the machine there, made nearly invisible). Text over bright tissue,
+dark text in the sector, and text in another direction is not found.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +23,13 @@ WIDEST_GAP_BY_HEIGHT = 1.2  # between letters, or words
 OFF_LINE_BY_HEIGHT = 0.35  # how far bottoms or middles of neighbours may differ
 LARGEST_SHARE = 0.06  # of a picture; where more is bright, it is no dark picture with marks on it
 MOST_MARKS = 600
+BLACK = 4  # of 255; compression leaves a little on black
+CLEAR = 8  # pixels between the sector and an island that is none of its echoes
+LEAST_SECTOR = 0.1  # of the picture; without a sector nothing lies beside it
+FLATTEST, WORD = 1.6, 12  # width by height of a word, and its least width; a single letter may be a speck of dust
+MOST_ISLANDS = 12  # more are rather noise
+SAME_ROW, SAME_WIDTH = 3, 0.25  # pixels, and share of the width, by which marks that recur may differ
+RECURRING_PICTURES, RECURRING_SHARE = 3, 0.05
 Box = tuple[int, int, int, int]  # top, left, bottom, right; the last two are not inside
 
 
@@ -35,8 +44,8 @@ class _Mark:
         return self.box[2] - self.box[0]
 
 
-def text_rows(picture: np.ndarray) -> tuple[Box, ...]:
-    """Rectangles around rows of letters in a uint8 picture `(h, w)`, from top to bottom; none where nothing looks like text."""
+def bright_rows(picture: np.ndarray) -> tuple[Box, ...]:
+    """Rectangles around bright letters in a row, wherever they lie in a uint8 picture `(h, w)`, from top to bottom."""
     bright = picture >= BRIGHT
     number = int(np.count_nonzero(bright))
     if not FEWEST_LETTERS * SMALLEST_HEIGHT <= number <= LARGEST_SHARE * picture.size:
@@ -52,6 +61,54 @@ def text_rows(picture: np.ndarray) -> tuple[Box, ...]:
         if len(marks) > MOST_MARKS:
             return ()
     return tuple(sorted(_around(row) for row in _rows(marks)))
+
+
+def islands_beside(picture: np.ndarray) -> tuple[Box, ...]:
+    """Flat islands on black, of the size of a word, in rows of a uint8 picture where the sector (the largest bright region) is elsewhere.
+
+    Echoes at the rim of a dark sector are such islands, too; letters come back at the same height in other pictures, see `recurring`.
+    """
+    high, wide = (size // 2 * 2 for size in picture.shape)
+    quarters = [picture[top:high:2, left:wide:2] for top in (0, 1) for left in (0, 1)]
+    seen = np.maximum(np.maximum(quarters[0], quarters[1]), np.maximum(quarters[2], quarters[3])) > BLACK
+    regions, count = label(seen, structure=np.ones((3, 3), int))
+    if count < 2:
+        return ()
+    sizes = np.bincount(regions.ravel())[1:]
+    sector = regions == int(sizes.argmax()) + 1
+    if sizes.max() < LEAST_SECTOR * seen.size:
+        return ()
+    columns = np.arange(sector.shape[1])
+    first = np.where(sector.any(axis=1), sector.argmax(axis=1), sector.shape[1])
+    last = np.where(sector.any(axis=1), (sector * columns).max(axis=1), -1)
+    found = []
+    for place in find_objects(regions):
+        top, left, bottom, right = place[0].start, place[1].start, place[0].stop, place[1].stop
+        near = slice(max(0, top - CLEAR // 2), bottom + CLEAR // 2)
+        beside = right + CLEAR // 2 <= first[near].min() or left - CLEAR // 2 > last[near].max()
+        height, width = 2 * (bottom - top), 2 * (right - left)
+        if beside and SMALLEST_HEIGHT <= height <= LARGEST_HEIGHT and width >= max(WORD, FLATTEST * height):
+            found.append((2 * top, 2 * left, 2 * bottom, 2 * right))
+    return tuple(sorted(found)) if len(found) <= MOST_ISLANDS else ()
+
+
+def recurring(pictures: Sequence[Sequence[Box]]) -> list[list[Box]]:
+    """Of the islands of every picture those that other pictures have, too: of one size and at one height, in `RECURRING_SHARE` of the pictures.
+
+    What a machine writes may move from side to side with the sector; where echoes lie is chance.
+    """
+    least = max(RECURRING_PICTURES, RECURRING_SHARE * len(pictures))
+    boxes = np.array([box for islands in pictures for box in islands], float).reshape(-1, 4)
+    owner = np.array([place for place, islands in enumerate(pictures) for _ in islands])
+    found: list[list[Box]] = [[] for _ in pictures]
+    for place, islands in enumerate(pictures):
+        for box in islands:
+            rows = (np.abs(boxes[:, [0, 2]] - [box[0], box[2]]) <= SAME_ROW).all(axis=1)
+            widths = boxes[:, 3] - boxes[:, 1]
+            same = rows & (np.abs(widths - (box[3] - box[1])) <= SAME_WIDTH * (box[3] - box[1]))
+            if len(np.unique(owner[same])) >= least:
+                found[place].append(box)
+    return found
 
 
 def _could_be_a_letter(box: Box) -> bool:

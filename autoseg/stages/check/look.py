@@ -9,7 +9,7 @@ import numpy as np
 
 from autoseg.errors import DataError, Fault
 from autoseg.metrics.picture_hash import hash_of, thumbnail_of
-from autoseg.processing.burned_in import Box, text_rows
+from autoseg.processing.burned_in import Box, bright_rows, islands_beside
 from autoseg.processing.cases import assembled
 from autoseg.processing.facts import content_hash, orientation
 from autoseg.processing.labels import decode_labels
@@ -36,10 +36,11 @@ class ChannelLook:
 
 @dataclass(frozen=True)
 class TextBox:
-    """A rectangle that looks like text, and the share of it that is labelled."""
+    """A rectangle that looks like text, and the share of it that is labelled; a faint one counts only where other pictures have it, too."""
 
     box: Box
     labelled: float
+    faint: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,9 +224,9 @@ def _text(arrays: Sequence[np.ndarray], labelled: np.ndarray | None) -> tuple[Te
     if len(arrays) == 3 and not (np.array_equal(arrays[0], arrays[1]) and np.array_equal(arrays[0], arrays[2])):
         grey = np.maximum(np.maximum(arrays[0], arrays[1]), arrays[2])  # coloured letters are bright in one of them
     found = []
-    for box in text_rows(grey):
+    for box, faint in (*((box, False) for box in bright_rows(grey)), *((box, True) for box in islands_beside(grey))):
         share = 0.0
         if labelled is not None and labelled.shape == grey.shape:
             share = float(labelled[box[0] : box[2], box[1] : box[3]].mean())
-        found.append(TextBox(box, share))
+        found.append(TextBox(box, share, faint))
     return tuple(found)
