@@ -34,6 +34,7 @@ CheckKind = Literal[
     "constant image",
     "constant channel",
     "identical channels",
+    "mixed colours",
     "intensity scale",
     "bit depth",
     "empty label",

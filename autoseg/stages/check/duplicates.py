@@ -10,7 +10,7 @@ import numpy as np
 
 from autoseg.metrics.picture_hash import bits_apart, likeness
 from autoseg.records import CheckFinding
-from autoseg.stages.check.facts import SetLook, counted, finding
+from autoseg.stages.check.facts import SetLook, finding
 from autoseg.stages.check.look import CaseLook, ImageLook
 from autoseg.stages.check.structures import FULL
 from autoseg.stages.check.values import is_unreadable_mask
@@ -147,7 +147,7 @@ def equal_labels(the_set: SetLook, twins: Twins) -> list[CheckFinding]:
         people = _people(group, subject)
         of_one_image = len({same_image.get(case, case) for case in group}) == 1
         if len(group) > 1 and len(people) > 1 and not of_one_image:
-            told = f"{counted(len(group), 'label')} of the subjects {', '.join(people)} are equal to the last bit; one belongs to another image"
+            told = f"the labels of the subjects {', '.join(people)} are equal to the last bit; one belongs to another image"
             found.append(finding("equal labels", "warning", told, group))
     return found
 

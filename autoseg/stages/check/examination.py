@@ -50,7 +50,6 @@ def examine(the_set: SetLook, faults: Sequence[Fault]) -> tuple[CheckFinding, ..
     twins = duplicates.twins_of(the_set.looks)
     found = [
         *pairing.of_faults(told),
-        *pairing.names_by_case(told),
         *pairing.unused_files(the_set.dataset, told),
         *pairing.of_notes(the_set.dataset.notes),
         *geometry.grids(the_set),
@@ -62,6 +61,7 @@ def examine(the_set: SetLook, faults: Sequence[Fault]) -> tuple[CheckFinding, ..
         *values.habits(the_set),
         *structures.outlines(the_set),
         *images.contents(the_set),
+        *images.colours(the_set),
         *images.scales(the_set),
         *images.depths(the_set),
         *structures.extents(the_set),

@@ -26,7 +26,7 @@ def contents(the_set: SetLook) -> list[CheckFinding]:
             continue
         flat = [channel.low == channel.high for channel in image.channels]
         if image.not_finite:
-            told = f"{counted(image.not_finite, 'value')} of the image NaN or infinite; replace by finite numbers, or take the case out"
+            told = f"NaN or infinite: {counted(image.not_finite, 'value')} of the image; replace by finite numbers, or take the case out"
             found.append(finding("not finite", "error", told, [look.case.id]))
         elif all(flat):
             told = f"the image is empty: {image.channels[0].low:g} everywhere; restore it from its source, or take the case out"
@@ -48,6 +48,18 @@ def _identical(the_set: SetLook, cases: Sequence[str]) -> list[CheckFinding]:
     what = ", ".join(the_set.dataset.channels)
     told = f"channels ({what}) are equal to one another in {counted(len(cases), 'case')} of {number}; the same file twice, or grey stored as colour?"
     return [finding("identical channels", "note" if len(cases) > MANY * number else "warning", told, cases)]
+
+
+def colours(the_set: SetLook) -> list[CheckFinding]:
+    """Pictures in colour among grey ones, or the other way round."""
+    pictures = [look for look in the_set.looks if look.image is not None and look.image.geometry.rank == 2]
+    coloured = [look.case.id for look in pictures if look.image is not None and look.image.coloured]
+    grey = [look.case.id for look in pictures if look.image is not None and not look.image.coloured]
+    if not coloured or not grey:
+        return []
+    kind, few = ("in colour", coloured) if len(coloured) <= len(grey) else ("grey", grey)
+    told = f"{counted(len(few), 'image')} of {len(pictures)} {'is' if len(few) == 1 else 'are'} {kind}, the others not: marks in colour, or another source?"
+    return [finding("mixed colours", "warning", told, few)]
 
 
 def scales(the_set: SetLook) -> list[CheckFinding]:

@@ -23,7 +23,7 @@ def leaks(the_set: SetLook, twins: Twins) -> list[CheckFinding]:
         where = f"{one} and {other}"
         both = sorted(set(cases) & set(others))
         if both:
-            found.append(finding("leak", "error", f"{counted(len(both), 'case')} stand in {where}; keep each in one", both))
+            found.append(finding("leak", "error", f"{counted(len(both), 'case')} in {where} both; keep each in one", both))
         people = shared(cases, others, subject)
         apart = {name: members for name, members in people.items() if not set(members).issubset(both)}
         for name, members in apart.items():
@@ -83,6 +83,6 @@ def _strangers(the_set: SetLook, splits: Splits) -> list[CheckFinding]:
         told = f"the folds name {counted(len(strangers), 'case')} that the set does not have with a label: {listed(strangers)}"
         found.append(finding("leak", "error", told, strangers))
     if left := [case for case in known if case not in named]:
-        told = f"{counted(len(left), 'labelled case')} of {len(known)} stand in no fold: {listed(sorted(left))}"
+        told = f"{counted(len(left), 'labelled case')} of {len(known)} in no fold: {listed(sorted(left))}"
         found.append(finding("leak", "note", told, sorted(left)))
     return found

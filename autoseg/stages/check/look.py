@@ -22,6 +22,7 @@ from autoseg.volume.volume import Volume
 PERCENTILES = (0.5, 99.5)  # of a thumbnail's grey values, and what is called bright
 SAMPLE = 100_000  # values that percentiles are taken from
 FEW_VALUES = 16  # a picture with fewer grey values looks like a label
+COLOURS = 3  # red, green, blue
 PALETTE_CHANNELS = (3, 4)  # of a palette picture, once its colours are looked up
 
 
@@ -54,6 +55,7 @@ class ImageLook:
     orientation: str | None
     dtype: str
     stored_channels: int
+    coloured: bool  # a picture whose red, green and blue differ
     channels: tuple[ChannelLook, ...]
     identical: tuple[tuple[int, int], ...]
     not_finite: int
@@ -133,6 +135,8 @@ def _image(dataset: Dataset, case: Case, labelled: np.ndarray | None) -> tuple[I
     arrays = [channel for volume in stored for channel in _without_alpha(volume)]
     broken = sum(channel.size - int(np.isfinite(channel).sum()) for channel in arrays if channel.dtype.kind == "f")
     channels = [_channel(channel) for channel in arrays]
+    of_colours = first.geometry.rank == 2 and len(paths) == 1 and is_picture(paths[0]) and len(arrays) == COLOURS
+    coloured = of_colours and not (np.array_equal(arrays[0], arrays[1]) and np.array_equal(arrays[0], arrays[2]))
     values = np.unique(_sample(arrays[0])) if arrays[0].dtype.kind != "f" or not broken else np.zeros(0)
     low, high = (0.0, 255.0) if arrays[0].dtype == np.uint8 else _window(arrays[0])
     thumbnails = np.stack([thumbnail_of(plane, low, high) for plane in _planes(arrays[0])])
@@ -145,14 +149,15 @@ def _image(dataset: Dataset, case: Case, labelled: np.ndarray | None) -> tuple[I
         orientation=orientation(first.geometry),
         dtype=str(arrays[0].dtype),
         stored_channels=len(arrays),
+        coloured=coloured,
         channels=tuple(channels),
-        identical=_identical(arrays, channels) if len(dataset.channels) > 1 else (),
+        identical=_identical(arrays, channels) if len(dataset.channels) > 1 and not of_colours else (),
         not_finite=broken,
         distinct=min(len(values), FEW_VALUES),
         content_hash=None if whole is None else content_hash(whole),
         thumbnails=thumbnails,
         hashes=tuple(hash_of(one) for one in thumbnails),
-        text=_text(arrays, labelled) if first.geometry.rank == 2 else (),
+        text=_text(arrays, labelled, coloured) if first.geometry.rank == 2 else (),
     )
     return look, faults
 
@@ -167,6 +172,7 @@ def _nothing(volume: Volume, case: Case) -> ImageLook:
         orientation=orientation(volume.geometry),
         dtype=str(volume.array.dtype),
         stored_channels=len(volume.array),
+        coloured=False,
         channels=(),
         identical=(),
         not_finite=0,
@@ -217,11 +223,11 @@ def _identical(arrays: Sequence[np.ndarray], looks: Sequence[ChannelLook]) -> tu
     )
 
 
-def _text(arrays: Sequence[np.ndarray], labelled: np.ndarray | None) -> tuple[TextBox, ...]:
+def _text(arrays: Sequence[np.ndarray], labelled: np.ndarray | None, coloured: bool) -> tuple[TextBox, ...]:
     if any(channel.dtype != np.uint8 for channel in arrays):
         return ()
     grey = arrays[0]
-    if len(arrays) == 3 and not (np.array_equal(arrays[0], arrays[1]) and np.array_equal(arrays[0], arrays[2])):
+    if coloured:
         grey = np.maximum(np.maximum(arrays[0], arrays[1]), arrays[2])  # coloured letters are bright in one of them
     found = []
     for box, faint in (*((box, False) for box in bright_rows(grey)), *((box, True) for box in islands_beside(grey))):

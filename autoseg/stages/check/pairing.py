@@ -36,8 +36,12 @@ KINDS: tuple[tuple[tuple[str, ...], CheckKind], ...] = (
 
 
 def of_faults(faults: Iterable[Fault]) -> list[CheckFinding]:
-    """Everything that indexing and reading found wrong, as errors."""
-    return [finding(kind_of(fault.message), "error", fault.message, [fault.case]) for fault in dict.fromkeys(faults)]
+    """Everything that indexing and reading found wrong, as errors; what a name in upper or lower case explains is told once."""
+    faults = tuple(dict.fromkeys(faults))
+    names = names_by_case(faults)
+    explained = {name for one in names for name in one.cases}
+    rest = [fault for fault in faults if fault.case not in explained or kind_of(fault.message) != "pairing"]
+    return [*names, *(finding(kind_of(fault.message), "error", fault.message, [fault.case]) for fault in rest)]
 
 
 def kind_of(message: str) -> CheckKind:

@@ -29,10 +29,10 @@ def extents(the_set: SetLook) -> list[CheckFinding]:
             full.append(look.case.id)
     found = []
     if empty:
-        told = f"{counted(len(empty), 'label')} of {judged} hold no foreground; right where nothing is to be seen, and wrong where it was forgotten"
+        told = f"{counted(len(empty), 'label')} of {judged} without foreground; right where nothing is to be seen, and wrong where it was forgotten"
         found.append(finding("empty label", "note" if len(empty) > MANY * judged else "warning", told, empty))
     if full and len(full) < USUAL * judged:
-        told = f"{counted(len(full), 'label')} of {judged} hold foreground in {FULL:.0%} of the image or more; the mask is inverted, or another file?"
+        told = f"{counted(len(full), 'label')} of {judged} with foreground in {FULL:.0%} of the image or more; the mask is inverted, or another file?"
         found.append(finding("full label", "warning", told, full))
     return found
 

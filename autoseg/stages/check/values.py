@@ -28,12 +28,12 @@ def storage(the_set: SetLook) -> list[CheckFinding]:
             found.append(finding("JPEG labels", "error", told, [name]))
         elif label.broken:
             example = next((key for key in label.counts if not key.lstrip("-").isdecimal()), "")
-            told = f"{counted(label.broken, 'pixel')} of the label hold numbers that are not whole, such as {example}; save the labels as integers"
+            told = f"numbers that are not whole in {counted(label.broken, 'pixel')} of the label, such as {example}; save the labels as integers"
             found.append(finding("not whole numbers", "error", told, [name]))
         elif label.soft:
             told = (
-                f"{counted(label.soft, 'pixel')} along the borders hold {label.distinct - 2} or so values between the structures' own: the mask was "
-                "smoothed, resized or compressed; make it again from its source without interpolation"
+                f"{counted(label.soft, 'pixel')} along the borders with other values than the structures' own ({label.distinct} values in all): the mask "
+                "was smoothed, resized or compressed; make it again from its source without interpolation"
             )
             found.append(finding("soft borders", "error", told, [name]))
         elif is_picture_of_greys(label):
@@ -125,7 +125,7 @@ def guessed(the_set: SetLook) -> list[CheckFinding]:
                 by_value[value].append(look.case.id)
         few = min((1, 255), key=lambda value: len(by_value[value]))
         told = (
-            f"{counted(len(by_value[1]), 'label')} hold 0 and 1, {counted(len(by_value[255]), 'label')} hold 0 and 255, none holds both: "
+            f"{counted(len(by_value[1]), 'label')} with 0 and 1, {counted(len(by_value[255]), 'label')} with 0 and 255, none with both: "
             "one structure stored in two ways would be learned as two; save all with 1"
         )
         return [*found, finding("two codings", "error", told, by_value[few], fixable=True)]
@@ -184,15 +184,15 @@ def habits(the_set: SetLook) -> list[CheckFinding]:
     labels = [(look, label) for look, label in the_set.labelled() if not is_unreadable_mask(label)]
     found = []
     if floats := [look.case.id for look, label in labels if label.dtype.startswith("float")]:
-        told = f"{counted(len(floats), 'label')} of {len(labels)} store whole numbers as floats; they are read as they are meant"
+        told = f"{counted(len(floats), 'label')} of {len(labels)} with whole numbers stored as floats; read as they are meant"
         found.append(finding("float labels", "note", told, floats, fixable=True))
     if palettes := [look.case.id for look, label in labels if label.palette]:
         in_colours = any(isinstance(one, ColourEncoding) for one in the_set.dataset.encodings.values())
         how = "their colours" if in_colours else "the numbers of the colours, not the colours,"
-        told = f"{counted(len(palettes), 'label')} of {len(labels)} are palette pictures; {how} are taken as labels"
+        told = f"{counted(len(palettes), 'label')} of {len(labels)} stored as palette pictures; {how} are taken as labels"
         found.append(finding("palette", "note", told, palettes, fixable=True))
     whites = [look.case.id for look, label in labels if foreground_values(label) == {255}]
     if whites and not the_set.declared and not two_codings(the_set.looks):
-        told = f"{counted(len(whites), 'label')} of {len(labels)} hold 0 and 255; 255 is taken as the structure, and masks will hold it"
+        told = f"{counted(len(whites), 'label')} of {len(labels)} with 0 and 255; 255 is taken as the structure, and masks will hold it"
         found.append(finding("0 and 255", "note", told, whites, fixable=True))
     return found
