@@ -533,7 +533,7 @@ def _label_without_image(copy: Copy) -> Planted:
     case = copy.take()
     extra = copy.labels[case].with_name(copy.labels[case].name.replace(case, f"{case}b"))
     shutil.copyfile(copy.labels[case], extra)
-    return Planted("label without image", [extra.stem])
+    return Planted("label without image", [extra.name.split(".")[0]])
 
 
 PLANTERS: dict[str, Callable[[Copy], Planted]] = {

@@ -31,7 +31,7 @@ def places(the_set: SetLook) -> list[CheckFinding]:
     ]
     if not cases:
         return []
-    told = f"label and image differ in origin or direction in {counted(len(cases), 'case')}; their arrays are taken to correspond: look whether they do"
+    told = f"label and image differ in origin or direction in {counted(len(cases), 'case')}; their arrays are taken to correspond: do they?"
     return [finding("place", "note" if len(cases) > len(the_set.looks) / 2 else "warning", told, cases)]
 
 

@@ -58,7 +58,8 @@ def colours(the_set: SetLook) -> list[CheckFinding]:
     if not coloured or not grey:
         return []
     kind, few = ("in colour", coloured) if len(coloured) <= len(grey) else ("grey", grey)
-    told = f"{counted(len(few), 'image')} of {len(pictures)} {'is' if len(few) == 1 else 'are'} {kind}, the others not: marks in colour, or another source?"
+    which = f"{counted(len(few), 'image')} of {len(pictures)} {'is' if len(few) == 1 else 'are'} {kind}"
+    told = f"{which}, the others not: marks in colour, or another source?"
     return [finding("mixed colours", "warning", told, few)]
 
 

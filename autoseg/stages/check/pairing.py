@@ -83,7 +83,7 @@ def unused_files(dataset: Dataset, faults: Sequence[Fault]) -> list[CheckFinding
         here = [relative(file, root) for file in sorted(folder.iterdir()) if _is_readable(file)]
         strays = strays_of(here, used, at_fault)
         if strays:
-            told = f"{counted(len(strays), 'file')} of {relative(folder, root)} belong{'s' if len(strays) == 1 else ''} to no case and take no part"
+            told = f"{counted(len(strays), 'file')} of {relative(folder, root)} without a case, taking no part"
             found.append(
                 finding("unused files", "warning", f"{told}: {listed(Path(file).name for file in strays)}", map(stem_of, strays))
             )

@@ -12,6 +12,7 @@ from autoseg.stages.check.facts import SetLook, counted, finding
 
 FEWEST_CASES = 4  # with a spacing; among fewer none is usual
 LEAST_FACTOR = 4.0  # from the median, whatever the spread: zoom and protocol of one set rarely differ by more
+APART_FACTOR, GAP_FACTOR, FEW = 3.0, 2.0, 0.2  # less far, but apart from all others; not where a fifth of the set is
 SPREADS = 4.0  # robust standard deviations of the logarithm, where the set spreads more
 PER_DEVIATION = 1.4826  # of a normal distribution, from the median of the absolute deviations
 UNITS = (  # what a factor from the median may be, and the mistake that it suggests
@@ -21,7 +22,7 @@ UNITS = (  # what a factor from the median may be, and the mistake that it sugge
     (10, "a tenth of a millimetre as the unit, or a decimal point that slipped"),
     (1000, "in micrometres"),
 )
-UNIT_TOLERANCE = math.log(2.0)  # zoom spreads about the factor of a unit
+UNIT_TOLERANCE = math.log(2.5)  # zoom spreads about the factor of a unit
 EXTENT_MM = (2.0, 2000.0)  # of a usual medical image, along its longest side
 
 
@@ -47,11 +48,22 @@ def outliers(the_set: SetLook) -> list[CheckFinding]:
 
 
 def unlike(sizes: np.ndarray) -> list[tuple[int, float]]:
-    """(place, factor from the median) of sizes (n) beyond `LEAST_FACTOR` and beyond what the set's spread explains."""
+    """(place, factor from the median) of sizes (n) that the others do not explain.
+
+    Beyond `LEAST_FACTOR` and the set's spread; or beyond `APART_FACTOR`, where there is a gap of `GAP_FACTOR` to those nearer the median and
+    few lie beyond it.
+    """
     deviation = np.log(sizes) - np.log(np.median(sizes))
     spread = PER_DEVIATION * float(np.median(np.abs(deviation)))
-    limit = max(math.log(LEAST_FACTOR), SPREADS * spread)
-    return [(int(place), float(np.exp(deviation[place]))) for place in np.flatnonzero(np.abs(deviation) >= limit)]
+    far = np.abs(deviation) >= max(math.log(LEAST_FACTOR), SPREADS * spread)
+    for side in (deviation, -deviation):
+        ordered = np.sort(side[side >= 0])
+        gaps = np.flatnonzero(np.diff(ordered, prepend=0.0) >= math.log(GAP_FACTOR))
+        if gaps.size:
+            beyond = side >= max(ordered[gaps[0]], math.log(APART_FACTOR))
+            if np.count_nonzero(beyond) <= FEW * len(sizes):
+                far |= beyond
+    return [(int(place), float(np.exp(deviation[place]))) for place in np.flatnonzero(far)]
 
 
 def suggestion(factor: float) -> str:

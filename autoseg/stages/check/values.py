@@ -32,8 +32,8 @@ def storage(the_set: SetLook) -> list[CheckFinding]:
             found.append(finding("not whole numbers", "error", told, [name]))
         elif label.soft:
             told = (
-                f"{counted(label.soft, 'pixel')} along the borders with other values than the structures' own ({label.distinct} values in all): the mask "
-                "was smoothed, resized or compressed; make it again from its source without interpolation"
+                f"{counted(label.soft, 'pixel')} along the borders with other values than the structures' own ({label.distinct} values in all): "
+                "the mask was smoothed, resized or compressed; make it again from its source without interpolation"
             )
             found.append(finding("soft borders", "error", told, [name]))
         elif is_picture_of_greys(label):
