@@ -14,7 +14,7 @@ import numpy as np
 from scipy.ndimage import find_objects, label
 
 BRIGHT = 200  # of 255; machines write in white or in a bright colour
-STEP = 110  # grey values from a mark to what lies two pixels from it
+STEP = 140  # grey values from a mark to what lies two pixels from it
 SMALLEST_HEIGHT, LARGEST_HEIGHT = 6, 48  # pixels of a letter
 WIDEST_BY_HEIGHT = 2.0  # an M, or two letters that touch
 FEWEST_LETTERS = 3

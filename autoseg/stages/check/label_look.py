@@ -41,6 +41,13 @@ class Runs:
         found = np.bincount(self.codes, self.lengths, len(self.keys)).astype(np.int64)
         return dict(zip(self.keys, found.tolist(), strict=True))
 
+    def digest(self) -> str:
+        """Equal for labels of one size with the same values in the same places, however they are stored."""
+        digest = hashlib.sha256(repr((self.shape, self.keys)).encode())
+        digest.update(np.ascontiguousarray(self.codes, np.int32).data)
+        digest.update(np.ascontiguousarray(self.lengths, np.int64).data)
+        return digest.hexdigest()
+
     def map(self) -> np.ndarray:
         """Codes `(*spatial)`."""
         return np.repeat(self.codes, self.lengths).reshape(self.shape)
@@ -84,15 +91,13 @@ def look_at_label(array: np.ndarray, geometry: Geometry, *, palette: bool = Fals
         lossy: the file is a JPEG; its values are not looked at any closer.
     """
     coloured = len(array) == 3 and any((channel != array[0]).any() for channel in array[1:])
-    values = _packed(array) if coloured else array[0]
+    values = packed_colours(array) if coloured else array[0]
     runs = runs_of(values, coloured=coloured)
     counts = runs.counts()
     common = dict(sorted(counts.items(), key=lambda item: -item[1])[:MOST_KEPT])
     broken = 0
     if not coloured and not np.issubdtype(array.dtype, np.integer) and array.dtype != np.bool_:
         broken = sum(number for key, number in counts.items() if not _is_whole(key))
-    digest = hashlib.sha256(repr(values.shape).encode())
-    digest.update(np.ascontiguousarray(values).data)
     plain = not lossy and not broken
     return LabelLook(
         shape=tuple(values.shape),
@@ -100,7 +105,7 @@ def look_at_label(array: np.ndarray, geometry: Geometry, *, palette: bool = Fals
         dtype=str(array.dtype),
         counts=common,
         distinct=len(counts),
-        content_hash=digest.hexdigest(),
+        content_hash=runs.digest(),
         coloured=coloured,
         palette=palette,
         lossy=lossy,
@@ -111,14 +116,16 @@ def look_at_label(array: np.ndarray, geometry: Geometry, *, palette: bool = Fals
 
 
 def runs_of(values: np.ndarray, *, coloured: bool = False) -> Runs:
-    """Runs along the last axis of values `(*spatial)`; packed colours are told as "r,g,b"."""
+    """Runs along the last axis of values `(*spatial)`; colours, of 8 bits in int32 or 16 bits in int64, are told as "r,g,b"."""
     flat = np.ascontiguousarray(values).reshape(-1)
     if flat.size == 0:
         return Runs(values.shape, (), np.zeros(0, np.int64), np.zeros(0, np.int64))
     starts = np.concatenate(([0], np.flatnonzero(flat[1:] != flat[:-1]) + 1))
     found, codes = np.unique(flat[starts], return_inverse=True)
     lengths = np.diff(np.concatenate((starts, [flat.size])))
-    keys = tuple(_colour(int(value)) if coloured else told_value(value) for value in found.tolist())
+    keys = tuple(
+        _colour(int(value), 8 if values.dtype == np.int32 else 16) if coloured else told_value(value) for value in found.tolist()
+    )
     return Runs(values.shape, keys, codes.reshape(-1), lengths)
 
 
@@ -182,7 +189,7 @@ def is_outline(line: int, hole: int) -> bool:
 
 def _is_one_piece(inside: np.ndarray) -> bool:
     pieces, number = label(inside)
-    return number == 1 or int(np.bincount(pieces.ravel())[1:].max()) >= ONE_HOLE * np.count_nonzero(inside)
+    return bool(number == 1 or int(np.bincount(pieces.ravel())[1:].max()) >= ONE_HOLE * np.count_nonzero(inside))
 
 
 def _reduced(mask: np.ndarray, step: int) -> np.ndarray:
@@ -191,21 +198,24 @@ def _reduced(mask: np.ndarray, step: int) -> np.ndarray:
         return mask
     padded = np.pad(mask, [(0, -size % step) for size in mask.shape])
     high, wide = (size // step for size in padded.shape)
-    return padded.reshape(high, step, wide, step).any(axis=(1, 3))
+    return np.asarray(padded.reshape(high, step, wide, step).any(axis=(1, 3)))
 
 
 def _background(runs: Runs) -> int | None:
     return next((code for code, key in enumerate(runs.keys) if key in ("0", "0,0,0")), None)
 
 
-def _packed(array: np.ndarray) -> np.ndarray:
-    packed = array[0].astype(np.int64) << 32  # room for 16 bits per colour
-    packed |= array[1].astype(np.int64) << 16
-    return packed | array[2].astype(np.int64)
+def packed_colours(array: np.ndarray) -> np.ndarray:
+    """Colours `(3, *spatial)` as one number each, `(*spatial)`: see `runs_of`."""
+    bits = 8 if array.dtype == np.uint8 else 16
+    packed = array[0].astype(np.int32 if bits == 8 else np.int64) << 2 * bits
+    packed |= array[1].astype(packed.dtype) << bits
+    return packed | array[2].astype(packed.dtype)
 
 
-def _colour(packed: int) -> str:
-    return f"{packed >> 32},{packed >> 16 & 0xFFFF},{packed & 0xFFFF}"
+def _colour(packed: int, bits: int) -> str:
+    largest = (1 << bits) - 1
+    return f"{packed >> 2 * bits},{packed >> bits & largest},{packed & largest}"
 
 
 def _is_whole(key: str) -> bool:

@@ -154,7 +154,7 @@ def _image(dataset: Dataset, case: Case, labelled: np.ndarray | None) -> tuple[I
         identical=_identical(arrays, channels) if len(dataset.channels) > 1 and not of_colours else (),
         not_finite=broken,
         distinct=min(len(values), FEW_VALUES),
-        content_hash=None if whole is None else content_hash(whole),
+        content_hash=None if whole is None else content_hash(_as_stored(whole, arrays)),
         thumbnails=thumbnails,
         hashes=tuple(hash_of(one) for one in thumbnails),
         text=_text(arrays, labelled, coloured) if first.geometry.rank == 2 else (),
@@ -181,6 +181,12 @@ def _nothing(volume: Volume, case: Case) -> ImageLook:
         thumbnails=np.zeros((0, 1, 1), np.uint8),
         hashes=(),
     )
+
+
+def _as_stored(volume: Volume, arrays: Sequence[np.ndarray]) -> Volume:
+    """In the number type of all its channels, which is smaller mostly: there is less to hash."""
+    kinds = {channel.dtype for channel in arrays}
+    return Volume(volume.array.astype(kinds.pop()), volume.geometry) if len(kinds) == 1 else volume
 
 
 def _without_alpha(volume: Volume) -> np.ndarray:

@@ -33,7 +33,7 @@ from autoseg.records import (
     write_text,
 )
 from autoseg.stages.check.facts import SetLook, on_disk, two_codings
-from autoseg.stages.check.label_look import LabelLook, runs_of
+from autoseg.stages.check.label_look import LabelLook, packed_colours, runs_of
 from autoseg.stages.check.look import CaseLook
 from autoseg.volume.files import is_picture, read, split_suffix, write_labels
 from autoseg.writing import part_of, replace_folder
@@ -252,7 +252,7 @@ def mended(dataset: Dataset, case: Case, look: LabelLook, meaning: Meaning) -> t
 def _with_values(array: np.ndarray, coloured: bool, values: Mapping[str, int]) -> np.ndarray:
     packed = array[0]
     if coloured:
-        packed = array[0].astype(np.int64) << 32 | array[1].astype(np.int64) << 16 | array[2].astype(np.int64)
+        packed = packed_colours(array)
     runs = runs_of(packed, coloured=coloured)
     table = np.array([values[key] for key in runs.keys], np.int64)
     return np.asarray(table[runs.map()] if len(table) else np.zeros(runs.shape, np.int64))
