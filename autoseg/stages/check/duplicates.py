@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from autoseg.layouts.base import listed
 from autoseg.metrics.picture_hash import bits_apart, likeness
 from autoseg.records import CheckFinding
 from autoseg.stages.check.facts import SetLook, finding
@@ -97,7 +98,7 @@ def copies(the_set: SetLook, twins: Twins) -> list[CheckFinding]:
         people = _people(group, subject)
         if len(people) > 1:
             told = (
-                f"the images are equal to the last bit, and their subjects are {', '.join(people)}: one person, or the wrong file; "
+                f"the images are equal to the last bit, and their subjects are {listed(people)}: one person, or the wrong file; "
                 "mend the subjects or the files"
             )
             found.append(finding("exact duplicate", "warning", told, group))
@@ -110,7 +111,7 @@ def copies(the_set: SetLook, twins: Twins) -> list[CheckFinding]:
         alike = min(pair.likeness for pair in pairs)
         measured = f"the images are nearly the same (likeness {alike:.2f}{' or more' if len(pairs) > 1 else ''})"
         if len(people) > 1:
-            told = f"{measured}, and their subjects are {', '.join(people)}: one person, or a copy that was changed; mend the subjects, or keep one"
+            told = f"{measured}, and their subjects are {listed(people)}: one person, or a copy that was changed; mend the subjects, or keep one"
             found.append(finding("near duplicate", "warning", told, group))
         else:
             found.append(finding("near duplicate", "note", f"{measured}, all of subject {people[0]}", group))
@@ -147,7 +148,7 @@ def equal_labels(the_set: SetLook, twins: Twins) -> list[CheckFinding]:
         people = _people(group, subject)
         of_one_image = len({same_image.get(case, case) for case in group}) == 1
         if len(group) > 1 and len(people) > 1 and not of_one_image:
-            told = f"the labels of the subjects {', '.join(people)} are equal to the last bit; one belongs to another image"
+            told = f"the labels of the subjects {listed(people)} are equal to the last bit; one belongs to another image"
             found.append(finding("equal labels", "warning", told, group))
     return found
 

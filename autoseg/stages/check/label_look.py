@@ -15,6 +15,8 @@ from scipy.ndimage import binary_fill_holes, label, maximum_filter, minimum_filt
 
 from autoseg.volume.geometry import Geometry
 
+LARGE, SAMPLE = 4_000_000, 100_000  # pixels of a label beyond which a sample tells first whether it is one
+CERTAINLY_GREYS = 256  # different values in the sample
 MOST_KEPT = 64  # values of a label that are told one by one; a picture taken for a label has more
 RARE_SHARE = 0.02  # of the foreground; values that hold less may be what is left of a border
 FEWEST_BORDER_VALUES = 6  # a few rare values are strays, many along the borders are interpolation or compression
@@ -49,8 +51,9 @@ class Runs:
         return digest.hexdigest()
 
     def map(self) -> np.ndarray:
-        """Codes `(*spatial)`."""
-        return np.repeat(self.codes, self.lengths).reshape(self.shape)
+        """Codes `(*spatial)`, in two bytes each where that is enough."""
+        codes = self.codes.astype(np.int16) if len(self.keys) <= np.iinfo(np.int16).max else self.codes
+        return np.repeat(codes, self.lengths).reshape(self.shape)
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ def look_at_label(array: np.ndarray, geometry: Geometry, *, palette: bool = Fals
     """
     coloured = len(array) == 3 and any((channel != array[0]).any() for channel in array[1:])
     values = packed_colours(array) if coloured else array[0]
+    if values.size > LARGE and len(np.unique(values.reshape(-1)[:: values.size // SAMPLE])) > CERTAINLY_GREYS:
+        return _picture_of_greys(values, geometry, str(array.dtype))
     runs = runs_of(values, coloured=coloured)
     counts = runs.counts()
     common = dict(sorted(counts.items(), key=lambda item: -item[1])[:MOST_KEPT])
@@ -113,6 +118,16 @@ def look_at_label(array: np.ndarray, geometry: Geometry, *, palette: bool = Fals
         soft=border_pixels(runs) if plain else 0,
         outlines=outlines(runs) if plain and values.ndim == 2 and len(counts) <= MOST_KEPT else {},
     )
+
+
+def _picture_of_greys(values: np.ndarray, geometry: Geometry, dtype: str) -> LabelLook:
+    """A large image in the place of a label, of which every value would be counted for nothing; figures are those of a sample."""
+    found, counts = np.unique(values.reshape(-1)[:: values.size // SAMPLE], return_counts=True)
+    common = {
+        told_value(value): number for value, number in zip(found[:MOST_KEPT].tolist(), counts[:MOST_KEPT].tolist(), strict=True)
+    }
+    digest = hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
+    return LabelLook(tuple(values.shape), geometry, dtype, common, len(found), digest)
 
 
 def runs_of(values: np.ndarray, *, coloured: bool = False) -> Runs:
@@ -145,11 +160,13 @@ def border_pixels(runs: Runs) -> int:
     if np.count_nonzero(~main) < FEWEST_BORDER_VALUES or np.count_nonzero(main) < 2:
         return 0
     codes = runs.map()
+    if codes.ndim == 3:  # where most of them are; the rest is alike
+        codes = codes[int(np.argmax(np.count_nonzero(~main[codes], axis=(1, 2))))]
     rare = ~main[codes]
     highest = maximum_filter(np.where(rare, -1, codes), BORDER_REACH)
     lowest = minimum_filter(np.where(rare, len(main), codes), BORDER_REACH)
     between = rare & (highest > lowest) & (lowest < len(main)) & (highest >= 0)
-    return int(np.count_nonzero(rare)) if np.count_nonzero(between) >= BORDER_SHARE * np.count_nonzero(rare) else 0
+    return int(counts[~main].sum()) if np.count_nonzero(between) >= BORDER_SHARE * np.count_nonzero(rare) else 0
 
 
 def outlines(runs: Runs) -> dict[str, int]:

@@ -30,7 +30,7 @@ KINDS: tuple[tuple[tuple[str, ...], CheckKind], ...] = (
         "pairing",
     ),
     (("has no row in", "different pixel sizes", " of two pixel sizes", "a positive number of mm"), "pixel-size table"),
-    (("D while ",), "grid"),
+    (("D while ", "partly 2D and partly 3D", "on the other's grid"), "grid"),
     (("cannot be read", "is empty (0 bytes)", "no such file"), "unreadable"),
 )
 

@@ -42,6 +42,7 @@ def presence(the_set: SetLook) -> list[CheckFinding]:
     sizes = [(look, sizes) for look in the_set.looks if (sizes := the_set.structure_pixels(look)) is not None]
     if not sizes:
         return []
+    folds = min(the_set.folds, len({look.case.subject for look, _ in sizes}))  # of fewer subjects there will be fewer
     found = []
     for target in the_set.dataset.targets:
         cases = [look.case.id for look, one in sizes if one[target.name]]
@@ -50,8 +51,8 @@ def presence(the_set: SetLook) -> list[CheckFinding]:
         if not cases:
             told = f"{target.name} is in no label; it cannot be learned or scored: take it out of the declaration, or add labels"
             found.append(finding("absent structure", "warning", told))
-        elif len(subjects) < the_set.folds:
-            told = f"{where}, fewer than the {the_set.folds} folds: some folds cannot judge it; label more, or plan fewer folds"
+        elif len(subjects) < folds:
+            told = f"{where}, fewer than the {folds} folds: some folds cannot judge it; label more, or plan fewer folds"
             found.append(finding("rare structure", "warning", told, cases))
         elif len(cases) < RARE * len(sizes):
             found.append(finding("rare structure", "note", f"{where}; scores of it will rest on few images", cases))

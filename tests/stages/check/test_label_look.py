@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from autoseg.stages.check.label_look import LabelLook, is_outline, look_at_label, runs_of
 from autoseg.volume.geometry import Geometry
@@ -102,3 +103,20 @@ def test_strays_and_small_structures_are_no_smoothed_borders() -> None:
     assert looked(array).soft == 0
     assert looked(disc().astype(np.uint8) * 255).soft == 0
     assert looked(np.random.default_rng(0).integers(0, 256, (60, 60)).astype(np.uint8)).soft == 0  # a picture of greys
+
+
+def test_a_smoothed_volume() -> None:
+    volume = np.zeros((5, 100, 100))
+    volume[1:4] = gaussian_filter(disc(100, 30).astype(float), 1.5) * 200
+    stored = np.rint(volume).astype(np.uint8)
+    counts = np.bincount(stored.ravel())[1:]
+    assert looked(stored[None]).soft == counts[counts < 0.02 * counts.sum()].sum() > 0
+
+
+def test_a_large_image_in_the_place_of_a_label_is_told_by_a_sample() -> None:
+    values = np.random.default_rng(0).integers(0, 5000, (1, 2100, 2000)).astype(np.int16)
+    look = looked(values)
+    assert look.distinct > 256 and len(look.counts) == 64 and look.shape == (2100, 2000)
+    mask = np.zeros((1, 2100, 2000), np.uint8)
+    mask[0, :5] = 1
+    assert dict(looked(mask).counts) == {"0": 2095 * 2000, "1": 5 * 2000}
