@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from autoseg.metrics.picture_hash import bits_apart, content_of, hash_of, likeness, thumbnail_of
+from autoseg.metrics.picture_hash import bits_apart, common_content, content_of, hash_of, likeness, thumbnail_of
 
 RANDOM = np.random.default_rng(2)
 PICTURE = np.clip(128 + 45 * np.kron(RANDOM.normal(size=(24, 32)), np.ones((10, 10))) + RANDOM.normal(0, 8, (240, 320)), 0, 255)
@@ -48,6 +48,19 @@ def test_a_copy_that_was_moved_or_cropped_is_still_alike() -> None:
     one = thumbnail(PICTURE)
     assert likeness(one, thumbnail(np.roll(PICTURE, (5, -5), (0, 1)))) > 0.7
     assert likeness(one, thumbnail(PICTURE[5:-5, 6:-6])) > 0.8
+
+
+def test_what_all_pictures_have_is_no_evidence() -> None:
+    """Discs with a bright rim, as a fundus is; within it each has a texture of its own."""
+    y, x = np.mgrid[:64, :64] - 31.5
+    inside = np.hypot(y, x) < 28
+    random = np.random.default_rng(3)
+    pictures = [np.where(inside, np.clip(150 + random.normal(0, 6, (64, 64)), 0, 255), 0).astype(np.uint8) for _ in range(12)]
+    common = common_content(pictures)
+    assert likeness(pictures[0], pictures[1]) > 0.5
+    assert likeness(pictures[0], pictures[1], common) < 0.3
+    brighter = (pictures[0] * 1.2).astype(np.uint8)
+    assert likeness(pictures[0], brighter, common) > 0.9
 
 
 def test_another_picture_is_not_alike() -> None:

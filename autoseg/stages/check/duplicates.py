@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from autoseg.layouts.base import listed
-from autoseg.metrics.picture_hash import bits_apart, likeness
+from autoseg.metrics.picture_hash import bits_apart, common_content, likeness
 from autoseg.records import CheckFinding
 from autoseg.stages.check.facts import SetLook, finding
 from autoseg.stages.check.look import CaseLook, ImageLook
@@ -17,8 +17,10 @@ from autoseg.stages.check.structures import FULL
 from autoseg.stages.check.values import is_unreadable_mask
 
 MOST_BITS = 12  # of 64; on HC18 copies in other grey values, noise, JPEG or size differ in at most 8, different subjects rarely in fewer than 14
-LEAST_LIKENESS = 0.8  # correlation of the fine structure; see docs/checking.md for what was measured
-LEAST_OF_PLANES = 0.6  # of the least like of a volume's three planes
+LEAST_LIKENESS = 0.7  # correlation of the fine structure; see docs/checking.md for what was measured
+FEWEST_IMAGES = 10  # to tell what all images of a set have in common; in smaller ones only close copies are told
+LEAST_LIKENESS_OF_FEW = 0.9
+LEAST_OF_PLANES = 0.5  # of the least like of a volume's three planes
 LEAST_LABELLED = 20  # pixels of labels that are compared; smaller ones are equal by chance
 
 
@@ -67,27 +69,31 @@ def _near(images: Sequence[tuple[str, ImageLook]]) -> list[Pair]:
     if len(images) < 2:
         return []
     hashes = np.array([image.hashes for _, image in images], np.uint64)
+    common = None
+    if len(images) >= FEWEST_IMAGES:
+        common = np.stack([common_content([image.thumbnails[plane] for _, image in images]) for plane in range(hashes.shape[1])])
     found = []
     for place, (case, image) in enumerate(images[:-1]):
         rest = hashes[place + 1 :]
         apart = np.stack([bits_apart(rest[:, plane], image.hashes[plane]) for plane in range(rest.shape[1])])
         for after in np.flatnonzero((apart <= MOST_BITS).all(axis=0)):
             other, other_image = images[place + 1 + int(after)]
-            alike = alike_planes(image.thumbnails, other_image.thumbnails)
+            alike = alike_planes(image.thumbnails, other_image.thumbnails, common)
             if alike is not None:
                 found.append(Pair(case, other, alike))
     return found
 
 
-def alike_planes(one: np.ndarray, other: np.ndarray) -> float | None:
-    """Mean likeness of thumbnails (planes, 64, 64) if they show nearly the same; else None."""
+def alike_planes(one: np.ndarray, other: np.ndarray, common: np.ndarray | None) -> float | None:
+    """Mean likeness of thumbnails (planes, 64, 64) if they show nearly the same, given what the set has in common; else None."""
+    least = LEAST_LIKENESS if common is not None else LEAST_LIKENESS_OF_FEW
     found = []
-    for plane, other_plane in zip(one, other, strict=True):
-        found.append(likeness(plane, other_plane))
-        if found[-1] < (LEAST_OF_PLANES if len(one) > 1 else LEAST_LIKENESS):
+    for plane in range(len(one)):
+        found.append(likeness(one[plane], other[plane], None if common is None else common[plane]))
+        if found[-1] < LEAST_OF_PLANES:
             return None
     mean = float(np.mean(found))
-    return mean if mean >= LEAST_LIKENESS else None
+    return mean if mean >= least else None
 
 
 def copies(the_set: SetLook, twins: Twins) -> list[CheckFinding]:

@@ -138,8 +138,9 @@ def _image(dataset: Dataset, case: Case, labelled: np.ndarray | None) -> tuple[I
     of_colours = first.geometry.rank == 2 and len(paths) == 1 and is_picture(paths[0]) and len(arrays) == COLOURS
     coloured = of_colours and not (np.array_equal(arrays[0], arrays[1]) and np.array_equal(arrays[0], arrays[2]))
     values = np.unique(_sample(arrays[0])) if arrays[0].dtype.kind != "f" or not broken else np.zeros(0)
-    low, high = (0.0, 255.0) if arrays[0].dtype == np.uint8 else _window(arrays[0])
-    thumbnails = np.stack([thumbnail_of(plane, low, high) for plane in _planes(arrays[0])])
+    shown = np.mean(arrays, axis=0, dtype=np.float32) if coloured else arrays[0]
+    low, high = (0.0, 255.0) if arrays[0].dtype == np.uint8 else _window(shown)
+    thumbnails = np.stack([thumbnail_of(plane, low, high) for plane in _planes(shown)])
     spacing = case.spacing_mm or first.geometry.spacing_mm
     look = ImageLook(
         shape=first.shape,

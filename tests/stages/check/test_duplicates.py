@@ -58,14 +58,14 @@ def test_one_layout_with_another_texture_is_no_copy() -> None:
     layout = 120 + 700 * gaussian_filter(NOISE.normal(size=(64, 64)), 6)
     one, other = (np.clip(layout + NOISE.normal(0, 12, (64, 64)), 0, 255).astype(np.uint8) for _ in range(2))
     assert duplicates.bits_apart(np.array([hash_of(one)], np.uint64), hash_of(other))[0] <= duplicates.MOST_BITS
-    assert duplicates.alike_planes(one[None], other[None]) is None
-    assert duplicates.alike_planes(one[None], one[None]) == pytest.approx(1)
+    assert duplicates.alike_planes(one[None], other[None], None) is None
+    assert duplicates.alike_planes(one[None], one[None], None) == pytest.approx(1)
 
 
 def test_all_planes_of_a_volume_must_agree() -> None:
     planes, others = np.stack([texture() for _ in range(3)]), np.stack([texture() for _ in range(3)])
-    assert duplicates.alike_planes(planes, planes) == pytest.approx(1)
-    assert duplicates.alike_planes(planes, np.stack([planes[0], planes[1], others[2]])) is None
+    assert duplicates.alike_planes(planes, planes, None) == pytest.approx(1)
+    assert duplicates.alike_planes(planes, np.stack([planes[0], planes[1], others[2]]), None) is None
 
 
 def test_images_of_one_value_are_no_copies_of_one_another() -> None:
