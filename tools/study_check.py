@@ -24,7 +24,7 @@ from autoseg.records import CheckFinding, CheckReport
 SETS = {"hc18": ("HC18", False), "folders": ("HC18", True), "msd": ("Task04_Hippocampus", False)}
 FITTING = {
     "label lost": {"pairing"},
-    "image lost": {"pairing"},
+    "image lost": {"pairing", "unused files"},
     "name in other case": {"names"},
     "label on another grid": {"grid"},
     "undeclared value": {"undeclared values", "rare values"},

@@ -16,7 +16,9 @@ from autoseg.stages.check.look import CaseLook, ImageLook
 from autoseg.stages.check.structures import FULL
 from autoseg.stages.check.values import is_unreadable_mask
 
-MOST_BITS = 12  # of 64; on HC18 copies in other grey values, noise, JPEG or size differ in at most 8, different subjects rarely in fewer than 14
+MOST_BITS = (
+    14  # of 64; copies in other grey values, noise, JPEG or size differ in at most 10, those with a narrow border cut off in 14
+)
 LEAST_LIKENESS = 0.7  # correlation of the fine structure; see docs/checking.md for what was measured
 FEWEST_IMAGES = 10  # to tell what all images of a set have in common; in smaller ones only close copies are told
 LEAST_LIKENESS_OF_FEW = 0.9

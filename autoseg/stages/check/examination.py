@@ -8,7 +8,7 @@ from pathlib import Path
 from autoseg.errors import Fault
 from autoseg.parallel import map_cases
 from autoseg.records import CheckFinding, CheckReport, Dataset, Splits
-from autoseg.stages.check import duplicates, geometry, images, leakage, overlays, pairing, spacing, structures, values
+from autoseg.stages.check import duplicates, geometry, guesses, images, leakage, overlays, pairing, spacing, structures, values
 from autoseg.stages.check.facts import SetLook, with_scheme
 from autoseg.stages.check.look import CaseLook, LookTask, look_at_case
 
@@ -57,7 +57,7 @@ def examine(the_set: SetLook, faults: Sequence[Fault]) -> tuple[CheckFinding, ..
         *geometry.orientations(the_set),
         *values.storage(the_set),
         *values.undeclared(the_set),
-        *values.guessed(the_set),
+        *guesses.guessed(the_set),
         *values.habits(the_set),
         *structures.outlines(the_set),
         *images.contents(the_set),

@@ -11,10 +11,6 @@ from autoseg.stages.check.label_look import MOST_KEPT, LabelLook
 from autoseg.stages.check.look import FEW_VALUES, CaseLook
 
 MOST_NAMED = 8  # values in one sentence
-RARE_FILES = 0.05  # of the labels; a value that occurs in fewer may be a slip of the brush
-FEWEST_LABELS = 8  # among fewer labels nothing is rare
-RARE_PIXELS = 0.001  # of the foreground of the labels that have it
-MOST_COLOURS = 16  # classes that a colour mask can be taken to have
 
 
 def storage(the_set: SetLook) -> list[CheckFinding]:
@@ -111,72 +107,6 @@ def _named(keys: Sequence[str], strays: Mapping[str, Counter[str]]) -> str:
     where = f"in {counted(len(strays[keys[0]]), 'image')} only"
     several = len(keys) > 1
     return f"the label {kind}{'s' if several else ''} {', '.join(each)}{more}, {where}, {'are' if several else 'is'} not declared"
-
-
-def guessed(the_set: SetLook) -> list[CheckFinding]:
-    """A set that declares nothing: colours without names, one structure in two codings, and values that hardly occur."""
-    if the_set.declared:
-        return []
-    found = _nameless_colours(the_set)
-    if two_codings(the_set.looks):
-        by_value: dict[int, list[str]] = {1: [], 255: []}
-        for look, label in the_set.labelled():
-            for value in foreground_values(label):
-                by_value[value].append(look.case.id)
-        few = min((1, 255), key=lambda value: len(by_value[value]))
-        told = (
-            f"{counted(len(by_value[1]), 'label')} with 0 and 1, {counted(len(by_value[255]), 'label')} with 0 and 255, none with both: "
-            "one structure stored in two ways would be learned as two; save all with 1"
-        )
-        return [*found, finding("two codings", "error", told, by_value[few], fixable=True)]
-    return found + _rare(the_set)
-
-
-def _nameless_colours(the_set: SetLook) -> list[CheckFinding]:
-    pixels: Counter[str] = Counter()
-    files: Counter[str] = Counter()
-    cases = []
-    for look, label in the_set.labelled():
-        if label.coloured and not is_unreadable_mask(label):
-            cases.append(look.case.id)
-            pixels.update(label.counts)
-            files.update(label.counts.keys())
-    if not cases:
-        return []
-    each = [f"{colour} ({counted(files[colour], 'image')})" for colour, _ in pixels.most_common(MOST_NAMED)]
-    more = f" and {len(pixels) - MOST_NAMED} more" if len(pixels) > MOST_NAMED else ""
-    told = (
-        f'the labels are stored in colours that nothing names: {", ".join(each)}{more}; name them under "colours" in dataset.json'
-    )
-    return [finding("colours", "error", told, cases, fixable=len(pixels) <= MOST_COLOURS)]
-
-
-def _rare(the_set: SetLook) -> list[CheckFinding]:
-    """Values in few labels with few pixels: rather a slip than a structure."""
-    files: dict[int, list[str]] = defaultdict(list)
-    pixels: Counter[int] = Counter()
-    foreground: Counter[str] = Counter()
-    labels = [(look, label) for look, label in the_set.labelled() if not is_unreadable_mask(label) and not label.coloured]
-    for look, label in labels:
-        for value in foreground_values(label):
-            files[value].append(look.case.id)
-            pixels[value] += label.counts[str(value)]
-            foreground[look.case.id] += label.counts[str(value)]
-    found = []
-    for value, cases in sorted(files.items()):
-        share = pixels[value] / sum(foreground[case] for case in cases)
-        if (
-            len(labels) >= FEWEST_LABELS
-            and len(files) > 1
-            and len(cases) <= max(1, RARE_FILES * len(labels))
-            and share <= RARE_PIXELS
-        ):
-            told = (
-                f"the value {value} occurs in {counted(len(cases), 'label')} of {len(labels)}, with {counted(pixels[value], 'pixel')}; nothing "
-                "declares the labels' values, so it would be a structure of its own: correct the masks, or declare the values in dataset.json"
-            )
-            found.append(finding("rare values", "warning", told, cases))
-    return found
 
 
 def habits(the_set: SetLook) -> list[CheckFinding]:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import pytest
 
 from autoseg.stages.check import values
-from autoseg.stages.check.examination import set_of
-from autoseg.stages.check.facts import with_scheme
 from tests.stages.check.sets import image_look, label_look, look, numbered, set_look
 
 
 def test_labels_as_they_are_declared_are_no_finding() -> None:
     the_set = set_look(numbered(10))
-    assert values.storage(the_set) + values.undeclared(the_set) + values.guessed(the_set) + values.habits(the_set) == []
+    assert values.storage(the_set) + values.undeclared(the_set) + values.habits(the_set) == []
 
 
 @pytest.mark.parametrize(
@@ -67,33 +65,6 @@ def test_0_and_255_where_one_is_declared() -> None:
     assert found.kind == "undeclared values"  # which of the two is it?
 
 
-def test_one_structure_in_two_codings() -> None:
-    white = look("white", label=label_look({"0": 9000, "255": 1000}))
-    (found,) = values.guessed(set_look([*numbered(3), white], declared=False))
-    assert (found.kind, found.severity, found.cases) == ("two codings", "error", ("white",))
-    both = look("both", label=label_look({"0": 9000, "1": 500, "255": 500}))
-    assert values.guessed(set_look([*numbered(3), white, both], declared=False)) == []
-
-
-def test_a_value_that_hardly_occurs_where_nothing_is_declared() -> None:
-    stray = look("stray", label=label_look({"0": 5000, "1": 4997, "130": 3}))
-    (found,) = values.guessed(set_look([*numbered(20), stray], declared=False))
-    assert (
-        found.kind == "rare values"
-        and found.cases == ("stray",)
-        and "value 130 occurs in 1 label of 21, with 3 pixels" in found.told
-    )
-    large = look("lesion", label=label_look({"0": 5000, "1": 4000, "2": 1000}))
-    assert values.guessed(set_look([*numbered(20), large], declared=False)) == []
-    assert values.guessed(set_look([*numbered(5), stray], declared=False)) == []  # nothing is rare among six
-
-
-def test_colours_without_names() -> None:
-    looks = [look(f"c{place}", label=label_look({"0,0,0": 9000, "9,8,7": 1000}, coloured=True)) for place in range(3)]
-    (found,) = values.guessed(set_look(looks, names=(), declared=False))
-    assert found.kind == "colours" and found.fixable and "9,8,7 (3 images)" in found.told
-
-
 def test_habits_are_notes_and_fixable() -> None:
     looks = [
         *numbered(2),
@@ -108,22 +79,3 @@ def test_habits_are_notes_and_fixable() -> None:
         ("palette", "note", ("palette",), True),
         ("0 and 255", "note", ("white",), True),
     ]
-
-
-def test_a_scheme_is_made_of_the_labels_that_are_masks() -> None:
-    dataset = set_look([], names=(), declared=False).dataset
-    looks = [
-        *numbered(3),
-        look("soft", label=label_look({"0": 9000, "1": 400, "2": 600}, soft=600)),
-        look("jpg", label=label_look(lossy=True)),
-    ]
-    assert [target.name for target in with_scheme(dataset, looks).targets] == ["foreground"]
-    two = [*numbered(3), look("b", label=label_look({"0": 9000, "4": 1000}))]
-    made = with_scheme(dataset, two)
-    assert [(target.name, target.output_value) for target in made.targets] == [("class_1", 1), ("class_4", 4)]
-    the_set = set_of(dataset.model_copy(update={"cases": tuple(one.case for one in two)}), two, folds=5)
-    assert not the_set.declared and the_set.structure_pixels(two[-1]) == {"class_1": 0, "class_4": 1000}
-    white = [*numbered(3), look("white", label=label_look({"0": 9000, "255": 1000}))]
-    assert [target.name for target in with_scheme(dataset, white).targets] == ["foreground"]
-    colours = [look("c", label=label_look({"0,0,0": 9000, "9,8,7": 1000}, coloured=True))]
-    assert with_scheme(dataset, colours).targets == ()
