@@ -108,11 +108,12 @@ def _named_errors(errors: list[CheckFinding]) -> list[RenderableType]:
 
 def repair_report(repairs: RepairReport, out: Path) -> list[RenderableType]:
     """How many cases were changed, copied or left out, and where the copy lies."""
+    from autoseg.stages.check.facts import counted
+
     changed = [case for case in repairs.cases if case.changes]
     same = len(repairs.cases) - len(changed)
-    parts: list[RenderableType] = [
-        f"Repaired copy: {len(changed)} labels changed, {same} as they were, {len(repairs.left_out)} cases left out"
-    ]
+    told = f"{counted(len(changed), 'label')} changed, {same} as they were, {counted(len(repairs.left_out), 'case')} left out"
+    parts: list[RenderableType] = [f"Repaired copy: {told}"]
     parts += [f"changed: {case.id}: {'; '.join(case.changes)}" for case in changed[:ROWS_OF_A_KIND]]
     parts += [f"left out: {case.id}: {case.reason}" for case in repairs.left_out[:ROWS_OF_A_KIND]]
     parts.append(

@@ -60,7 +60,7 @@ def test_errors_are_named_and_kinds_are_counted(replaced: Any, capsys: pytest.Ca
     replaced("check", CheckOutcome(report(*errors, note)))
     assert exit_code("check", "data") == 1
     out = capsys.readouterr().out
-    assert "5 errors, 0 warnings, 1 notes" in out and "Errors: 5" in out and "sizes 2 differ" in out
+    assert "5 errors, 0 warnings, 1 note" in out and "Errors: 5" in out and "sizes 2 differ" in out
     assert "... and 2 more of this kind" in out and "sizes 3 differ" not in out
     assert "Cases with errors: case0, case1, case2, case3, case4" in out
     assert "n0, n1, n2, n3, n4 and 3 more" in out
@@ -75,7 +75,7 @@ def test_a_repaired_copy_is_told(replaced: Any, capsys: pytest.CaptureFixture[st
     replaced("check", CheckOutcome(report(), repairs))
     assert exit_code("check", "data", "--fix", "copy") == 0
     out = capsys.readouterr().out
-    assert "1 labels changed, 1 as they were, 1 cases left out" in out
+    assert "1 label changed, 1 as they were, 1 case left out" in out
     assert "changed: a: values: 255 -> 1" in out and "left out: c: sizes differ" in out and "copy/subjects.csv" in out
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -89,14 +89,14 @@ def look_at_case(task: LookTask) -> CaseLook:
     dataset, case = task.dataset, task.case
     faults: list[Fault] = []
     image = label = None
-    labelled: np.ndarray | None = None
+    stored: np.ndarray | None = None
     if case.label is not None:
         try:
-            label, labelled = _label(dataset, case)
+            label, stored = _label(dataset, case)
         except DataError as error:
             faults += [Fault(case.id, f"label {fault}") for fault in error.faults]
     try:
-        image, more = _image(dataset, case, labelled)
+        image, more = _image(dataset, case, stored)
         faults += more
     except DataError as error:
         faults += [Fault(case.id, str(fault)) for fault in error.faults]
@@ -104,7 +104,7 @@ def look_at_case(task: LookTask) -> CaseLook:
 
 
 def _label(dataset: Dataset, case: Case) -> tuple[LabelLook, np.ndarray]:
-    """The facts, and the labelled pixels `(*spatial)`."""
+    """The facts, and the label `(C, *spatial)` that they are of."""
     path = dataset.path(str(case.label))
     encoding = dataset.encodings[case.encoding]
     volume = read(path, expand_palette=encoding.kind == "colours")
@@ -117,10 +117,10 @@ def _label(dataset: Dataset, case: Case) -> tuple[LabelLook, np.ndarray]:
     lossy = split_suffix(path)[1] in LOSSY_SUFFIXES
     if isinstance(encoding, OutlineEncoding) and not lossy:
         array = decode_labels(array, encoding, path.name)[None].astype(np.uint8)
-    return look_at_label(array, volume.geometry, palette=palette, lossy=lossy), (array != 0).any(axis=0)
+    return look_at_label(array, volume.geometry, palette=palette, lossy=lossy), array
 
 
-def _image(dataset: Dataset, case: Case, labelled: np.ndarray | None) -> tuple[ImageLook, list[Fault]]:
+def _image(dataset: Dataset, case: Case, stored_label: np.ndarray | None) -> tuple[ImageLook, list[Fault]]:
     paths = [dataset.path(file) for file in case.images]
     stored = [read(path, trust_spacing=dataset.trust_file_spacing) for path in paths]
     faults: list[Fault] = []
@@ -129,41 +129,33 @@ def _image(dataset: Dataset, case: Case, labelled: np.ndarray | None) -> tuple[I
         whole = assembled(paths, stored, dataset.channels, case.spacing_mm)
     except DataError as error:
         faults = [Fault(case.id, str(fault)) for fault in error.faults]
-    first = stored[0]
-    if first.array.size == 0 or first.array.dtype.kind == "c":
-        return _nothing(first, case), faults or [Fault(case.id, "image holds no pixel; restore it or take it out")]
     arrays = [channel for volume in stored for channel in _without_alpha(volume)]
-    broken = sum(channel.size - int(np.isfinite(channel).sum()) for channel in arrays if channel.dtype.kind == "f")
-    channels = [_channel(channel) for channel in arrays]
-    of_colours = first.geometry.rank == 2 and len(paths) == 1 and is_picture(paths[0]) and len(arrays) == COLOURS
+    bare = _without_values(stored[0], case, len(arrays))
+    if arrays[0].size == 0 or arrays[0].dtype.kind == "c":
+        return bare, faults or [Fault(case.id, "image holds no pixel; restore it or take it out")]
+    of_colours = len(paths) == 1 and is_picture(paths[0]) and len(arrays) == COLOURS
     coloured = of_colours and not (np.array_equal(arrays[0], arrays[1]) and np.array_equal(arrays[0], arrays[2]))
-    values = np.unique(_sample(arrays[0])) if arrays[0].dtype.kind != "f" or not broken else np.zeros(0)
+    grey_thrice = of_colours and not coloured
+    channels = [_channel(arrays[0])] * len(arrays) if grey_thrice else [_channel(channel) for channel in arrays]
     shown = np.mean(arrays, axis=0, dtype=np.float32) if coloured else arrays[0]
     low, high = (0.0, 255.0) if arrays[0].dtype == np.uint8 else _window(shown)
     thumbnails = np.stack([thumbnail_of(plane, low, high) for plane in _planes(shown)])
-    spacing = case.spacing_mm or first.geometry.spacing_mm
-    look = ImageLook(
-        shape=first.shape,
-        geometry=first.geometry,
-        spacing_mm=None if spacing is None else tuple(spacing),
-        spacing_from_table=case.spacing_mm is not None,
-        orientation=orientation(first.geometry),
-        dtype=str(arrays[0].dtype),
-        stored_channels=len(arrays),
+    look = replace(
+        bare,
         coloured=coloured,
         channels=tuple(channels),
         identical=_identical(arrays, channels) if len(dataset.channels) > 1 and not of_colours else (),
-        not_finite=broken,
-        distinct=min(len(values), FEW_VALUES),
+        not_finite=sum(channel.size - int(np.isfinite(channel).sum()) for channel in arrays if channel.dtype.kind == "f"),
+        distinct=min(len(np.unique(_sample(arrays[0]))), FEW_VALUES),
         content_hash=None if whole is None else content_hash(_as_stored(whole, arrays)),
         thumbnails=thumbnails,
         hashes=tuple(hash_of(one) for one in thumbnails),
-        text=_text(arrays, labelled, coloured) if first.geometry.rank == 2 else (),
+        text=_text(arrays, stored_label, coloured) if bare.geometry.rank == 2 else (),
     )
     return look, faults
 
 
-def _nothing(volume: Volume, case: Case) -> ImageLook:
+def _without_values(volume: Volume, case: Case, channels: int) -> ImageLook:
     spacing = case.spacing_mm or volume.geometry.spacing_mm
     return ImageLook(
         shape=volume.shape,
@@ -172,7 +164,7 @@ def _nothing(volume: Volume, case: Case) -> ImageLook:
         spacing_from_table=case.spacing_mm is not None,
         orientation=orientation(volume.geometry),
         dtype=str(volume.array.dtype),
-        stored_channels=len(volume.array),
+        stored_channels=channels,
         coloured=False,
         channels=(),
         identical=(),
@@ -230,7 +222,7 @@ def _identical(arrays: Sequence[np.ndarray], looks: Sequence[ChannelLook]) -> tu
     )
 
 
-def _text(arrays: Sequence[np.ndarray], labelled: np.ndarray | None, coloured: bool) -> tuple[TextBox, ...]:
+def _text(arrays: Sequence[np.ndarray], label: np.ndarray | None, coloured: bool) -> tuple[TextBox, ...]:
     if any(channel.dtype != np.uint8 for channel in arrays):
         return ()
     grey = arrays[0]
@@ -239,7 +231,7 @@ def _text(arrays: Sequence[np.ndarray], labelled: np.ndarray | None, coloured: b
     found = []
     for box, faint in (*((box, False) for box in bright_rows(grey)), *((box, True) for box in islands_beside(grey))):
         share = 0.0
-        if labelled is not None and labelled.shape == grey.shape:
-            share = float(labelled[box[0] : box[2], box[1] : box[3]].mean())
+        if label is not None and label.shape[1:] == grey.shape:
+            share = float((label[:, box[0] : box[2], box[1] : box[3]] != 0).any(axis=0).mean())
         found.append(TextBox(box, share, faint))
     return tuple(found)

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from autoseg.layouts.base import listed
 from autoseg.records import CheckFinding, CheckReport
+from autoseg.stages.check.facts import counted
 
 PAGE = "index.html"
 PICTURES = "pictures"
@@ -45,7 +46,7 @@ def page_of(report: CheckReport) -> str:
 def told_summary(report: CheckReport) -> str:
     """How much was looked at, and what came of it."""
     what = f"{report.cases} cases of {report.subjects} subjects, {report.labelled} with a label, read as {report.layout}"
-    return f"{what}: {report.errors} errors, {report.warnings} warnings, {report.notes} notes"
+    return f"{what}: {counted(report.errors, 'error')}, {counted(report.warnings, 'warning')}, {counted(report.notes, 'note')}"
 
 
 def by_kind(findings: Sequence[CheckFinding]) -> dict[str, list[CheckFinding]]:
