@@ -70,7 +70,8 @@ def scales(the_set: SetLook) -> list[CheckFinding]:
     if len(images) < FEWEST_IMAGES:
         return []
     for place, name in enumerate(the_set.dataset.channels):
-        bright = [(case, image.channels[place].bright) for case, image in images if len(image.channels) > place]
+        shown = [(case, image.channels[place]) for case, image in images if len(image.channels) > place]
+        bright = [(case, channel.bright) for case, channel in shown if channel.low < channel.high]  # the others are told already
         far, median = far_from_median([value for _, value in bright])
         cases = [case for (case, _), is_far in zip(bright, far, strict=True) if is_far]
         if cases:

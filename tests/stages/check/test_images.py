@@ -47,6 +47,7 @@ def test_a_scale_ten_times_the_others() -> None:
     assert found.cases == ("dark",)
     assert images.scales(set_look([*numbered(9), bright("near", 1990.0)])) == []
     assert images.scales(set_look([*numbered(2), bright("far", 2000.0)])) == []  # too few to tell
+    assert images.scales(set_look([*numbered(9), look("flat", image_look(channels=(FLAT,)))])) == []  # is empty, which is told
     many = [bright(f"d{place}", 2000.0) for place in range(3)]
     (found,) = images.scales(set_look([*numbered(7), *many]))
     assert found.severity == "note"  # 3 of 10: the set is like that

@@ -11,6 +11,7 @@ from PIL import Image
 
 from autoseg.records import Case, Dataset, OutlineEncoding, Structure, ValueEncoding
 from autoseg.stages.check.look import CaseLook, LookTask, look_at_case
+from autoseg.stages.check.pairing import of_faults
 from tests.layouts.written import picture
 
 GREY = np.tile(np.arange(64, dtype=np.uint8) * 4, (48, 1))
@@ -101,3 +102,26 @@ def test_a_volume_has_three_planes_and_an_orientation(tmp_path: Path) -> None:
     assert look.image is not None and look.image.spacing_mm == (3.0, 2.0, 1.0)
     assert look.image.orientation == "LPS" and look.image.thumbnails.shape == (3, 64, 64)
     assert look.image.text == ()
+
+
+def test_channels_on_different_grids_are_a_fault(tmp_path: Path) -> None:
+    picture(tmp_path / "images/a_0.png", GREY)
+    picture(tmp_path / "images/a_1.png", GREY[:-1])
+    picture(tmp_path / "labels/a.png", np.zeros(GREY.shape, np.uint8))
+    case = Case(id="a", subject="a", images=("images/a_0.png", "images/a_1.png"), label="labels/a.png")
+    dataset = Dataset(
+        name="s",
+        layout="folders",
+        root=str(tmp_path),
+        rank=2,
+        channels=("T1", "T2"),
+        targets=(Structure(name="head", values=(1,), output_value=1),),
+        encodings={"default": ValueEncoding(values={0: 0, 1: 1})},
+        cases=(case,),
+    )
+    look = look_at_case(LookTask(dataset, case))
+    (found,) = of_faults(look.faults)
+    assert found.kind == "grid" and "channel size (47, 64), a_0.png size (48, 64)" in found.told
+    picture(tmp_path / "images/a_1.png", GREY)
+    look = look_at_case(LookTask(dataset, case))
+    assert look.faults == () and look.image is not None and look.image.identical == ((0, 1),)
