@@ -85,7 +85,7 @@ def _neighbours(the_set: SetLook) -> list[CheckFinding]:
             f"the value {value} is in {counted(len(cases), 'label')}, {value + 1} in {counted(len(other), 'label')}, and no label has both: "
             "one structure stored in two ways would be learned as two; save all with one value"
         )
-        found.append(finding("two codings", "warning", told, min(cases, other, key=len)))
+        found.append(finding("two codings", "warning", told, cases if len(cases) <= len(other) else other))
     return found
 
 

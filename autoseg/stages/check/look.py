@@ -137,7 +137,7 @@ def _image(dataset: Dataset, case: Case, stored_label: np.ndarray | None) -> tup
     coloured = of_colours and not (np.array_equal(arrays[0], arrays[1]) and np.array_equal(arrays[0], arrays[2]))
     grey_thrice = of_colours and not coloured
     channels = [_channel(arrays[0])] * len(arrays) if grey_thrice else [_channel(channel) for channel in arrays]
-    shown = np.mean(arrays, axis=0, dtype=np.float32) if coloured else arrays[0]
+    shown = np.asarray(np.mean(arrays, axis=0, dtype=np.float32)) if coloured else arrays[0]
     low, high = (0.0, 255.0) if arrays[0].dtype == np.uint8 else _window(shown)
     thumbnails = np.stack([thumbnail_of(plane, low, high) for plane in _planes(shown)])
     look = replace(
