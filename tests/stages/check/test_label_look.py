@@ -90,6 +90,26 @@ def test_an_open_line_is_no_outline() -> None:
     assert looked(array.astype(np.uint8)).outlines == {}
 
 
+@pytest.mark.parametrize(
+    ("leaves", "found"), [(20, True), (75, False), (-30, False)], ids=["a little", "most of it", "not at all"]
+)
+def test_an_ellipse_that_leaves_the_picture(leaves: int, found: bool) -> None:
+    """A ring of radius 60 of which so much is cut off; within the picture it has a gap only where it leaves."""
+    array = ring(3.0)[40 + max(leaves, 0) :]  # the ring begins at row 40
+    if leaves < 0:
+        array[:, 98:103] = False
+    look = looked(array.astype(np.uint8))
+    assert bool(look.outlines) == found
+    if found:
+        assert look.outlines["1"] == pytest.approx(disc(radius=58.5)[60:].sum(), rel=0.01)
+
+
+def test_an_arc_from_side_to_side_is_no_outline() -> None:
+    y, x = np.mgrid[:200, :200]
+    layer = np.abs(y - (80 + (x - 100) ** 2 / 250)) < 2
+    assert looked(layer.astype(np.uint8)).outlines == {}
+
+
 def test_borders_that_were_smoothed() -> None:
     picture = Image.fromarray(disc().astype(np.uint8) * 255).resize((100, 100), Image.Resampling.BILINEAR)
     look = looked(np.array(picture.resize((200, 200), Image.Resampling.BICUBIC)))
