@@ -15,7 +15,7 @@ from autoseg.errors import DataError
 from autoseg.inference.overlay import PALETTE, draw_plane, greys_of, save_picture, window_of
 from autoseg.parallel import map_cases
 from autoseg.records import Case, CheckFinding, Dataset
-from autoseg.stages.check.label_look import runs_of
+from autoseg.stages.check.runs import runs_of
 from autoseg.volume.files import is_picture, read
 
 MOST_FINDINGS = 60  # with pictures

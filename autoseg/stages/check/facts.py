@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from autoseg.errors import DataError
 from autoseg.layouts.label_scan import FoundLabels, scheme_from
 from autoseg.records import CheckFinding, CheckKind, Dataset, OutlineEncoding, Severity, Splits, ValueEncoding
-from autoseg.stages.check.label_look import MOST_KEPT, LabelLook
+from autoseg.stages.check.label_look import LabelLook
 from autoseg.stages.check.look import CaseLook
 
 BINARY = ({1}, {255})  # two ways to store one structure
@@ -39,7 +39,7 @@ class SetLook:
 
     def structure_pixels(self, look: CaseLook) -> dict[str, int] | None:
         """Pixels of every target; None where the label holds what nothing declares, or was not read."""
-        if look.label is None or not self.dataset.targets or look.label.distinct > MOST_KEPT:
+        if look.label is None or not self.dataset.targets or look.label.picture:
             return None
         internal = self.meaning(look, look.label)
         if internal is None:
@@ -72,24 +72,39 @@ def with_scheme(dataset: Dataset, looks: Sequence[CaseLook]) -> Dataset:
     """The data set with the targets that its labels' values suggest, where it declares none; labels that are no masks have no say."""
     if dataset.targets:
         return dataset
-    found = FoundLabels()
-    for look in looks:
-        label = look.label
-        if label is None or label.coloured or label.lossy or label.broken or label.soft or label.distinct > MOST_KEPT:
-            continue
-        for key, pixels in label.counts.items():
-            value = int(float(key))
-            found.pixels[value] += pixels
-            found.files[value] += 1
-    if two_codings(looks):
-        found.pixels.pop(255)
     try:
-        scheme = scheme_from(found)
+        scheme = scheme_from(_found(looks))
     except DataError:
         return dataset
     return dataset.model_copy(
         update={"targets": scheme.targets, "encodings": {"default": scheme.encoding}, "notes": (*dataset.notes, *scheme.notes)}
     )
+
+
+def no_scheme(looks: Sequence[CaseLook]) -> str | None:
+    """Why the values of the labels suggest no targets; None where they do, or where there is no mask to suggest any."""
+    found = _found(looks)
+    if not found.files:
+        return None
+    try:
+        scheme_from(found)
+    except DataError as error:
+        return f"the labels {error.faults[0].message}"
+    return None
+
+
+def _found(looks: Sequence[CaseLook]) -> FoundLabels:
+    found = FoundLabels()
+    for look in looks:
+        label = look.label
+        if label is None or label.coloured or label.lossy or label.broken or label.soft or label.picture:
+            continue
+        for key, pixels in label.counts.items():
+            found.pixels[int(key)] += pixels
+            found.files[int(key)] += 1
+    if two_codings(looks):
+        found.pixels.pop(255)
+    return found
 
 
 def two_codings(looks: Iterable[CaseLook]) -> bool:
@@ -100,7 +115,7 @@ def two_codings(looks: Iterable[CaseLook]) -> bool:
 
 def foreground_values(label: LabelLook | None) -> set[int]:
     """Values other than 0 of a label of whole numbers; none where it is no such label."""
-    if label is None or label.coloured or label.lossy or label.broken or label.distinct > MOST_KEPT:
+    if label is None or label.coloured or label.lossy or label.broken or label.picture:
         return set()
     return {int(float(key)) for key in label.counts} - {0}
 

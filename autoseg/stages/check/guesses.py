@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 
 from autoseg.records import CheckFinding
-from autoseg.stages.check.facts import SetLook, counted, finding, foreground_values, two_codings
+from autoseg.stages.check.facts import SetLook, counted, finding, foreground_values, no_scheme, two_codings
 from autoseg.stages.check.values import MOST_NAMED, is_unreadable_mask
 
 RARE_FILES = 0.05  # of the labels; a value that occurs in fewer may be a slip of the brush
@@ -24,6 +24,8 @@ def guessed(the_set: SetLook) -> list[CheckFinding]:
     if the_set.declared:
         return []
     found = _nameless_colours(the_set)
+    if not the_set.dataset.targets and not found and (why := no_scheme(the_set.looks)) is not None:
+        return [finding("undeclared values", "error", why)]
     if two_codings(the_set.looks):
         by_value: dict[int, list[str]] = {1: [], 255: []}
         for look, label in the_set.labelled():

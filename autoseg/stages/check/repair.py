@@ -33,8 +33,9 @@ from autoseg.records import (
     write_text,
 )
 from autoseg.stages.check.facts import SetLook, on_disk, two_codings
-from autoseg.stages.check.label_look import LabelLook, packed_colours, runs_of
+from autoseg.stages.check.label_look import LabelLook
 from autoseg.stages.check.look import CaseLook
+from autoseg.stages.check.runs import packed_colours, runs_of
 from autoseg.volume.files import is_picture, read, split_suffix, write_labels
 from autoseg.writing import part_of, replace_folder
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from autoseg.records import CheckFinding, ColourEncoding, ValueEncoding
 from autoseg.stages.check.facts import SetLook, counted, finding, foreground_values, on_disk, two_codings
-from autoseg.stages.check.label_look import MOST_KEPT, LabelLook
+from autoseg.stages.check.label_look import LabelLook
 from autoseg.stages.check.look import FEW_VALUES, CaseLook
 
 MOST_NAMED = 8  # values in one sentence
@@ -32,14 +32,9 @@ def storage(the_set: SetLook) -> list[CheckFinding]:
                 "the mask was smoothed, resized or compressed; make it again from its source without interpolation"
             )
             found.append(finding("soft borders", "error", told, [name]))
-        elif is_picture_of_greys(label):
+        elif label.picture:
             found.append(_exchanged(look, label))
     return found
-
-
-def is_picture_of_greys(label: LabelLook) -> bool:
-    """Whether a label has more values than a mask has."""
-    return label.distinct > MOST_KEPT
 
 
 def _exchanged(look: CaseLook, label: LabelLook) -> CheckFinding:
@@ -82,7 +77,7 @@ def undeclared(the_set: SetLook) -> list[CheckFinding]:
 
 def is_unreadable_mask(label: LabelLook) -> bool:
     """Whether another finding tells why its values are not what they should be."""
-    return bool(label.lossy or label.broken or label.soft) or is_picture_of_greys(label)
+    return bool(label.lossy or label.broken or label.soft or label.picture)
 
 
 def _single_value(the_set: SetLook) -> int | None:

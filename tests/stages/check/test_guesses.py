@@ -37,6 +37,16 @@ def test_a_value_that_hardly_occurs_where_nothing_is_declared() -> None:
     assert found.cases == ("stray",)
 
 
+def test_values_that_mean_nothing() -> None:
+    instances = look("cells", label=label_look({"0": 5000, **{str(value): 10 for value in range(1, 400)}}))
+    dataset = set_look([instances], names=(), declared=False).dataset
+    (found,) = guessed(set_of(dataset, [instances], folds=5))
+    assert found.severity == "error" and "hold 399 different values from 1 to 399" in found.told
+    nothing = look("empty", label=label_look({"0": 10_000}))
+    (found,) = guessed(set_of(dataset, [nothing], folds=5))
+    assert "there is no structure to learn" in found.told
+
+
 def test_neighbouring_greys_that_never_meet() -> None:
     """As axons are 127 in some masks of a public set, and 128 in others."""
     looks = [look(f"a{n}", label=label_look({"0": 8000, "127": 1000, "255": 1000})) for n in range(3)]

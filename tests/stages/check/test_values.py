@@ -19,7 +19,7 @@ def test_labels_as_they_are_declared_are_no_finding() -> None:
         ({"lossy": True}, "JPEG labels"),
         ({"broken": 3, "counts": {"0": 9600, "0.5": 3, "1": 397}, "dtype": "float32"}, "not whole numbers"),
         ({"soft": 50, "distinct": 40}, "soft borders"),
-        ({"distinct": 65}, "exchanged files"),
+        ({"distinct": 200, "picture": True}, "exchanged files"),
     ],
 )
 def test_masks_that_cannot_be_learned_from(changes: dict[str, object], kind: str) -> None:
@@ -30,11 +30,11 @@ def test_masks_that_cannot_be_learned_from(changes: dict[str, object], kind: str
 
 
 def test_as_many_values_as_an_atlas_has_are_no_picture() -> None:
-    assert values.storage(set_look([look("a", label=label_look(distinct=64))])) == []
+    assert values.storage(set_look([look("a", label=label_look(distinct=117))])) == []
 
 
 def test_image_and_label_that_are_exchanged() -> None:
-    (found,) = values.storage(set_look([look("a", image_look(distinct=2), label_look(distinct=200))]))
+    (found,) = values.storage(set_look([look("a", image_look(distinct=2), label_look(distinct=200, picture=True))]))
     assert "image and label are exchanged" in found.told
 
 
