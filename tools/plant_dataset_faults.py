@@ -402,12 +402,13 @@ def _changed_copy(copy: Copy) -> Planted:
     other = copy.another(case)
 
     def change(array: np.ndarray) -> np.ndarray:
-        if array.dtype == np.uint8:
+        if array.ndim == 2:
             memory = io.BytesIO()
             Image.fromarray(np.clip(array * 1.15 + 6.0, 0, 255).astype(np.uint8)).save(memory, "JPEG", quality=70)
             return np.array(Image.open(memory))
         noise = copy.random.normal(0, 0.02 * array.std(), array.shape)
-        return (array * 1.1 + noise).astype(array.dtype)
+        louder = array * 1.1 + noise
+        return (np.clip(louder, 0, 255) if array.dtype == np.uint8 else louder).astype(array.dtype)
 
     _write_as(copy.images[case], copy.images[other], change)
     return Planted("changed copy of another subject's image", [other, case])

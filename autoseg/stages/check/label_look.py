@@ -23,6 +23,7 @@ SHORTEST_RUNS = 4.0  # mean length in a mask; see `is_picture`
 RARE_SHARE = 0.02  # of the foreground; values that hold less may be what is left of a border
 FEWEST_BORDER_VALUES = 6  # a few rare values are strays, many along the borders are interpolation or compression
 MOST_BORDER = 0.5  # of the foreground; where most of it is of rare values, it is a picture
+LONGEST_BORDER_RUN = 2.0  # pixels: a border crosses a row in one or two of each value, a small structure is wider
 BORDER_REACH = 17  # pixels, the neighbourhood that two structures must be in: JPEG works in blocks of 8
 BORDER_SHARE = 0.9  # of the pixels with rare values must lie there
 
@@ -119,6 +120,8 @@ def border_pixels(runs: Runs) -> int:
     few = counts[~main].sum() <= MOST_BORDER * foreground
     if np.count_nonzero(~main) < FEWEST_BORDER_VALUES or np.count_nonzero(main) < 2 or not few:
         return 0
+    if float(np.median(runs.lengths[~main[runs.codes]])) > LONGEST_BORDER_RUN:
+        return 0  # small structures beside large ones
     codes = runs.map()
     if codes.ndim == 3:  # where most of them are; the rest is alike
         codes = codes[int(np.argmax(np.count_nonzero(~main[codes], axis=(1, 2))))]

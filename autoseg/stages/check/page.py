@@ -45,7 +45,7 @@ def page_of(report: CheckReport) -> str:
 
 def told_summary(report: CheckReport) -> str:
     """How much was looked at, and what came of it."""
-    what = f"{report.cases} cases of {report.subjects} subjects, {report.labelled} with a label, read as {report.layout}"
+    what = f"{counted(report.cases, 'case')} of {counted(report.subjects, 'subject')}, {report.labelled} with a label, read as {report.layout}"
     return f"{what}: {counted(report.errors, 'error')}, {counted(report.warnings, 'warning')}, {counted(report.notes, 'note')}"
 
 

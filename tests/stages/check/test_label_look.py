@@ -64,6 +64,10 @@ def test_strays_and_small_structures_are_no_smoothed_borders() -> None:
     for value in range(2, 12):  # ten small structures apart from everything
         array[2:4, 10 * value : 10 * value + 2] = value
     assert looked(array).soft == 0
+    organs = disc().astype(np.uint8)
+    for value in range(2, 12):  # and ten beside a large one
+        organs[98 + 4 * (value % 2) :, :][:4, 14 * value : 14 * value + 5] = value
+    assert looked(organs).soft == 0
     assert looked(disc().astype(np.uint8) * 255).soft == 0
     assert looked(np.random.default_rng(0).integers(0, 256, (60, 60)).astype(np.uint8)).soft == 0  # a picture of greys
 
