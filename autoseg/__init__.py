@@ -1,8 +1,8 @@
 """From a folder of images to masks and scores.
 
-The public functions are `plan`, `train`, `status`, `select`, `predict`, `measure`, `evaluate`, `compare`, `doctor`, `benchmark`, `export_model`,
-`import_model`, `export_masks`, `hand_on_masks`, `import_dataset` and `fetch`, the same as the verbs of the command line, and `Predictor`
-segments arrays with a model that is loaded once. They are loaded on first use, so that `import autoseg` costs nothing.
+The public functions are `check`, `plan`, `train`, `status`, `select`, `predict`, `measure`, `evaluate`, `compare`, `doctor`, `benchmark`,
+`export_model`, `import_model`, `export_masks`, `hand_on_masks`, `import_dataset` and `fetch`, the same as the verbs of the command line;
+`Predictor` segments arrays with a model that is loaded once. They are loaded on first use, so that `import autoseg` costs nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from autoseg.pipeline import (
         benchmark,
+        check,
         compare,
         doctor,
         evaluate,
@@ -36,6 +37,7 @@ __all__ = [
     "Predictor",
     "__version__",
     "benchmark",
+    "check",
     "compare",
     "doctor",
     "evaluate",

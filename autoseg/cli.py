@@ -19,6 +19,7 @@ import typer
 
 from autoseg import __version__
 from autoseg.cli_benchmark import benchmark
+from autoseg.cli_check import check
 from autoseg.cli_compare import compare
 from autoseg.cli_console import reported, show
 from autoseg.cli_doctor import doctor
@@ -85,6 +86,7 @@ def options(
             logging.getLogger(noisy).setLevel(logging.INFO)
 
 
+app.command()(check)
 app.command()(plan)
 
 

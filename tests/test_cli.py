@@ -23,6 +23,7 @@ HEAVY = ("torch", "monai", "numpy", "scipy", "SimpleITK", "nibabel", "PIL", "pyd
 
 # Hyper-parameters are not flags: they enter by preset, by --set, or in plan.json. A new flag is a decision, made here too.
 FLAGS = {
+    "check": "layout spacing subjects splits json out fix workers",
     "plan": "layout preset device memory time-budget epochs throughput augmentation plan-from init-from set subjects spacing splits hold-out "
     "folds seed workers overwrite explain dry-run json compare fingerprint dataset-json",
     "train": "fold configuration device workers track extend",

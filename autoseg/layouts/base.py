@@ -33,10 +33,14 @@ class Recognition:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What the caller supplies itself, so that a layout leaves its own source alone."""
+    """What the caller supplies or does itself, so that a layout leaves its own source alone.
+
+    With `checking` the caller looks at every file itself: a layout that would read labels to find out what they hold leaves the targets empty.
+    """
 
     spacing_given: bool = False
     subjects_given: bool = False
+    checking: bool = False
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ from autoseg.layouts.label_scan import scan_labels, scheme_from
 from autoseg.layouts.label_scheme import LabelScheme, colour_scheme, declared_labels, derived_structures
 from autoseg.layouts.mm_table import has_pixel_size, read_spacings
 from autoseg.layouts.subjects import EACH_ITS_OWN, assign_subjects
-from autoseg.records import Case, Dataset
+from autoseg.records import Case, Dataset, ValueEncoding
 from autoseg.volume.files import is_dicom, is_picture
 from autoseg.volume.files import read as read_volume
 
@@ -81,7 +81,7 @@ def read(path: Path, options: ReadOptions) -> LayoutResult:
     faults += more
     if checked.rank is None:
         return LayoutResult(None, tuple(faults))
-    scheme = _scheme(path, declared, checked.cases, faults)
+    scheme = _scheme(path, declared, checked.cases, faults, later=options.checking)
     notes += [*checked.notes, *scheme.notes]
     cases_now = checked.cases if options.spacing_given else _spacings(path, checked, faults, notes)
     if not options.subjects_given:
@@ -187,7 +187,7 @@ def _labels_of(id: str, names: Mapping[str, Sequence[str]]) -> list[str]:
     return sorted({stem for name in (id, IMAGE_TAIL.sub("", id)) for stem in names.get(name, ())})
 
 
-def _scheme(root: Path, declared: dict[str, object], cases: Sequence[Case], faults: list[Fault]) -> LabelScheme:
+def _scheme(root: Path, declared: dict[str, object], cases: Sequence[Case], faults: list[Fault], *, later: bool) -> LabelScheme:
     labels, colours, ignore = declared.get("labels"), declared.get("colours"), declared.get("ignore")
     if colours is not None:
         if not isinstance(colours, dict):
@@ -199,6 +199,8 @@ def _scheme(root: Path, declared: dict[str, object], cases: Sequence[Case], faul
             raise DataError([Fault("dataset.json", f"ignore must be a label value, found {ignore!r}")])
         order = declared.get("regions_class_order")
         return declared_labels(labels, regions_class_order=order, ignore=ignore, lists_are_regions=order is not None)
+    if later:
+        return LabelScheme((), ValueEncoding(values={0: 0}))
     found = scan_labels((case.id, root / case.label) for case in cases if case.label)
     faults += found.faults
     try:

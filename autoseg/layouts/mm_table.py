@@ -22,6 +22,8 @@ X_WORDS = frozenset({"x", "width", "col", "cols", "column", "columns", "horizont
 Y_WORDS = frozenset({"y", "height", "row", "rows", "vertical"})
 UNIT_MM = {"um": 1e-3, "\u03bcm": 1e-3, "micron": 1e-3, "microns": 1e-3, "cm": 10.0}  # casefold turns the micro sign into mu
 LEAST_MM, MOST_MM = 1e-6, 1000.0  # a nanometre, and a metre: what no pixel goes beyond
+STRANGERS = "name no image of this set"  # in the note about such rows
+NAMED_ROWS = 5
 UNKNOWN = frozenset({"", "na", "n/a", "unknown"})  # cells that declare a spacing unknown
 
 
@@ -97,11 +99,11 @@ def read_spacings(path: Path, names: Mapping[str, Sequence[str]]) -> TableResult
     columns = _two_axes(table, _size_columns(table))
     known = _by_key(names)
     name_column = _name_column(table, known)
-    result, strangers = TableResult({}), 0
+    result, strangers = TableResult({}), list[str]()
     for line, row in table.rows:
         id = known.get(name_key(row[name_column])) if name_column < len(row) else None
         if id is None:
-            strangers += 1
+            strangers += [row[name_column]] if name_column < len(row) else []
             continue
         spacing, fault = _row_spacing(table, line, row, columns)
         if fault:
@@ -117,7 +119,10 @@ def read_spacings(path: Path, names: Mapping[str, Sequence[str]]) -> TableResult
     axes = " and ".join(table.header[column] for column, _ in dict.fromkeys(columns))
     result.notes.append(f"mm per pixel from {path.name}, column {axes}")
     if strangers:
-        result.notes.append(f"{strangers} rows of {path.name} name no image of this set and are ignored")
+        named = ", ".join(strangers[:NAMED_ROWS]) + (
+            f" and {len(strangers) - NAMED_ROWS} more" if len(strangers) > NAMED_ROWS else ""
+        )
+        result.notes.append(f"{len(strangers)} rows of {path.name} {STRANGERS} and are ignored: {named}")
     if unknown := sum(spacing is None for spacing in result.values.values()):
         result.notes.append(f"{unknown} cases have an empty pixel size in {path.name}: unknown, left out of mm results")
     return result

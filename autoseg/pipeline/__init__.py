@@ -27,6 +27,7 @@ from autoseg.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from autoseg.pipeline.benchmarking import BenchmarkOutcome
+    from autoseg.pipeline.checking import CheckOutcome, check
     from autoseg.pipeline.comparing import compare
     from autoseg.pipeline.dicom_masks import export_masks
     from autoseg.pipeline.fetching import fetch
@@ -43,11 +44,13 @@ __all__ = [
     "DEMO_SECONDS",
     "FULL",
     "HELD_OUT",
+    "CheckOutcome",
     "MeasureOutcome",
     "PlanOutcome",
     "augment",
     "benchmark",
     "bill",
+    "check",
     "compare",
     "demo",
     "doctor",
@@ -72,7 +75,9 @@ __all__ = [
 
 # what measuring and statistics need takes most of a second to import
 ON_FIRST_USE = {
+    "CheckOutcome": "checking",
     "MeasureOutcome": "measuring",
+    "check": "checking",
     "compare": "comparing",
     "export_masks": "dicom_masks",
     "fetch": "fetching",

@@ -100,12 +100,34 @@ def assemble_image(
     Raises:
         DataError: a file that cannot be read, another number of channels, channels on different grids, or a bad spacing.
     """
+    refuse_number_of_files(paths, channels)
+    volumes = [read(path, trust_spacing=trust_file_spacing) for path in paths]
+    return assembled(paths, volumes, channels, spacing_mm)
+
+
+def refuse_number_of_files(paths: Sequence[Path], channels: tuple[str, ...]) -> None:
+    """An image has one file with all channels, or one per channel.
+
+    Raises:
+        DataError: another number of files.
+    """
     if len(paths) not in (1, len(channels)):
         declared = f"{len(channels)} channels ({', '.join(channels)})"
         message = f"{len(paths)} image files for {declared}; give one file per channel, or one with all"
         raise DataError([Fault(paths[0].name if paths else "image", message)])
+
+
+def assembled(
+    paths: Sequence[Path], volumes: Sequence[Volume], channels: tuple[str, ...], spacing_mm: tuple[float, ...] | None
+) -> Volume:
+    """What `assemble_image` makes of files that were read already, as they are stored.
+
+    Raises:
+        DataError: as `assemble_image`, but for what is told when a file is read.
+    """
+    refuse_number_of_files(paths, channels)
     wanted = len(channels) if len(paths) == 1 else 1
-    parts = [_with_channels(path, read(path, trust_spacing=trust_file_spacing), wanted) for path in paths]
+    parts = [_with_channels(path, volume, wanted) for path, volume in zip(paths, volumes, strict=True)]
     for path, part in zip(paths, parts, strict=True):
         if part.array.dtype.kind == "c":
             raise DataError([Fault(path.name, "holds complex numbers; save its magnitude")])

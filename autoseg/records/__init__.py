@@ -11,6 +11,7 @@ from autoseg.records.calibration import (
     ReviewRule,
 )
 from autoseg.records.card import Extent, ModelCard, StructureFacts, ValidationFigures
+from autoseg.records.check import CheckFinding, CheckKind, CheckReport, LeftOut, RepairedCase, RepairReport, Severity
 from autoseg.records.checkpoint import Amendment, FoldCheckpoint
 from autoseg.records.dataset import Case, ColourEncoding, Dataset, LabelEncoding, OutlineEncoding, Structure, ValueEncoding
 from autoseg.records.diagnosis import CaseDiagnosis, Diagnosis, Finding, FindingKind, NotJudged, StructureDiagnosis
@@ -78,6 +79,9 @@ __all__ = [
     "CaseFacts",
     "CaseScores",
     "ChannelRule",
+    "CheckFinding",
+    "CheckKind",
+    "CheckReport",
     "ColourEncoding",
     "Configuration",
     "Covered",
@@ -113,6 +117,7 @@ __all__ = [
     "Judgement",
     "LabelEncoding",
     "LabelRule",
+    "LeftOut",
     "MachineProfile",
     "Measure",
     "MeasureAgreement",
@@ -139,11 +144,14 @@ __all__ = [
     "RankCorrelation",
     "Record",
     "RememberedParity",
+    "RepairReport",
+    "RepairedCase",
     "ResamplingRule",
     "ReviewRule",
     "Scores",
     "Selection",
     "SelectionReport",
+    "Severity",
     "Shape",
     "SizeUnit",
     "Spacing",

@@ -23,6 +23,7 @@ def index_dataset(
     layout: str = AUTO,
     subjects: str | Path | None = None,
     spacing: str | Path | float | None = None,
+    checking: bool = False,
 ) -> tuple[Dataset | None, list[Fault]]:
     """Find the cases of a data set and what its labels mean.
 
@@ -31,6 +32,8 @@ def index_dataset(
         layout: a name of `autoseg.layouts.LAYOUTS`, or "auto": the one layout that recognises the folder.
         subjects: regular expression (first group, or the whole match, in the case's id) or CSV (name, subject).
         spacing: mm per pixel of all 2D images, or a CSV (name, one or two pixel sizes); replaces what the set says.
+        checking: the caller looks at every file itself. Labels that nothing declares are not read, and the data set has no targets then;
+            cases with a fault stay in it where their files are there.
 
     Returns:
         the data set of all cases without a fault (None where none is left), and the faults of the others. A caller that
@@ -41,7 +44,7 @@ def index_dataset(
     """
     path = Path(path).expanduser().resolve()
     chosen, recognition = _choose(path, layout)
-    result = chosen.read(path, ReadOptions(spacing is not None, subjects is not None))
+    result = chosen.read(path, ReadOptions(spacing is not None, subjects is not None, checking))
     faults = list(result.faults)
     dataset = result.dataset
     if dataset is None:
@@ -55,7 +58,7 @@ def index_dataset(
     if spacing is not None:
         dataset = _with_given_spacing(dataset, spacing, faults)
     faulty = {fault.case for fault in faults}
-    cases = tuple(case for case in dataset.cases if case.id not in faulty)
+    cases = tuple(case for case in dataset.cases if checking or case.id not in faulty)
     return (dataset.model_copy(update={"cases": cases}) if cases else None), faults
 
 

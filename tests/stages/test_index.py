@@ -155,3 +155,18 @@ def test_faulty_cases_are_left_out_and_none_left_is_none(tmp_path: Path) -> None
     dataset, faults = index_dataset(tmp_path)
     assert dataset is None
     assert {fault.case for fault in faults} == {"a", "b", "c"}
+
+
+def test_for_a_check_labels_are_left_alone_and_cases_at_fault_stay(tmp_path: Path) -> None:
+    """Whoever looks at every file itself has no use for a second reading, and wants to see the cases whose pixel size is missing, too."""
+    folder = folders(tmp_path / "set")
+    (folder / "sizes.csv").write_text("name,mm\np1_a,0.2\np1_b,0.2\n")
+    (folder / "labels" / "p1_b.png").write_bytes(b"no picture")
+    plain, faults = index_dataset(folder)
+    assert plain is not None and [case.id for case in plain.cases] == ["p1_a"] and len(faults) == 2
+    dataset, faults = index_dataset(folder, checking=True)
+    assert dataset is not None and [case.id for case in dataset.cases] == ["p1_a", "p1_b", "p2_a"] and dataset.targets == ()
+    assert [fault.case for fault in faults] == ["p2_a"]
+    declare(folder, labels={"background": 0, "head": 1})
+    declared, _ = index_dataset(folder, checking=True)
+    assert declared is not None and [target.name for target in declared.targets] == ["head"]

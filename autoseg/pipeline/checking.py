@@ -1,0 +1,120 @@
+"""Check a data set before anything is planned on it, and write a repaired copy of what can be repaired safely."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoseg.errors import DataError, Fault, RunFolderError
+from autoseg.parallel import available_cores
+from autoseg.progress import Progress, SilentProgress
+from autoseg.records import CheckReport, Fold, RepairReport, Splits, write_text
+from autoseg.stages.check import examine, look_at_cases, report_of, set_of
+from autoseg.stages.check.drawing import draw
+from autoseg.stages.check.page import PAGE, PICTURES, page_of
+from autoseg.stages.check.repair import repair
+from autoseg.stages.index import index_dataset
+
+REPORT = "check.json"
+FOLDS = 5  # of `plan`, where it is not told otherwise
+
+
+@dataclass(frozen=True)
+class CheckOutcome:
+    """What was found, and what a repaired copy has otherwise (None where none was asked for)."""
+
+    report: CheckReport
+    repairs: RepairReport | None = None
+
+
+def check(
+    dataset: str | Path,
+    *,
+    layout: str = "auto",
+    spacing: str | Path | float | None = None,
+    subjects: str | Path | None = None,
+    splits: str | Path | None = None,
+    out: str | Path | None = None,
+    fix: str | Path | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> CheckOutcome:
+    """Look for everything that would hurt later, all at once. Nothing of the data set is changed.
+
+    Args:
+        dataset: folder of the data set, as `plan` takes it.
+        layout: how it lies on disk; `auto` recognises it.
+        spacing: CSV of pixel sizes, or one number, in mm.
+        subjects: regular expression or CSV that tells the subject of a case.
+        splits: `splits.json` of a run, or nnU-Net's `splits_final.json`, to be checked for leaks.
+        out: folder for `check.json` and a page with pictures, `index.html`.
+        fix: new or empty folder for a repaired copy.
+        workers: processes; None takes the cores at hand.
+        progress: listener.
+
+    Raises:
+        DataError: the data set cannot be read as one; all faults are listed.
+        RunFolderError: `fix` is not empty, or `out` is a file.
+    """
+    progress, cores = progress or SilentProgress(), available_cores() if workers is None else workers
+    copy, place = None if fix is None else Path(fix), None if out is None else Path(out)
+    _refuse_places(Path(dataset), place, copy)
+    folds = None if splits is None else read_splits(Path(splits))
+    progress.stage("reading the data set")
+    found, faults = index_dataset(Path(dataset), layout=layout, subjects=subjects, spacing=spacing, checking=True)
+    if found is None:
+        raise DataError(faults)
+    progress.stage("looking at cases", len(found.cases))
+    looks = look_at_cases(found, workers=cores, on_done=progress.advance)
+    the_set = set_of(found, looks, folds=FOLDS, splits=folds)
+    findings = examine(the_set, faults)
+    if place is not None:
+        progress.stage("drawing")
+        findings = draw(found, findings, place / PICTURES, workers=cores, on_done=progress.advance)
+    report = report_of(the_set, findings, None if splits is None else Path(splits))
+    if place is not None:
+        write_text(place / PAGE, page_of(report))
+        report.save(place / REPORT)
+    if copy is None:
+        return CheckOutcome(report)
+    progress.stage("writing the repaired copy", len(found.cases))
+    return CheckOutcome(report, repair(the_set, findings, copy, workers=cores, on_done=progress.advance))
+
+
+def read_splits(path: Path) -> Splits:
+    """Our record, or nnU-Net's list of `{"train": [...], "val": [...]}`; whether the folds are sound is what is to be found out.
+
+    Raises:
+        DataError, RecordError: it is neither.
+    """
+    try:
+        content: object = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise DataError(f"the splits file {path} cannot be read ({error.strerror})") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError([Fault(path.name, f"is not valid JSON: {error}")]) from error
+    if not isinstance(content, list):
+        return Splits.load(path)
+    folds = [fold for entry in content if (fold := _nnunet_fold(entry)) is not None]
+    if not folds or len(folds) < len(content):
+        raise DataError([Fault(path.name, 'expected our splits.json, or nnU-Net\'s list of {"train": [...], "val": [...]}')])
+    return Splits(rule="", seed=None, folds=tuple(folds))
+
+
+def _nnunet_fold(entry: object) -> Fold | None:
+    sides: Sequence[object] = [entry.get(key) for key in ("train", "val")] if isinstance(entry, dict) else []
+    names = [side for side in sides if isinstance(side, list) and all(isinstance(name, str) for name in side)]
+    return Fold(train=tuple(names[0]), validation=tuple(names[1])) if len(names) == 2 else None
+
+
+def _refuse_places(source: Path, out: Path | None, copy: Path | None) -> None:
+    if out is not None and out.exists() and not out.is_dir():
+        raise RunFolderError(f"{out} is a file; give a folder for the report")
+    if copy is None:
+        return
+    if copy.exists() and (not copy.is_dir() or any(copy.iterdir())):
+        raise RunFolderError(f"{copy} is not empty; give a new folder for the repaired copy")
+    if copy.absolute().is_relative_to(source.absolute()):
+        raise RunFolderError(f"{copy} lies in the data set itself; give a folder elsewhere for the repaired copy")

@@ -1,0 +1,111 @@
+"""Labels that are empty or full, structures that are absent, rare, a few strokes only, or drawn as an outline; too few subjects for the folds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from autoseg.metrics.label_forms import Form, unusual_forms
+from autoseg.records import CheckFinding
+from autoseg.stages.check.facts import SetLook, counted, finding
+from autoseg.stages.check.values import is_unreadable_mask
+
+MANY = 0.2  # of the labels; where so many are empty, the set is one of a search, and no case is at fault
+FULL = 0.98  # of the pixels are foreground
+USUAL = 0.5  # of the labels; what most of them are is how the set is
+RARE = 0.05  # of the labels
+
+
+def extents(the_set: SetLook) -> list[CheckFinding]:
+    """Labels without foreground, and labels that are nothing else."""
+    empty, full, judged = [], [], 0
+    for look, label in the_set.labelled():
+        if is_unreadable_mask(label):
+            continue
+        judged += 1
+        background = label.counts.get("0", 0) + label.counts.get("0,0,0", 0)
+        if background >= label.size:
+            empty.append(look.case.id)
+        elif label.size - background >= FULL * label.size:
+            full.append(look.case.id)
+    found = []
+    if empty:
+        told = f"{counted(len(empty), 'label')} of {judged} without foreground; right where nothing is to be seen, and wrong where it was forgotten"
+        found.append(finding("empty label", "note" if len(empty) > MANY * judged else "warning", told, empty))
+    if full and len(full) < USUAL * judged:
+        told = f"{counted(len(full), 'label')} of {judged} with foreground in {FULL:.0%} of the image or more; the mask is inverted, or another file?"
+        found.append(finding("full label", "warning", told, full))
+    return found
+
+
+def presence(the_set: SetLook) -> list[CheckFinding]:
+    """Structures in no label, in few of them, or in the labels of fewer subjects than there are folds."""
+    sizes = [(look, sizes) for look in the_set.looks if (sizes := the_set.structure_pixels(look)) is not None]
+    if not sizes:
+        return []
+    folds = min(the_set.folds, len({look.case.subject for look, _ in sizes}))  # of fewer subjects there will be fewer
+    found = []
+    for target in the_set.dataset.targets:
+        cases = [look.case.id for look, one in sizes if one[target.name]]
+        subjects = {look.case.subject for look, one in sizes if one[target.name]}
+        where = f"{target.name} is in {counted(len(cases), 'label')} of {len(sizes)}, of {counted(len(subjects), 'subject')}"
+        if not cases:
+            told = f"{target.name} is in no label; it cannot be learned or scored: take it out of the declaration, or add labels"
+            found.append(finding("absent structure", "warning", told))
+        elif len(subjects) < folds:
+            told = f"{where}, fewer than the {folds} folds: some folds cannot judge it; label more, or plan fewer folds"
+            found.append(finding("rare structure", "warning", told, cases))
+        elif len(cases) < RARE * len(sizes):
+            found.append(finding("rare structure", "note", f"{where}; scores of it will rest on few images", cases))
+    return found
+
+
+def strokes(the_set: SetLook) -> list[CheckFinding]:
+    """Structures of a few pixels, against what is usual of them in the set (the rule is `metrics.label_forms`')."""
+    looks, sizes = [], []
+    for look in the_set.looks:
+        pixels = the_set.structure_pixels(look)
+        if pixels is not None:
+            looks.append(look)
+            sizes.append({name: Form(number, min(number, 1), 0, 0, 0) for name, number in pixels.items()})
+    told = unusual_forms(sizes, the_set.dataset.rank, [None] * len(sizes))
+    return [
+        finding("stray structure", "warning", f"{one.told}; a slip of the brush?", [look.case.id])
+        for look, findings in zip(looks, told, strict=True)
+        for one in findings
+        if one.kind == "stray value"
+    ]
+
+
+def outlines(the_set: SetLook) -> list[CheckFinding]:
+    """Structures drawn as a thin closed line around background."""
+    cases: dict[str, list[str]] = defaultdict(list)
+    line: dict[str, int] = defaultdict(int)
+    area: dict[str, int] = defaultdict(int)
+    for look, label in the_set.labelled():
+        for key, filled in label.outlines.items():
+            cases[key].append(look.case.id)
+            line[key] += label.counts[key]
+            area[key] += filled
+    return [
+        finding(
+            "outline",
+            "warning",
+            f"the value {key} is drawn as a thin closed line in {counted(len(names), 'label')} (the line is {line[key] / area[key]:.0%} of what it "
+            "encloses), and would be learned as a line; fill it",
+            names,
+            fixable=True,
+        )
+        for key, names in cases.items()
+    ]
+
+
+def subjects(the_set: SetLook) -> list[CheckFinding]:
+    """Whether there are subjects enough for the folds."""
+    names = {look.case.subject for look in the_set.looks if look.case.label is not None}
+    if len(names) >= the_set.folds:
+        return []
+    if len(names) == 1:
+        told = "all labelled cases are of one subject, so nothing can judge what is learned; name the subjects with --subjects, or add some"
+        return [finding("few subjects", "error", told)]
+    told = f"{counted(len(names), 'subject')} for {the_set.folds} folds; there will be {len(names)} folds"
+    return [finding("few subjects", "warning", told)]

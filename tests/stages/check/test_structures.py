@@ -1,0 +1,75 @@
+"""Empty and full labels, structures that are absent, rare or a few strokes, lines, and subjects."""
+
+from __future__ import annotations
+
+from autoseg.stages.check import structures
+from tests.stages.check.sets import label_look, look, numbered, set_look
+
+EMPTY, FULL = {"0": 10_000}, {"0": 200, "1": 9800}
+
+
+def test_empty_and_full_labels() -> None:
+    looks = [*numbered(8), look("empty", label=label_look(EMPTY)), look("full", label=label_look(FULL))]
+    empty, full = structures.extents(set_look(looks))
+    assert (empty.kind, empty.severity, empty.cases) == ("empty label", "warning", ("empty",))
+    assert (full.kind, full.severity, full.cases) == ("full label", "warning", ("full",))
+    nearly = [*numbered(8), look("a", label=label_look({"0": 9999, "1": 1})), look("b", label=label_look({"0": 201, "1": 9799}))]
+    assert structures.extents(set_look(nearly)) == []
+
+
+def test_where_many_labels_are_empty_or_full_the_set_is_like_that() -> None:
+    (found,) = structures.extents(set_look([*numbered(7), *(look(f"e{place}", label=label_look(EMPTY)) for place in range(3))]))
+    assert found.severity == "note"
+    dense = [look(f"f{place}", label=label_look(FULL)) for place in range(6)]
+    assert structures.extents(set_look([*numbered(4), *dense])) == []
+
+
+def test_a_structure_that_is_nowhere() -> None:
+    (found,) = structures.presence(set_look(numbered(6), names=("head", "tail")))
+    assert found.kind == "absent structure" and found.told.startswith("tail is in no label")
+
+
+def test_structures_of_few_subjects_and_few_labels() -> None:
+    both = {"0": 9000, "1": 900, "2": 100}
+    few = [*numbered(20), *(look(f"d{place}", label=label_look(both)) for place in range(4))]
+    (found,) = structures.presence(set_look(few, names=("head", "lesion")))
+    assert found.kind == "rare structure" and found.severity == "warning" and len(found.cases) == 4
+    assert "lesion is in 4 labels of 24, of 4 subjects, fewer than the 5 folds" in found.told
+    frames = [*numbered(20), *(look(f"d{place}", subject="one", label=label_look(both)) for place in range(5))]
+    (found,) = structures.presence(set_look(frames, names=("head", "lesion")))
+    assert "5 labels of 25, of 1 subject, fewer than" in found.told
+    rare = [*numbered(99), *(look(f"d{place}", label=label_look(both)) for place in range(5))]
+    (found,) = structures.presence(set_look(rare, names=("head", "lesion")))
+    assert found.severity == "note"  # 5 of 104 labels, of 5 subjects
+    enough = [*numbered(95), *(look(f"d{place}", label=label_look(both)) for place in range(5))]
+    assert structures.presence(set_look(enough, names=("head", "lesion"))) == []
+
+
+def test_a_structure_of_a_few_pixels() -> None:
+    looks = [
+        *numbered(12),
+        look("slip", label=label_look({"0": 9993, "1": 7})),
+        look("small", label=label_look({"0": 9992, "1": 8})),
+    ]
+    (found,) = structures.strokes(set_look(looks))  # 2 % of the usual 400 are 8
+    assert found.kind == "stray structure" and found.cases == ("slip",) and "7 pixels only" in found.told
+
+
+def test_labels_with_stray_values_say_nothing_of_structures() -> None:
+    looks = [*numbered(5), look("stray", label=label_look({"0": 9000, "9": 1000}))]
+    assert structures.presence(set_look(looks)) == []
+
+
+def test_lines_in_place_of_structures() -> None:
+    line = label_look({"0": 9700, "1": 300}, outlines={"1": 3000})
+    (found,) = structures.outlines(set_look([*numbered(3), look("line", label=line)]))
+    assert (found.kind, found.severity, found.cases, found.fixable) == ("outline", "warning", ("line",), True)
+    assert "the line is 10% of what it encloses" in found.told
+
+
+def test_subjects_for_the_folds() -> None:
+    assert structures.subjects(set_look(numbered(5))) == []
+    (found,) = structures.subjects(set_look(numbered(4)))
+    assert found.severity == "warning" and "4 subjects for 5 folds" in found.told
+    (found,) = structures.subjects(set_look([look("a", subject="p"), look("b", subject="p")]))
+    assert found.severity == "error"
