@@ -14,6 +14,7 @@ from autoseg.annotations import coco, cvat
 from autoseg.annotations.base import Colour, LabelledImage
 from autoseg.errors import DataError, Fault
 from autoseg.inference.overlay import PALETTE
+from autoseg.layouts.written_tables import PIXEL_SIZES, save_pixel_sizes
 from autoseg.records import PredictedCase, Predictions, Structure, write_text
 from autoseg.volume.files import is_volume, read, split_suffix, write_labels
 from autoseg.volume.geometry import Geometry
@@ -126,10 +127,7 @@ def _data_set(
             on_done(number)
     labels = {"background": 0} | {target.name: target.output_value for target in targets}
     write_text(out / "dataset.json", json.dumps({"labels": labels}, indent=1) + "\n")
-    known = [case for case in cases if case.spacing_mm is not None and len(case.spacing_mm) == 2]
-    if known:
-        rows = ["image,pixel size x (mm),pixel size y (mm)"]
-        rows += [f"{case.id},{case.spacing_mm[1]:.9g},{case.spacing_mm[0]:.9g}" for case in known if case.spacing_mm is not None]
-        rows += [f"{case.id},," for case in cases if case not in known]
-        write_text(out / "pixel_size.csv", "\n".join(rows) + "\n")
+    spacings = {case.id: case.spacing_mm for case in cases if case.spacing_mm is not None and len(case.spacing_mm) == 2}
+    if spacings:
+        save_pixel_sizes(out / PIXEL_SIZES, [case.id for case in cases], spacings)
     return [out / "dataset.json"]

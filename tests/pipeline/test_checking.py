@@ -106,5 +106,5 @@ def test_hc18(shared_data: Path, tmp_path: Path) -> None:
     (twice,) = [found for found in outcome.report.findings if found.kind == "exact duplicate"]
     assert twice.severity == "warning" and twice.cases == ("002_HC", "016_HC")
     assert outcome.repairs is not None and all("filled to the centre" in case.changes[0] for case in outcome.repairs.cases)
-    again = autoseg.check(tmp_path / "copy", subjects=tmp_path / "copy" / "subjects.csv", workers=0).report
+    again = autoseg.check(tmp_path / "copy", workers=0).report
     assert kinds(again, "error", "warning") == {"exact duplicate"} and again.subjects == 5

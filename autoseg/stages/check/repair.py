@@ -5,8 +5,6 @@ Mended: outlines are filled, 0 and 255 become 0 and the structure's value, colou
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shutil
 from collections import Counter
@@ -19,6 +17,7 @@ import numpy as np
 from scipy.ndimage import binary_fill_holes
 
 from autoseg.errors import DataError
+from autoseg.layouts.written_tables import PIXEL_SIZES, SUBJECTS, save_pixel_sizes, save_subjects
 from autoseg.parallel import map_cases
 from autoseg.processing.labels import decode_labels
 from autoseg.records import (
@@ -40,7 +39,6 @@ from autoseg.volume.files import is_picture, read, split_suffix, write_labels
 from autoseg.writing import part_of, replace_folder
 
 REPORT = "repairs.json"
-TABLE, SUBJECTS = "pixel_size.csv", "subjects.csv"
 OF_THE_SET = ("leak", "few subjects", "spacing", "unused files")  # findings that keep no case out of a copy
 IN_TWO_FILES = (".nhdr", ".mhd")
 WHITE = 255
@@ -293,15 +291,13 @@ def _describe(the_set: SetLook, meaning: Meaning, looks: Sequence[CaseLook], out
         declared["regions_class_order"] = list(meaning.order)
     if meaning.derived:
         declared["derived"] = dict(meaning.derived)
+    subjects = {look.case.id: look.case.subject for look in looks}
+    if len(set(subjects.values())) < len(subjects):
+        declared["subjects"] = SUBJECTS
+        save_subjects(out / SUBJECTS, subjects)
     write_text(out / "dataset.json", json.dumps(declared, indent=1) + "\n")
-    _write_csv(out / SUBJECTS, ("name", "subject"), [(look.case.id, look.case.subject) for look in looks])
-    sizes = [(look.case.id, look.image.spacing_mm if look.image is not None else None) for look in looks]
-    if dataset.rank == 2 and any(size for _, size in sizes):
-        rows = [(name, *(("", "") if size is None else map(repr, size))) for name, size in sizes]
-        _write_csv(out / TABLE, ("name", "pixel size y mm", "pixel size x mm"), rows)
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
-    write_text(path, text.getvalue())
+    sizes = {
+        look.case.id: look.image.spacing_mm for look in looks if look.image is not None and look.image.spacing_mm is not None
+    }
+    if dataset.rank == 2 and sizes:
+        save_pixel_sizes(out / PIXEL_SIZES, list(subjects), sizes)

@@ -10,8 +10,9 @@ import SimpleITK as sitk
 from PIL import Image
 
 from autoseg.errors import AutosegError, DataError, Fault
+from autoseg.layouts.written_tables import PIXEL_SIZES, save_pixel_sizes
 from autoseg.records import Spacing
-from autoseg.stages.importing.writing import IMAGES, PIXEL_SIZES, save_pixel_sizes
+from autoseg.stages.importing.writing import IMAGES
 from autoseg.volume.dicom import DicomImage, list_images, read, take_frames
 from autoseg.volume.volume import Volume
 from autoseg.writing import whole_file

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shutil
 from collections import Counter
@@ -17,6 +15,7 @@ import numpy as np
 from autoseg.annotations.decoding import Naming, Unknown, decode
 from autoseg.annotations.painting import Overlap, paint
 from autoseg.errors import AutosegError, DataError, Fault
+from autoseg.layouts.written_tables import PIXEL_SIZES, SUBJECTS, save_pixel_sizes, save_subjects
 from autoseg.parallel import map_cases
 from autoseg.processing.cases import load_labels
 from autoseg.records import Covered, Dataset, FailedCase, ImportedLabel, ImportReport, Spacing, write_text
@@ -26,10 +25,9 @@ from autoseg.volume.files import is_picture, read_header, split_suffix, write_la
 from autoseg.volume.geometry import Geometry
 
 IMAGES, LABELS = "images", "labels"
-PIXEL_SIZES, SUBJECTS, REPORT = "pixel_size.csv", "subjects.csv", "import.json"
+REPORT = "import.json"
 PICTURE_LABEL, VOLUME_LABEL = ".png", ".nii.gz"
 SHOWN = 5
-PIXEL_HEADER = ("image", "pixel size x (mm)", "pixel size y (mm)")
 
 
 @dataclass(frozen=True)
@@ -105,15 +103,10 @@ def save_dataset(
     content = dict(content)
     if len(set(subjects.values())) < len(done):
         content["subjects"] = SUBJECTS
-        _save_table(out / SUBJECTS, ("image", "subject"), ((id, subjects[id]) for id in done))
+        save_subjects(out / SUBJECTS, {id: subjects[id] for id in done})
     if any(id in spacings for id in done):
         save_pixel_sizes(out / PIXEL_SIZES, done, spacings)
     write_text(out / "dataset.json", json.dumps(content, indent=1) + "\n")
-
-
-def save_pixel_sizes(path: Path, names: Sequence[str], spacings: Mapping[str, Spacing]) -> None:
-    """A table of the pixels' sizes (y, x) in mm, empty where they are unknown."""
-    _save_table(path, PIXEL_HEADER, ((name, *_cells(spacings.get(name))) for name in names))
 
 
 def sizes_of(written: Sequence[Written]) -> dict[str, int]:
@@ -230,11 +223,6 @@ def _save(source: Source, labels: np.ndarray, geometry: Geometry, out: Path) -> 
         shutil.copyfile(file, out / IMAGES / f"{source.id}{f'_{channel:04d}' if several else ''}{ending}")
 
 
-def _cells(spacing: Spacing | None) -> tuple[str, str]:
-    """The steps along x and y; empty where they are unknown."""
-    return ("", "") if spacing is None else (f"{spacing[1]:.9g}", f"{spacing[0]:.9g}")
-
-
 def glob_safe(name: str) -> str:
     """A name as `glob` takes it literally."""
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
@@ -242,11 +230,3 @@ def glob_safe(name: str) -> str:
 
 def _told(size: Sequence[int]) -> str:
     return "x".join(map(str, reversed(size)))
-
-
-def _save_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(header)
-    table.writerows(rows)
-    write_text(path, text.getvalue())

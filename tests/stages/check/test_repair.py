@@ -92,7 +92,7 @@ def test_what_is_safe_is_mended_and_the_rest_is_left_out(faulty: Path, tmp_path:
     assert not (out / "images" / "grid.png").exists()
     _, again = checked(out)
     assert fixable(again) == [] and not [one for one in again if one.severity == "error"]
-    dataset, faults = index_dataset(out, subjects=out / "subjects.csv")
+    dataset, faults = index_dataset(out)
     assert faults == [] and dataset is not None and {case.spacing_mm for case in dataset.cases} == {(0.2, 0.2)}
 
 
