@@ -16,7 +16,8 @@ from autoseg.metrics.surface import bounding_box
 from autoseg.records import Finding
 
 UNUSUAL = 0.05  # of the cases with the structure; a form that more have is a habit of the set
-LEAST_CASES = 20  # with the structure; of fewer, one is more than 5 %
+LEAST_CASES = 10  # with the structure; among fewer there is no usual size
+LEAST_TO_COUNT = 20  # for pieces and holes; of fewer, one is more than 5 %
 STRAY_SHARE = 0.02  # of the structure's median size over the cases
 STRAY_PIXELS = 20  # where a structure occurs in so few cases that it has no usual size
 
@@ -70,12 +71,12 @@ def unusual_forms(
             form, spacing = case[name], spacings_mm[place]
             if not form.pixels:
                 continue
-            if len(present) >= LEAST_CASES and form.pieces > pieces:
+            if len(present) >= LEAST_TO_COUNT and form.pieces > pieces:
                 size = told_size(form.island_pixels, rank, spacing)
                 others = "one piece" if pieces == 1 else f"at most {pieces} pieces"
                 told = f"{name} is labelled in {form.pieces} pieces ({size} beside the largest), and in nearly all other cases in {others}"
                 found[place].append(Finding(kind="islands", structures=(name,), told=told))
-            if len(present) >= LEAST_CASES and form.holes > holes:
+            if len(present) >= LEAST_TO_COUNT and form.holes > holes:
                 size = told_size(form.hole_pixels, rank, spacing)
                 told = f"the label of {name} has {_counted(form.holes, 'hole')} ({size}), which hardly any other case has"
                 found[place].append(Finding(kind="holes", structures=(name,), told=told))
