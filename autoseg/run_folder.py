@@ -162,6 +162,11 @@ class RunFolder:
         """The plan."""
         return Plan.load(self.root / "plan.json")
 
+    @property
+    def model_file(self) -> Path:
+        """What predict uses."""
+        return self.root / "model.json"
+
     def model(self) -> Model:
         """What was trained.
 
@@ -170,7 +175,7 @@ class RunFolder:
         """
         if not self.has_model_record:
             raise RunFolderError(f"{self.root} has no trained model yet; train one with `autoseg train {self.root} --fold 0`")
-        return Model.load(self.root / "model.json")
+        return Model.load(self.model_file)
 
     @property
     def has_model_record(self) -> bool:

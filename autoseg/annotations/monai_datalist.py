@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from autoseg.annotations.base import DEFAULTS, AnnotatedImage, AnnotationSet, Format, ReadOptions
 from autoseg.annotations.reading import json_files, json_in, object_in
@@ -57,7 +57,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     return AnnotationSet("monai-datalist", (), tuple(images.values()), faults=tuple(faults), notes=tuple(notes))
 
 
-def _image(root: Path, entry: dict[str, Any]) -> AnnotatedImage:
+def _image(root: Path, entry: Mapping[str, object]) -> AnnotatedImage:
     given = entry["image"] if isinstance(entry["image"], list) else [entry["image"]]
     label = entry["label"][0] if isinstance(entry["label"], list) else entry["label"]
     files = tuple(root / str(one) for one in given)
@@ -70,7 +70,7 @@ def _case_name(file: Path, channels: int) -> str:
     return file.parent.name if channels > 1 and file.parent.name else split_suffix(file)[0]
 
 
-def _subject(entry: dict[str, Any]) -> str | None:
+def _subject(entry: Mapping[str, object]) -> str | None:
     return next((str(entry[key]) for key in ("subject", "patient", "subject_id", "patient_id") if entry.get(key)), None)
 
 

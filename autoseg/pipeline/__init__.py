@@ -20,7 +20,7 @@ from autoseg.pipeline.planning import PlanOutcome, bill, plan, plan_files, plann
 from autoseg.pipeline.preparing import prepare_cases, prepare_masks, worker_count
 from autoseg.pipeline.selecting import select
 from autoseg.pipeline.status import status
-from autoseg.pipeline.trained import refuse_foreign_plan
+from autoseg.pipeline.trained import folds_to_train, refuse_foreign_plan
 from autoseg.progress import Progress, SilentProgress
 from autoseg.records import FULL, PREDICTIONS_FILE, Configuration, Extra, InferenceProfile, Plan, Predictions, Scores
 from autoseg.run_folder import RunFolder
@@ -154,7 +154,7 @@ def train(
     refuse_foreign_plan(folder, decided, folder.dataset())
     refuse_unsound(splits, folder.dataset(), folder.splits_file)
     refuse_unknown_trackers(track)
-    folds = _folds_to_train(str(fold), len(splits.folds))
+    folds = folds_to_train(str(fold), len(splits.folds))
     previous = None if chosen.previous_stage is None else out_of_fold(folder, decided, chosen, splits)
     for name in folds:
         refuse_changed(folder, decided, chosen, splits, name, previous.digest if previous is not None else "")
@@ -392,13 +392,3 @@ def _configuration(decided: Plan, name: str) -> Configuration:
     if name not in decided.configurations:
         raise RunFolderError(f"the plan has no configuration {name}; it has {', '.join(decided.configurations)}")
     return decided.configurations[name]
-
-
-def _folds_to_train(fold: str, n_folds: int) -> list[str]:
-    if fold == ALL:
-        return [str(index) for index in range(n_folds)]
-    if fold == FULL:
-        return [fold]
-    if fold.isdecimal() and int(fold) < n_folds:
-        return [str(int(fold))]
-    raise RunFolderError(f"there is no fold {fold}; this run has folds 0 to {n_folds - 1}, `{ALL}` and `{FULL}`")

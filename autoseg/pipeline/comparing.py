@@ -11,7 +11,7 @@ from autoseg.metrics.comparison import BETTER, USUAL, FigureComparison, compare_
 from autoseg.records import PREDICTIONS_FILE, CaseScores, Predictions, Scores, Splits
 from autoseg.run_folder import RunFolder
 
-SCORES, MODEL = "scores.json", "model.json"
+SCORES = "scores.json"
 ALL = "all"
 SURFACE_DICE = "surface_dice"
 LATER_FIGURES = (SURFACE_DICE, "hd_mm", "absolute_size_error", "absolute_relative_size_error")
@@ -147,7 +147,7 @@ def _side_of_run(folder: RunFolder, configuration: str | None) -> _Side:
 
 def _of_present_weights(folder: RunFolder, configuration: str, fold: str) -> bool:
     """Whether a fold was validated with the weights that predict now; where there is no model, scores stand for themselves."""
-    if not (folder.root / MODEL).is_file():
+    if not folder.model_file.is_file():
         return True
     trained = next((one.folds for one in folder.model().configurations if one.name == configuration), ())
     now = next((one.sha256 for one in trained if one.fold == fold), None)

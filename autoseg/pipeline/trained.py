@@ -75,3 +75,14 @@ def is_validated(folder: RunFolder, configuration: str, fold: str, record: FoldC
     except (OSError, RecordError):
         return False
     return weights == (record.weights_sha256,) and folder.fold_scores(configuration, fold).is_file()
+
+
+def folds_to_train(fold: str, n_folds: int) -> list[str]:
+    """Names of the folds that `--fold` means."""
+    if fold == "all":
+        return [str(index) for index in range(n_folds)]
+    if fold == FULL:
+        return [fold]
+    if fold.isdecimal() and int(fold) < n_folds:
+        return [str(int(fold))]
+    raise RunFolderError(f"there is no fold {fold}; this run has folds 0 to {n_folds - 1}, `all` and `{FULL}`")

@@ -149,7 +149,7 @@ def waiting_cases(inputs: Sequence[PredictionInput], job: Job, ledger: Ledger, s
 
 
 def _judge_again(ledger: Ledger, job: Job) -> None:
-    """Cases that are kept from before, also those that are not asked for now, whose flags other rules have set."""
+    """Cases that are kept from before, also those that this call does not ask for, whose flags other rules have set."""
     rules = "" if job.trust is None else job.trust.digest()
     for case in ledger.kept():
         if case.judged_by != rules and _tells_all(case, job) and (ledger.out / str(case.mask)).is_file():

@@ -78,7 +78,7 @@ def test_an_ensemble_is_judged_on_held_out_subjects_alone(selected: tuple[Path, 
     run, report, _ = selected
     (judgement,) = [one for one in report.judgements if "held-out" in one.question]
     assert judgement.cases == HELD_OUT and (judgement.baseline, judgement.candidate) == ("fold 0", "3 folds")
-    for name in ("fold_0", "3_folds"):
+    for name in ("folds_0", "folds_0_1_2"):
         place = run / "selection" / "held_out" / "2d" / report.selection.profile / name
         assert len(Scores.load(place / "scores.json").cases) == HELD_OUT
     assert report.not_established == ()
