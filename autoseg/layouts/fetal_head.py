@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from autoseg.errors import DataError, Fault
@@ -113,7 +114,8 @@ def read(path: Path, options: ReadOptions) -> LayoutResult:
             faults.append(Fault(name, f"has {len(group.masks)} masks but no images; unpack the group's images too"))
         if group.images:
             if not group.masks and not group.labelmaps:
-                _draw_from_export(name, group, path, places, archives, len(groups) == 1, faults, notes)
+                alone = sum(bool(one.images) for one in groups.values()) == 1
+                _draw_from_export(name, group, path, places, archives, alone, faults, notes)
             encodings[name] = DRAWN_ENCODING if group.drawn else _encoding(name, group, faults, notes)
             cases += _group_cases(name, group, root, repeated, hc18, options, faults, notes)
     checked, more = check_images(root, cases)
@@ -219,7 +221,8 @@ def _draw_from_export(
         return _group_of(path) or (name if alone else None)
 
     for archive in archives:  # the groups' own archives, which hold the exports
-        extract_more(archive, unpack_one(archive, root), lambda member: bool(FOREIGN.search(member)) and group_of(member) == name)
+        inside = partial(_is_export_of, archive.name, name, group_of)
+        extract_more(archive, unpack_one(archive, root), inside)
     exports, boxes = exports_of(name, places, group_of)
     for export in exports:
         drawn, wrong, told = draw_labels(name, export, root, group.images, NAMES)
@@ -233,6 +236,10 @@ def _draw_from_export(
             return
     if boxes:
         faults.append(boxes_only(name, boxes))
+
+
+def _is_export_of(archive: str, group: str, group_of: Callable[[str], str | None], member: str) -> bool:
+    return bool(FOREIGN.search(member)) and group_of(f"{archive}/{member}") == group
 
 
 def _encoding(name: str, group: Group, faults: list[Fault], notes: list[str]) -> ColourEncoding:

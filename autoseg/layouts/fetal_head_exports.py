@@ -7,9 +7,10 @@ painted over Brain, whatever the order of the file.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -100,10 +101,10 @@ def draw_labels(
     by_stem = {stem_of(Path(image.name).name): image for image in found.images}
     wanted = {stem: by_stem[stem] for stem in images if stem in by_stem}
     place = store_of(root) / DRAWN / group
-    source = f"{export.kind} {export.place.name} {_identity(export.place)}\n"
+    source = f"{export.kind} {_identity([export.place])} {_identity([images[stem] for stem in wanted])}"
     faults = [Fault(stem_of(Path(fault.case).name), fault.message) for fault in found.faults]
-    if not (place / SOURCE_FILE).is_file() or (place / SOURCE_FILE).read_text(encoding="utf-8") != source:
-        faults += _draw_all(found, wanted, images, names, place, source)
+    told = _drawn_before(place, source)
+    faults += _draw_all(found, wanted, images, names, place, source) if told is None else told
     drawn = {stem: place / f"{stem}.png" for stem in wanted if (place / f"{stem}.png").is_file()}
     notes = [f"{group}: labels drawn from {export.place.name} ({export.kind}) into {place}"]
     strange = [label for label in found.labels if label.casefold() not in {name.casefold() for name in names}]
@@ -134,6 +135,15 @@ def _read(kind: str, folder: Path) -> AnnotationSet | None:
     return None
 
 
+def _drawn_before(place: Path, source: str) -> list[Fault] | None:
+    """Faults told when the same export was drawn on the same images; None where it was not."""
+    try:
+        drawn_of, *lines = (place / SOURCE_FILE).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return None
+    return [Fault(*line.split("\t", 1)) for line in lines] if drawn_of == source else None
+
+
 def _draw_all(
     found: AnnotationSet,
     wanted: dict[str, AnnotatedImage],
@@ -154,7 +164,8 @@ def _draw_all(
         faults = [
             fault for fault in map_cases(draw, work, name=lambda one: one[0], workers=available_cores()) if fault is not None
         ]
-        (part / SOURCE_FILE).write_text(source, encoding="utf-8")
+        told = [f"{fault.case}\t{' '.join(fault.message.split())}" for fault in faults]
+        (part / SOURCE_FILE).write_text("\n".join([source, *told]) + "\n", encoding="utf-8")
         replace_folder(part, place)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -198,9 +209,11 @@ def _known(label: str, names: Sequence[str]) -> str | None:
     return next((name for name in names if name.casefold() == label.casefold()), None)
 
 
-def _identity(place: Path) -> str:
-    """Changes when the export does."""
-    if place.is_file():
-        return str(place.stat().st_size)
-    files = list(files_below(place))
-    return f"{len(files)} {sum(file.stat().st_size for file in files)}"
+def _identity(places: Iterable[Path]) -> str:
+    """Changes when a file does, is added or taken away."""
+    found = hashlib.sha256()
+    for place in places:
+        for file in [place] if place.is_file() else files_below(place):
+            state = file.stat()
+            found.update(f"{file} {state.st_size} {state.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+    return found.hexdigest()

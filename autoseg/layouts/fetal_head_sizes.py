@@ -75,7 +75,7 @@ def _stretched(
         size = sizes.get(case.id)
         if size is None:
             continue
-        now, original = read_header(root / case.images[0]).shape, _original(table, case)
+        now, original = read_header(root / case.images[0]).shape, _original(table, root / case.images[0])
         assumed += original is None
         before = original or USUAL_SIZE
         found[case.id] = (size[0] * before[0] / now[0], size[1] * before[1] / now[1])
@@ -88,10 +88,10 @@ def _stretched(
     return found
 
 
-def _original(table: Path, case: Case) -> tuple[int, ...] | None:
-    """Rows and columns of HC18's own image, where it is here."""
+def _original(table: Path, stretched: Path) -> tuple[int, ...] | None:
+    """Rows and columns of HC18's own image, where it is here; the stretched one may itself lie beside the table."""
     for folder in (table.parent, table.parent / TRAINING_SET):
-        file = folder / f"{stem_of(case.images[0])}.png"
-        if file.is_file() and file.name != case.images[0]:
+        file = folder / f"{stem_of(stretched)}.png"
+        if file.is_file() and not file.samefile(stretched):
             return read_header(file).shape
     return None

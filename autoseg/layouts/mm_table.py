@@ -163,7 +163,12 @@ def name_key(name: str) -> str:
 
 
 def _by_key(names: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    return {name_key(name): id for id, several in names.items() for name in several}
+    """Ids by what a table may call them; a name that several share (files in folders of their own) means none of them."""
+    owners: dict[str, set[str]] = {}
+    for id, several in names.items():
+        for name in several:
+            owners.setdefault(name_key(name), set()).add(id)
+    return {key: next(iter(ids)) for key, ids in owners.items() if len(ids) == 1}
 
 
 def _name_column(table: Table, known: Mapping[str, str]) -> int:

@@ -27,6 +27,7 @@ from autoseg.stages.importing import (
     Written,
     declaration,
     declaration_of,
+    hidden,
     import_cases,
     import_dicom,
     matched,
@@ -201,6 +202,9 @@ def _check(root: Path, out: Path, wish: ImportWish, overwrite: bool) -> None:
             raise RunFolderError(f"{out} was not made by `autoseg import`, so it is not overwritten; give a new folder")
     if root == out.resolve() or root in out.resolve().parents:
         raise RunFolderError(f"{out} lies inside the set; give a folder beside it")
+    for needed in (root, *([] if wish.images_folder is None else [wish.images_folder.expanduser().resolve()])):
+        if out.resolve() in (needed, *needed.parents):
+            raise RunFolderError(f"{needed} lies inside {out}, which would be replaced; give another folder to write to")
     if wish.overlap not in OVERLAPS or wish.unknown not in UNKNOWNS:
         raise DataError(f"overlap is one of {', '.join(OVERLAPS)}, unknown one of {', '.join(UNKNOWNS)}")
 
@@ -298,6 +302,12 @@ class _Import:
         subjects, more = self._subjects(sources)
         spacings, wrong = self._spacings(sources)
         written = self._written(sources, names, None)
+        if (lost := hidden(names.labels, written)) is not None:
+            below, above = lost
+            raise DataError(
+                f"{below} lies wholly below {above} in every case, and nothing of it would be left; "
+                f"give --overlap smaller or regions, or choose with --only"
+            )
         values = sorted({value for one in written for value in one.pixels})
         content: dict[str, object] = {"name": self.name, **declaration(names.labels, wish.overlap, values, sizes_of(written))}
         content |= {"channels": list(found.channels)} if found.channels else {}
@@ -335,7 +345,7 @@ class _Import:
         dataset, wrong = index_dataset(self.out, layout="folders")
         if dataset is None or wrong:  # what is written here is to be read by `plan`
             raise DataError(wrong)
-        save_import_sheet(self.out / PREVIEW, dataset)
+        save_import_sheet(self.out / PREVIEW, dataset, {one.id for one in written if one.pixels})
         return report
 
     def _subjects(self, sources: Sequence[Source]) -> tuple[dict[str, str], list[str]]:
@@ -343,10 +353,14 @@ class _Import:
         if self.wish.subjects is None:
             told = {one.id: one.image.subject or hc18_subject(one.id) or one.id for one in sources}
             return told, []
-        cases, faults, note = assign_subjects([Case(id=one.id, subject=one.id, images=()) for one in sources], self.wish.subjects)
-        if faults:
-            raise DataError(faults)
-        return {case.id: case.subject for case in cases}, [note]
+        plain = [Case(id=one.id, subject=one.id, images=()) for one in sources]
+        cases, faults, note = assign_subjects(plain, self.wish.subjects)
+        if faults:  # a rule may mean folders, which the names of cases have lost
+            named = [Case(id=one.image.name, subject=one.id, images=()) for one in sources]
+            cases, others, note = assign_subjects(named, self.wish.subjects)
+            if others:
+                raise DataError(faults)
+        return {one.id: case.subject for one, case in zip(sources, cases, strict=True)}, [note]
 
     def _spacings(self, sources: Sequence[Source]) -> tuple[dict[str, Spacing], list[Fault]]:
         """Of pictures; volumes carry their own."""

@@ -18,6 +18,7 @@ from autoseg.volume import dicom, itk, pictures
 from autoseg.volume.dicom import is_dicom, parts_of
 from autoseg.volume.geometry import Geometry
 from autoseg.volume.header import Header
+from autoseg.volume.pictures import is_turned
 from autoseg.volume.volume import Volume
 from autoseg.writing import part_of, telling_full_disk
 
@@ -29,6 +30,7 @@ __all__ = [
     "Header",
     "is_dicom",
     "is_picture",
+    "is_turned",
     "is_volume",
     "parts_of",
     "read",

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from autoseg.errors import DataError, Fault
 from autoseg.volume.geometry import Geometry
@@ -36,6 +36,7 @@ CHANNELS = {"1": 1, "L": 1, "I": 1, "I;16": 1, "I;16L": 1, "I;16B": 1, "I;16N": 
 PALETTES = ("P", "PA")
 CONVERTED = {"P": "RGB", "PA": "RGBA", "La": "LA", "RGBa": "RGBA", "RGBX": "RGB", "CMYK": "RGB", "YCbCr": "RGB", "LAB": "RGB"}
 TIFF_BITS_PER_SAMPLE = 258
+UPRIGHT = 1  # of the orientation tag
 PNG_COLOUR_TYPES_OF_ONE_CHANNEL = (0, 3)  # grey, palette
 PNG_GREY_WITH_ALPHA = 4
 
@@ -61,6 +62,16 @@ def read_header(path: Path, trust_spacing: bool = False) -> Header:
         spacing = _tagged_spacing(image) if trust_spacing else None
         channels = 1 if _is_grey_gif(image) else CHANNELS.get(CONVERTED.get(image.mode, image.mode), 1)
         return Header((image.height, image.width), spacing, channels, Geometry.plain(2, spacing))
+
+
+def is_turned(path: Path) -> bool:
+    """Whether a tag (EXIF) asks programs to turn or mirror a picture before they show it.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    with _opened(path) as image:
+        return image.getexif().get(ExifTags.Base.Orientation, UPRIGHT) not in (0, UPRIGHT)
 
 
 def write_labels(path: Path, labels: np.ndarray, geometry: Geometry) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from autoseg.errors import DataError
 from autoseg.processing.cases import load_labels
@@ -117,3 +118,22 @@ def test_a_damaged_archive_is_named(tmp_path: Path) -> None:
     archive.write_bytes(archive.read_bytes()[:-30])
     with pytest.raises(DataError, match=r"Trans-thalamic-COCO\.zip: cannot be unpacked"):
         index_dataset(root, layout="fetal-head")
+
+
+def test_labels_are_drawn_again_when_the_export_or_an_image_changes(tmp_path: Path) -> None:
+    """Drawn once they are kept, faults and all; a corrected export of the same size, and an image that comes later, count."""
+    root = exported(tmp_path / "set", "coco", zipped=False)
+    _, before = index_dataset(root, layout="fetal-head")
+    assert not before
+    drawn = next(file for file in sorted((tmp_path / "set.unpacked" / "drawn-labels").rglob("*.png")))
+    first = drawn.stat().st_mtime_ns
+    index_dataset(root, layout="fetal-head")
+    assert drawn.stat().st_mtime_ns == first, "nothing changed"
+    image = next(file for file in sorted(root.rglob(f"{drawn.stem}.png")))
+    sound = image.read_bytes()
+    Image.fromarray(np.zeros((5, 5), np.uint8)).save(image)
+    for _ in range(2):
+        _, faults = index_dataset(root, layout="fetal-head")
+        assert [fault.case for fault in faults if "was annotated at" in fault.message] == [drawn.stem]
+    image.write_bytes(sound)
+    check(*index_dataset(root, layout="fetal-head"))

@@ -45,3 +45,13 @@ def test_hc18_s_own_images_tell_their_size(tmp_path: Path) -> None:
 def test_without_the_table_nothing_is_known(tmp_path: Path) -> None:
     found, notes = spacings(write_set(tmp_path / "set"))
     assert set(found.values()) == {None} and "Diverse: no pixel sizes" in notes
+
+
+def test_a_stretched_image_beside_the_table_does_not_tell_its_own_size(tmp_path: Path) -> None:
+    """The images of Diverse lie where HC18's table does."""
+    root = write_set(tmp_path / "set")
+    place = next(file for file in root.rglob("001_HC.png") if "Segmentation" not in str(file)).parent
+    (place / "training_set_pixel_size_and_HC.csv").write_text(TABLE)
+    found, notes = spacings(root)
+    assert found["001_HC"] == pytest.approx((0.1 * 540 / HEIGHT, 0.1 * 800 / WIDTH))
+    assert "3 of them are taken to have had 800x540 pixels" in notes

@@ -96,3 +96,11 @@ def test_subjects(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "key"), [("x/Y.PNG", "y"), ("v.nii.gz", "v"), ("b.1", "b.1"), (" c ", "c"), ("", "")])
 def test_name_key(name: str, key: str) -> None:
     assert name_key(name) == key
+
+
+def test_a_file_s_name_that_several_cases_share_means_none_of_them(tmp_path: Path) -> None:
+    """Frames of two persons in folders of their own, both called frame.png: the table has to name the cases."""
+    names = {"p1_frame": ("p1_frame", "frame"), "p2_frame": ("p2_frame", "frame"), "other": ("other",)}
+    (tmp_path / "s.csv").write_text("image,subject\nother,b\np1_frame,a\nframe,c\n")
+    subjects, faults = read_subjects(tmp_path / "s.csv", names)
+    assert subjects == {"other": "b", "p1_frame": "a"} and [fault.case for fault in faults] == ["p2_frame"]

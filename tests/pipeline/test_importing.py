@@ -262,3 +262,97 @@ def test_several_masks_of_one_image_and_empty_normals(tmp_path: Path) -> None:
     dataset = indexed(tmp_path / "out")
     labels = {case.id: load_labels(dataset, case) for case in dataset.cases}
     assert np.array_equal(labels["benign (1)"] > 0, (one | two) > 0) and not labels["normal (1)"].any()
+
+
+def listed(source: Path, *names: str) -> Path:
+    """A set in COCO's format of these images, which have the labels of `boxes`."""
+    coco.write(source / "c.json", [LabelledImage(name, boxes()) for name in names], {"Brain": 1, "LV": 2})
+    return source
+
+
+def test_a_case_that_fails_takes_no_other_with_it(tmp_path: Path) -> None:
+    """Names that begin alike: `a` fails, and `a_2` and `a.b` stay."""
+    for name in ("a_2.png", "a.b.png"):
+        picture(tmp_path / "set" / name)
+    picture(tmp_path / "set" / "a.png", np.zeros((7, 7), np.uint8))
+    report = autoseg.import_dataset(listed(tmp_path / "set", "a_2.png", "a.b.png", "a.png"), tmp_path / "out", workers=0)
+    assert [one.id for one in report.failed] == ["a"]
+    assert {case.id for case in indexed(tmp_path / "out").cases} == {"a_2", "a.b"}
+
+
+def test_subjects_of_cases_that_failed_do_not_count(tmp_path: Path) -> None:
+    """Two frames of one person and one image of another that is missing: still a table of subjects."""
+    for name in ("1_a.png", "1_b.png"):
+        picture(tmp_path / "set" / name)
+    picture(tmp_path / "set" / "2_a.png", np.zeros((7, 7), np.uint8))
+    source = listed(tmp_path / "set", "1_a.png", "1_b.png", "2_a.png")
+    report = autoseg.import_dataset(source, tmp_path / "out", subjects=r"(\d+)_", workers=0)
+    assert (report.cases, report.subjects) == (2, 1)
+    assert {case.subject for case in indexed(tmp_path / "out").cases} == {"1"}
+
+
+def test_subjects_by_the_folders_of_images(tmp_path: Path) -> None:
+    names = ("anna/1.png", "anna/2.png", "bert/3.png")
+    for name in names:
+        picture(tmp_path / "set" / name)
+    autoseg.import_dataset(listed(tmp_path / "set", *names), tmp_path / "out", subjects="^([^/]+)/", workers=0)
+    assert {case.id: case.subject for case in indexed(tmp_path / "out").cases} == {"1": "anna", "2": "anna", "3": "bert"}
+
+
+def test_what_would_be_replaced_is_not_read_from(tmp_path: Path) -> None:
+    """An import whose source, or whose images, lie in the folder that the next one would replace."""
+    picture(tmp_path / "set" / "a.png")
+    autoseg.import_dataset(listed(tmp_path / "set", "a.png"), tmp_path / "out", workers=0)
+    for source, images in (
+        (tmp_path / "out", None),
+        (tmp_path / "out" / "images", None),
+        (tmp_path / "set", tmp_path / "out" / "images"),
+    ):
+        with pytest.raises(RunFolderError, match=r"would be replaced|lies inside the set"):
+            autoseg.import_dataset(source, tmp_path / "out", images_folder=images, overwrite=True, workers=0)
+    assert len(indexed(tmp_path / "out").cases) == 1
+
+
+def test_a_picture_that_is_to_be_shown_turned_is_refused(tmp_path: Path) -> None:
+    """Programs that draw labels turn it, and others do not; upside down even the size is the same."""
+    for name, orientation in (("a.png", 1), ("b.png", 3)):
+        (tmp_path / "set").mkdir(exist_ok=True)
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        Image.fromarray(boxes()).save(tmp_path / "set" / name, exif=exif)
+    report = autoseg.import_dataset(listed(tmp_path / "set", "a.png", "b.png"), tmp_path / "out", workers=0)
+    assert [(one.id, "EXIF" in one.reason) for one in report.failed] == [("b", True)]
+
+
+def test_a_structure_of_which_nothing_would_be_left_is_told(tmp_path: Path) -> None:
+    """As in retina sets, whose masks of the field of view cover all vessels."""
+    vessels, field = np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8)
+    vessels[5:9, 6:12], field[2:18, 2:28] = 255, 255
+    picture(tmp_path / "set" / "a.png")
+    picture(tmp_path / "set" / "a_artery.png", vessels)
+    picture(tmp_path / "set" / "a_field.png", field)
+    with pytest.raises(DataError, match="artery lies wholly below field in every case"):
+        autoseg.import_dataset(tmp_path / "set", tmp_path / "out", workers=0)
+    assert not (tmp_path / "out").exists()
+    report = autoseg.import_dataset(tmp_path / "set", tmp_path / "out", overlap="smaller", workers=0)
+    assert {one.name: one.pixels for one in report.labels} == {"artery": 24, "field": 16 * 26 - 24}
+
+
+@pytest.mark.parametrize("kind", ["origin", "spacing"])
+def test_label_maps_of_volumes_that_lie_elsewhere(tmp_path: Path, kind: str) -> None:
+    """Another origin is told, as when planning; voxels of another size are another grid."""
+    labels = np.zeros((6, 8, 9), np.uint8)
+    labels[2:4, 2:5, 2:6] = 1
+    for case in "ab":
+        image, label = sitk.GetImageFromArray(labels.astype(np.float32)), sitk.GetImageFromArray(labels)
+        if case == "b":
+            label.SetOrigin((5.0, 0.0, 0.0)) if kind == "origin" else label.SetSpacing((2.0, 1.0, 1.0))
+        (tmp_path / "set" / case).mkdir(parents=True)
+        sitk.WriteImage(image, str(tmp_path / "set" / case / "image.nii.gz"))
+        sitk.WriteImage(label, str(tmp_path / "set" / case / "seg.nii.gz"))
+    patterns = {"images": {"": "{case}/image.nii.gz"}, "labels": {"": "{case}/seg.nii.gz"}}
+    report = autoseg.import_dataset(tmp_path / "set", tmp_path / "out", workers=0, **patterns)
+    if kind == "origin":
+        assert report.cases == 2 and any(note.startswith("1 cases, such as b: the label's header") for note in report.notes)
+    else:
+        assert [one.id for one in report.failed] == ["b"] and "spacing" in report.failed[0].reason

@@ -11,7 +11,7 @@ from autoseg.stages.importing.labels import (
 )
 from autoseg.stages.importing.matching import Source, matched, sources_of
 from autoseg.stages.importing.sheet import save_import_sheet
-from autoseg.stages.importing.writing import REPORT, Written, import_cases, report_of, save_dataset, sizes_of
+from autoseg.stages.importing.writing import REPORT, Written, hidden, import_cases, report_of, save_dataset, sizes_of
 
 __all__ = [
     "REPORT",
@@ -19,6 +19,7 @@ __all__ = [
     "Written",
     "declaration",
     "declaration_of",
+    "hidden",
     "import_cases",
     "import_dicom",
     "matched",

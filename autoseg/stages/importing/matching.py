@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path, PurePosixPath
 
 from autoseg.annotations.base import AnnotatedImage, AnnotationSet, MaskFile
@@ -40,7 +41,8 @@ def matched(found: AnnotationSet, root: Path, images: Path | None = None) -> tup
     """The files of every annotated image.
 
     A name is looked for as a path from the root, then as the end of a path, then as a file's name, then without its suffix; files that are
-    labels themselves do not count.
+    labels themselves do not count. Where folders lead to some of the images, they count: then no name is looked for without its own. A file
+    belongs to one image. An image of which the format's reader told a fault takes no part: half of its labels would be wrong labels.
 
     Args:
         found: the set.
@@ -54,37 +56,38 @@ def matched(found: AnnotationSet, root: Path, images: Path | None = None) -> tup
         DataError: no image has a file.
     """
     files = _Files(images or root, _labels_of(found.images))
+    unsound = {fault.case for fault in found.faults}
+    sound = [image for image in found.images if image.name not in unsound]
+    with_folders = any(files.lead_to(image.name) for image in sound if not image.files)
+    candidates = {image.name: [image.files] if image.files else files.called(image.name, with_folders) for image in sound}
+    claims = Counter(file for several in candidates.values() if len(several) == 1 for file in several[0])
+    names = _case_names(found.images)
     sources: list[Source] = []
     faults: list[Fault] = []
-    names = _case_names(found.images)
-    for image in found.images:
-        if image.files:
-            sources.append(Source(names[image.name], image.files, image))
-            continue
-        candidates = files.called(image.name)
-        if len(candidates) == 1:
-            sources.append(Source(names[image.name], (candidates[0],), image))
-        elif candidates:
-            several = ", ".join(str(one) for one in candidates[:SHOWN])
-            faults.append(
-                Fault(
-                    image.name, f"there are {len(candidates)} files of this name ({several}); give the right folder with --images"
-                )
-            )
+    for image in sound:
+        fault = _fault(image.name, candidates[image.name], claims, images or root)
+        if fault is None:
+            sources.append(Source(names[image.name], candidates[image.name][0], image))
         else:
-            faults.append(
-                Fault(image.name, f"there is no such image in {images or root}; give the folder of the images with --images")
-            )
+            faults.append(fault)
     if not sources:
-        raise DataError(faults[:SHOWN] or f"{root} holds no annotated image")
-    used = {file for source in sources for file in source.files}
-    unused = [file for file in files.all if file not in used]
-    notes = (
-        [f"{len(unused)} images are not annotated and take no part, such as {unused[0].name}"]
-        if unused and not found.images[0].files
-        else []
-    )
-    return sources, faults, notes
+        raise DataError((*found.faults, *faults)[:SHOWN] or f"{root} holds no annotated image")
+    unused = [file for file in files.all if file not in claims]
+    told = f"{len(unused)} images are not annotated and take no part, such as {unused[0].name}" if unused else ""
+    return sources, faults, [told] if told and not found.images[0].files else []
+
+
+def _fault(name: str, candidates: Sequence[tuple[Path, ...]], claims: Counter[Path], where: Path) -> Fault | None:
+    """Why an image is not the one that its name tells; None where all is well."""
+    if not candidates:
+        return Fault(name, f"there is no such image in {where}; give the folder of the images with --images")
+    if len(candidates) > 1:
+        several = ", ".join(str(file) for files in candidates[:SHOWN] for file in files)
+        return Fault(name, f"there are {len(candidates)} files of this name ({several}); give the right folder with --images")
+    shared = next((file for file in candidates[0] if claims[file] > 1), None)
+    if shared is not None:
+        return Fault(name, f"{claims[shared]} annotated images seem to be the file {shared}; give images names of their own")
+    return None
 
 
 class _Files:
@@ -103,14 +106,35 @@ class _Files:
             self._by_name[path.name].append(path)
             self._by_stem[split_suffix(path)[0]].append(path)
 
-    def called(self, name: str) -> list[Path]:
-        """Those that a name may mean."""
-        plain = PurePosixPath(name.replace("\\", "/"))
+    def lead_to(self, name: str) -> bool:
+        """Whether the folders of a name lead to a file."""
+        return len(_path(name).parts) > 1 and bool(self._as_written(name))
+
+    def called(self, name: str, with_folders: bool) -> list[tuple[Path, ...]]:
+        """Files that a name may mean, each alone.
+
+        Args:
+            name: as the format writes it.
+            with_folders: whether its folders have to fit, too.
+        """
+        plain = _path(name)
+        found = self._as_written(name)
+        if not found and not (with_folders and len(plain.parts) > 1):
+            by_stem = self._by_stem.get(plain.name, []) or self._by_stem.get(split_suffix(plain.name)[0], [])
+            found = self._by_name.get(plain.name, []) or by_stem
+        return [(file,) for file in found]
+
+    def _as_written(self, name: str) -> list[Path]:
+        """With all its folders, and with or without its suffix."""
+        plain = _path(name)
         if (exact := self._by_path.get(plain.as_posix())) is not None:
             return [exact]
-        named = self._by_name.get(plain.name, [])
-        ending = [path for path in named if path.as_posix().endswith(f"/{plain.as_posix()}")]
-        return ending or named or self._by_stem.get(plain.name, []) or self._by_stem.get(split_suffix(plain.name)[0], [])
+        ending = [path for path in self._by_name.get(plain.name, []) if path.as_posix().endswith(f"/{plain.as_posix()}")]
+        if ending or len(plain.parts) == 1:
+            return ending
+        folders = f"/{plain.parent.as_posix()}"
+        stems = self._by_stem.get(plain.name, []) or self._by_stem.get(split_suffix(plain.name)[0], [])
+        return [path for path in stems if path.parent.as_posix().endswith(folders)]
 
 
 def _is_hidden(path: Path) -> bool:
@@ -123,18 +147,39 @@ def _labels_of(images: Iterable[AnnotatedImage]) -> set[Path]:
 
 
 def _case_names(images: Sequence[AnnotatedImage]) -> dict[str, str]:
-    """By the image's name: without folders and suffix, and with its folders where that is not unique."""
-    stems = Counter(_stem(image.name) for image in images)
-    names = {}
-    for image in images:
-        whole = PurePosixPath(image.name.replace("\\", "/"))
-        stem = _stem(image.name)
-        name = stem if stems[stem] == 1 else "_".join((*whole.parts[:-1], stem))
-        names[image.name] = "".join("_" if letter in UNSAFE else letter for letter in name)
+    """By the image's name: without folders and suffix; where that is not unique with its folders, then with its suffix, then with a number.
+
+    Names that differ in upper and lower case alone would be one file on some disks, and count as the same.
+    """
+    ways: tuple[Callable[[str], str], ...] = (_stem, _with_folders, _with_suffix)
+    names: dict[str, str] = {}
+    left = list(dict.fromkeys(image.name for image in images))
+    for way in ways:
+        safe = {name: "".join("_" if letter in UNSAFE else letter for letter in way(name)) for name in left}
+        taken = Counter(name.casefold() for name in (*safe.values(), *names.values()))
+        names |= {name: one for name, one in safe.items() if taken[one.casefold()] == 1}
+        left = [name for name in left if name not in names]
+    used = {name.casefold() for name in names.values()}
+    for name in left:
+        number = next(n for n in count(1) if f"{safe[name]}_{n}".casefold() not in used)
+        names[name] = f"{safe[name]}_{number}"
+        used.add(names[name].casefold())
     return names
 
 
+def _with_folders(name: str) -> str:
+    return "_".join((*_path(name).parts[:-1], _stem(name)))
+
+
+def _with_suffix(name: str) -> str:
+    return f"{_with_folders(name)}_{split_suffix(_path(name).name)[1].strip('.')}".rstrip("_")
+
+
+def _path(name: str) -> PurePosixPath:
+    return PurePosixPath(name.replace("\\", "/"))
+
+
 def _stem(name: str) -> str:
-    last = PurePosixPath(name.replace("\\", "/")).name
+    last = _path(name).name
     stem, suffix = split_suffix(last)
     return stem if suffix in READABLE_SUFFIXES else last

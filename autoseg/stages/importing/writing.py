@@ -12,16 +12,17 @@ from pathlib import Path
 
 import numpy as np
 
+from autoseg.annotations.base import MaskFile
 from autoseg.annotations.decoding import Naming, Unknown, decode
 from autoseg.annotations.painting import Overlap, paint
 from autoseg.errors import AutosegError, DataError, Fault
 from autoseg.layouts.written_tables import PIXEL_SIZES, SUBJECTS, save_pixel_sizes, save_subjects
 from autoseg.parallel import map_cases
-from autoseg.processing.cases import load_labels
+from autoseg.processing.cases import differently_placed, grid_faults, load_labels
 from autoseg.records import Covered, Dataset, FailedCase, ImportedLabel, ImportReport, Spacing, write_text
 from autoseg.stages.importing.labels import told_unknown
 from autoseg.stages.importing.matching import Source
-from autoseg.volume.files import is_picture, read_header, split_suffix, write_labels
+from autoseg.volume.files import Header, is_picture, is_turned, read_header, split_suffix, write_labels
 from autoseg.volume.geometry import Geometry
 
 IMAGES, LABELS = "images", "labels"
@@ -43,7 +44,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Written:
-    """What came of one case: pixels by label value, what lies over what, and what nobody named."""
+    """What came of one case: pixels by label value and by label, what lies over what, what nobody named, and a note on where its labels lie."""
 
     id: str
     pixels: Mapping[int, int] = field(default_factory=dict)
@@ -51,6 +52,7 @@ class Written:
     covered: Mapping[tuple[str, str], int] = field(default_factory=dict)
     unknown: Mapping[str, int] = field(default_factory=dict)
     error: str | None = None
+    note: str | None = None
 
 
 def import_cases(
@@ -101,12 +103,24 @@ def save_dataset(
         reasons = [Fault(one.id, one.error) for one in written if one.error is not None][:SHOWN]
         raise DataError(reasons or "no case has a labelled pixel; are these the right labels, and is --only right?")
     content = dict(content)
-    if len(set(subjects.values())) < len(done):
+    if len({subjects[id] for id in done}) < len(done):
         content["subjects"] = SUBJECTS
         save_subjects(out / SUBJECTS, {id: subjects[id] for id in done})
     if any(id in spacings for id in done):
         save_pixel_sizes(out / PIXEL_SIZES, done, spacings)
     write_text(out / "dataset.json", json.dumps(content, indent=1) + "\n")
+
+
+def hidden(labels: Sequence[str], written: Iterable[Written]) -> tuple[str, str] | None:
+    """A label of which others left no pixel in any case, and the one that covers most of it; None where there is none."""
+    done = [one for one in written if one.error is None]
+    covered: Counter[tuple[str, str]] = Counter()
+    for one in done:
+        covered.update(one.covered)
+    for (below, above), _ in covered.most_common():
+        if below in labels and not any(one.by_label.get(below) for one in done):
+            return below, above
+    return None
 
 
 def sizes_of(written: Sequence[Written]) -> dict[str, int]:
@@ -153,23 +167,37 @@ def report_of(
         overlap=overlap,
         covered=tuple(Covered(below=below, above=above, pixels=pixels) for (below, above), pixels in covered.most_common()),
         failed=tuple(failed),
-        notes=(*notes, *([strangers] if strangers else [])),
+        notes=(*notes, *_told_once(done), *([strangers] if strangers else [])),
     )
+
+
+def _told_once(done: Iterable[Written]) -> list[str]:
+    """Notes of cases, each with the number of its cases and one of them."""
+    by_note: dict[str, list[str]] = {}
+    for one in done:
+        if one.note is not None:
+            by_note.setdefault(one.note, []).append(one.id)
+    return [f"{len(ids)} cases, such as {ids[0]}: {note}" for note, ids in by_note.items()]
 
 
 def _written(source: Source, *, work: Work) -> Written:
     try:
         return _write(source, work)
     except (AutosegError, OSError, ValueError) as error:
-        for folder in (IMAGES, LABELS):
-            for file in (work.out / folder).glob(f"{glob_safe(source.id)}[._]*"):
-                file.unlink(missing_ok=True)
+        _label_file(source, work.out).unlink(missing_ok=True)
+        for file in _image_files(source, work.out):
+            file.unlink(missing_ok=True)
         return Written(source.id, error=str(error).removeprefix(f"{source.id}: "))
 
 
 def _write(source: Source, work: Work) -> Written:
     header = read_header(source.files[0])
     image, size = source.image, header.shape
+    if turned := [file.name for file in source.files if is_picture(file) and is_turned(file)]:
+        raise DataError(
+            f"{turned[0]} is to be shown turned (by its EXIF tag), and programs differ in where its labels lie then; save image and labels upright"
+        )
+    note = _other_place(header, _label_files(source, work.dataset))
     covered: Mapping[tuple[str, str], int] = {}
     unknown: Mapping[str, int] = {}
     if image.size is not None and tuple(image.size) != tuple(size):
@@ -177,7 +205,7 @@ def _write(source: Source, work: Work) -> Written:
             f"was annotated at {_told(image.size)} pixels, and its image has {_told(size)}; take the image that was annotated"
         )
     if source.case is not None and work.dataset is not None:
-        labels = load_labels(work.dataset, source.case).astype(np.uint16)
+        labels = load_labels(work.dataset, source.case)
     elif image.label_map is not None:
         decoded = decode(image.label_map, work.names, work.unknown)
         labels, unknown = decoded.labels, decoded.unknown
@@ -195,10 +223,10 @@ def _write(source: Source, work: Work) -> Written:
         chosen = [one for one in image.annotations if one.label in work.names.labels]
         painted = paint(chosen, size, work.names.labels, work.overlap)
         labels, covered = painted.labels, painted.covered
-    _save(source, labels, header.geometry, work.out)
+    _save(source, labels.astype(np.uint16, copy=False), header.geometry, work.out)
     present, counts = np.unique(labels, return_counts=True)
     pixels = {int(value): int(count) for value, count in zip(present, counts, strict=True) if value}
-    return Written(source.id, pixels, _by_label(pixels, work), covered, unknown)
+    return Written(source.id, pixels, _by_label(pixels, work), covered, unknown, note=note)
 
 
 def _by_label(pixels: Mapping[int, int], work: Work) -> dict[str, int]:
@@ -215,17 +243,46 @@ def _by_label(pixels: Mapping[int, int], work: Work) -> dict[str, int]:
 
 def _save(source: Source, labels: np.ndarray, geometry: Geometry, out: Path) -> None:
     """The label map first: where an image is, its label is."""
-    flat = labels.ndim == 2 and is_picture(source.files[0])
-    write_labels(out / LABELS / (source.id + (PICTURE_LABEL if flat else VOLUME_LABEL)), labels, geometry)
+    write_labels(_label_file(source, out), labels, geometry)
+    for file, copy in zip(source.files, _image_files(source, out), strict=True):
+        shutil.copyfile(file, copy)
+
+
+def _label_file(source: Source, out: Path) -> Path:
+    return out / LABELS / (source.id + (PICTURE_LABEL if is_picture(source.files[0]) else VOLUME_LABEL))
+
+
+def _image_files(source: Source, out: Path) -> list[Path]:
     several = len(source.files) > 1
-    for channel, file in enumerate(source.files):
-        ending = file.name[len(split_suffix(file)[0]) :]
-        shutil.copyfile(file, out / IMAGES / f"{source.id}{f'_{channel:04d}' if several else ''}{ending}")
+    endings = [file.name[len(split_suffix(file)[0]) :] for file in source.files]
+    return [out / IMAGES / f"{source.id}{f'_{channel:04d}' if several else ''}{ending}" for channel, ending in enumerate(endings)]
 
 
-def glob_safe(name: str) -> str:
-    """A name as `glob` takes it literally."""
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+def _label_files(source: Source, dataset: Dataset | None) -> list[Path]:
+    image = source.image
+    if source.case is not None and source.case.label is not None and dataset is not None:
+        return [dataset.path(source.case.label)]
+    masks = [one.shape.path for one in image.annotations if isinstance(one.shape, MaskFile)]
+    return masks if image.label_map is None else [image.label_map]
+
+
+def _other_place(header: Header, files: Iterable[Path]) -> str | None:
+    """Labels of volumes are written where their image lies; what is said where they claimed another place.
+
+    Raises:
+        DataError: they have voxels of another size.
+    """
+    for file in files:
+        if is_picture(file):
+            continue
+        label = read_header(file)
+        if label.shape == header.shape and (
+            faults := grid_faults(file.name, "label", label.shape, label.geometry, "image", header.shape, header.geometry)
+        ):
+            raise DataError(faults)
+        if differently_placed(header.geometry, label.geometry):
+            return "the label's header says that it lies elsewhere than its image (origin or direction); its voxels are taken for the image's"
+    return None
 
 
 def _told(size: Sequence[int]) -> str:

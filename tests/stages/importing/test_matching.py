@@ -1,0 +1,73 @@
+"""Images that an annotation set names, and the files and cases that they become."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from autoseg.annotations.base import AnnotatedImage, AnnotationSet
+from autoseg.errors import DataError, Fault
+from autoseg.stages.importing import matched
+
+
+def files(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def listing(names: Sequence[str], faults: Sequence[Fault] = ()) -> AnnotationSet:
+    return AnnotationSet("coco", ("head",), tuple(AnnotatedImage(name, (4, 4)) for name in names), faults=tuple(faults))
+
+
+def found(root: Path, *names: str, faults: Sequence[Fault] = ()) -> tuple[dict[str, str], dict[str, str]]:
+    """Files by case, and faults by image."""
+    sources, wrong, _ = matched(listing(names, faults), root)
+    cases = {one.id: one.files[0].relative_to(root).as_posix() for one in sources}
+    return cases, {fault.case: fault.message for fault in wrong}
+
+
+def test_a_name_is_a_path_or_its_end_or_a_file_s_name(tmp_path: Path) -> None:
+    root = files(tmp_path, "set/images/a.png", "set/more/b.png", "c.tif")
+    assert found(root, "a.png", "/data/server/b.png", "c") == ({"a": "set/images/a.png", "b": "set/more/b.png", "c": "c.tif"}, {})
+
+
+def test_folders_that_lead_to_images_count(tmp_path: Path) -> None:
+    """The image of one person is not taken for that of another whose own is missing."""
+    cases, faults = found(files(tmp_path, "p1/frame.png"), "p1/frame.png", "p2/frame.png")
+    assert cases == {"p1_frame": "p1/frame.png"}
+    assert faults == {"p2/frame.png": f"there is no such image in {tmp_path}; give the folder of the images with --images"}
+    cases, faults = found(files(tmp_path, "p2/frame.jpg"), "p1/frame", "p2/frame")
+    assert cases == {"p1_frame": "p1/frame.png", "p2_frame": "p2/frame.jpg"} and not faults
+
+
+def test_a_file_is_one_image(tmp_path: Path) -> None:
+    root = files(tmp_path, "frame.png", "other.png")
+    cases, faults = found(root, "p1/frame.png", "p2/frame.png", "other.png")
+    assert cases == {"other": "other.png"} and sorted(faults) == ["p1/frame.png", "p2/frame.png"]
+    assert faults["p1/frame.png"].startswith(f"2 annotated images seem to be the file {root / 'frame.png'}")
+
+
+def test_an_image_whose_labels_could_not_be_read_whole_takes_no_part(tmp_path: Path) -> None:
+    root, fault = files(tmp_path, "a.png", "b.png"), Fault("a.png", "one of its polygons is no polygon")
+    assert found(root, "a.png", "b.png", faults=[fault]) == ({"b": "b.png"}, {})
+    with pytest.raises(DataError, match="no polygon"):
+        found(root, "a.png", faults=[fault])
+
+
+@pytest.mark.parametrize(
+    ("names", "cases"),
+    [
+        (("a/b.png", "a_b.png", "b.png"), {"a_b", "a_b_png", "b"}),
+        (("x.png", "x.jpg"), {"x_png", "x_jpg"}),
+        (("Case.png", "d/case.png"), {"Case", "d_case"}),
+        (("a b/x.png", "a:b/x.png", "a/b/x.png"), {"a b_x", "a_b_x_png_1", "a_b_x_png_2"}),
+    ],
+)
+def test_every_case_has_a_name_of_its_own(tmp_path: Path, names: tuple[str, ...], cases: set[str]) -> None:
+    """Whatever disk they are written to: names that differ in upper and lower case alone are the same."""
+    got, faults = found(files(tmp_path, *names), *names)
+    assert set(got) == cases and not faults and sorted(got.values()) == sorted(names)
