@@ -236,7 +236,7 @@ def _print_outcome(
         if not (explain or dry_run):
             show(console, cli_tables.plan_report(outcome))
         if new:
-            show(console, ["Nothing was written."] if dry_run else cli_tables.next_after_plan(run))
+            show(console, ["Nothing was written."] if dry_run else cli_tables.next_after_plan(run, outcome.splits))
 
 
 def _print_configurations(context: typer.Context, found: Mapping[str, Configuration], preset: str, *, as_json: bool) -> None:

@@ -53,11 +53,12 @@ def plan_report(outcome: PlanOutcome) -> list[RenderableType]:
     return parts
 
 
-def next_after_plan(run: Path) -> list[RenderableType]:
+def next_after_plan(run: Path, splits: Splits) -> list[RenderableType]:
     """What to do with a new plan."""
+    folds = "--fold 0        (or --fold all)" if splits.can_validate else "--fold full"
     return [
         f"Rules and alternatives: autoseg plan {run} --explain        (what it costs: --dry-run)",
-        f"Next: autoseg train {run} --fold 0        (or --fold all)",
+        f"Next: autoseg train {run} {folds}",
     ]
 
 
@@ -172,7 +173,7 @@ def _found(dataset: Dataset, fingerprint: Fingerprint, splits: Splits, machine: 
     table.add_row("channels", ", ".join(dataset.channels))
     table.add_row("size", _range([f.shape for f in facts], "{:.0f}") + " (" + ("z, y, x" if dataset.rank == 3 else "y, x") + ")")
     table.add_row("spacing", spacing)
-    table.add_row("folds", f"{splits.rule}; training+validation cases: {sizes}{held_out}")
+    table.add_row("folds", f"{splits.rule}; training+validation cases: {sizes}{held_out}" if splits.can_validate else splits.rule)
     cores = f", {machine.cores} cores" if machine.device == "cpu" and machine.cores else ""
     table.add_row("device", f"{machine.device}, {machine.name}{cores}, {machine.memory_bytes / GIB:.1f} GiB, {machine.precision}")
     return table

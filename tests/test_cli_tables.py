@@ -159,7 +159,7 @@ def test_predict_report_names_the_folds_and_at_most_twenty_failures() -> None:
 
 
 def test_plan_report() -> None:
-    text = _text(cli_tables.plan_report(_plan_outcome()) + cli_tables.next_after_plan(Path("run")))
+    text = _text(cli_tables.plan_report(_plan_outcome()) + cli_tables.next_after_plan(Path("run"), _plan_outcome().splits))
     assert _row(text, "cases") == ["cases", "3 of 2 subjects, 1 of them without label"]
     assert _row(text, "size") == ["size", "110 x 200, from 100..120 x 200..200 (y, x)"]
     assert _row(text, "spacing") == ["spacing", "0.5 x 0.5 mm; unknown for 1 cases"]

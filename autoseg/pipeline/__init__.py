@@ -154,7 +154,7 @@ def train(
     refuse_foreign_plan(folder, decided, folder.dataset())
     refuse_unsound(splits, folder.dataset(), folder.splits_file)
     refuse_unknown_trackers(track)
-    folds = folds_to_train(str(fold), len(splits.folds))
+    folds = folds_to_train(str(fold), splits)
     previous = None if chosen.previous_stage is None else out_of_fold(folder, decided, chosen, splits)
     for name in folds:
         refuse_changed(folder, decided, chosen, splits, name, previous.digest if previous is not None else "")

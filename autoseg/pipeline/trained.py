@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autoseg.errors import RecordError, RunFolderError
-from autoseg.records import FULL, PREDICTIONS_FILE, Configuration, Dataset, FoldCheckpoint, Model, Plan, Predictions
+from autoseg.records import FULL, PREDICTIONS_FILE, Configuration, Dataset, FoldCheckpoint, Model, Plan, Predictions, Splits
 from autoseg.run_folder import RunFolder
 
 
@@ -77,8 +77,15 @@ def is_validated(folder: RunFolder, configuration: str, fold: str, record: FoldC
     return weights == (record.weights_sha256,) and folder.fold_scores(configuration, fold).is_file()
 
 
-def folds_to_train(fold: str, n_folds: int) -> list[str]:
-    """Names of the folds that `--fold` means."""
+def folds_to_train(fold: str, splits: Splits) -> list[str]:
+    """Names of the folds that `--fold` means.
+
+    Raises:
+        RunFolderError: there is none of this name, or none that could be validated.
+    """
+    n_folds = len(splits.folds)
+    if fold != FULL and not splits.can_validate:
+        raise RunFolderError(f"no fold leaves a case to validate on; give --fold {FULL}. The splits: {splits.rule}")
     if fold == "all":
         return [str(index) for index in range(n_folds)]
     if fold == FULL:

@@ -15,9 +15,17 @@ class Fold(Part):
 
 
 class Splits(Record):
-    """The folds, how they were made (`rule`, a sentence), and the cases held out of every fold."""
+    """The folds, how they were made (`rule`, a sentence), and the cases held out of every fold.
+
+    Where one subject is all there is, there is one fold that validates on nothing: only `full` can be trained.
+    """
 
     rule: str
     seed: int | None
     folds: tuple[Fold, ...]
     held_out: tuple[str, ...] = ()
+
+    @property
+    def can_validate(self) -> bool:
+        """Whether any case is judged by a network that did not see it."""
+        return any(fold.validation for fold in self.folds)

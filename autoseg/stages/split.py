@@ -17,7 +17,7 @@ from pathlib import Path
 
 from autoseg.errors import DataError, Fault, RecordError
 from autoseg.layouts.published_folds import FOLDS, HELD_OUT_SHARE, SEED, place_of
-from autoseg.records import Dataset, Fingerprint, Fold, Splits
+from autoseg.records import FULL, Dataset, Fingerprint, Fold, Splits
 
 SHOWN_NAMES = 5
 BY_NAME = "by-name"
@@ -57,7 +57,7 @@ def make_splits(
         the folds; `rule` tells in one sentence how they came about.
 
     Raises:
-        DataError: one subject only, fewer than two folds, unknown names, or a file whose folds overlap (all faults at once).
+        DataError: no subject is left, fewer than two folds, unknown names, or a file whose folds overlap (all faults at once).
     """
     groups, joined = _groups(dataset, fingerprint)
     if not groups:
@@ -72,8 +72,16 @@ def make_splits(
         raise DataError(f"{folds} folds: at least 2 are needed, so that every case is validated by a model that did not see it")
     out = set(held_cases)
     remaining = [group for group in groups if group.cases[0] not in out]
-    if len(remaining) < 2:
-        raise DataError(_one_subject(remaining, held))
+    if not remaining:
+        raise DataError(f"no subject is left after holding out {len(held)}; hold out fewer")
+    order = [case.id for case in dataset.cases]
+    if len(remaining) == 1:
+        return Splits(
+            rule=_one_subject(remaining[0], joined, held_rule),
+            seed=seed,
+            folds=(_fold(remaining[0].cases, (), order),),
+            held_out=_in_order(held_cases, order),
+        )
     number = min(folds, len(remaining))
     bins = deal(remaining, [1 / number] * number, seed, count_cases=True)
     structures = [name for name in _structure_names(groups) if any(group.structures.get(name) for group in remaining)]
@@ -84,7 +92,6 @@ def make_splits(
     if number < folds:
         sentences.append(f"{folds} folds were asked for, but there are only {number} subjects")
     sentences += joined + held_rule
-    order = [case.id for case in dataset.cases]
     made = tuple(_fold([case for group in remaining for case in group.cases], part, order) for part in bins)
     return Splits(rule="; ".join(sentences), seed=seed, folds=made, held_out=_in_order(held_cases, order))
 
@@ -346,7 +353,7 @@ def _faults(folds: Sequence[Fold], held_out: Sequence[str], labelled: set[str], 
         for side, ids in (("training", fold.train), ("validation", fold.validation)):
             twice = sorted(id for id, times in Counter(ids).items() if times > 1)
             faults += [Fault(id, f"is named more than once for {side} of fold {number} in {path.name}") for id in twice]
-            if not ids:
+            if not ids and (side == "training" or len(folds) > 1):  # one fold alone may be that of one subject
                 faults.append(Fault(path.name, f"fold {number} has no {side} cases (left after holding out); add some"))
     return faults
 
@@ -363,13 +370,12 @@ def _in_order(cases: Iterable[str], order: Sequence[str]) -> tuple[str, ...]:
     return tuple(id for id in order if id in wanted)
 
 
-def _one_subject(remaining: Sequence[Group], held: Sequence[Group]) -> str:
-    found = f"only one subject ('{remaining[0].name}')" if remaining else "no subject"
-    where = f" after holding out {len(held)}" if held else ""
-    return (
-        f"{found} is left{where}: validation needs another one. If the set shows several, say which with --subjects REGEX|CSV; "
-        "otherwise give --splits FILE"
+def _one_subject(group: Group, joined: Sequence[str], held_rule: Sequence[str]) -> str:
+    told = (
+        f"only one subject ('{group.name}', {len(group.cases)} cases), so nothing is left to validate on: train with --fold {FULL}; "
+        "if the set shows several, say which with --subjects REGEX|CSV"
     )
+    return "; ".join([told, *joined, *held_rule])
 
 
 def _listed(names: Sequence[str]) -> str:

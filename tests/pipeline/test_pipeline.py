@@ -243,6 +243,18 @@ def test_full_trains_on_all_and_is_used_alone(heads: Path, tmp_path: Path, devic
     assert Predictions.load(tmp_path / "out" / "predictions.json") == predictions
 
 
+def test_one_subject_trains_in_full_alone(heads: Path, tmp_path: Path, device: str) -> None:
+    """There is nothing to validate on, which folds are refused for, and `full` is not."""
+    run = tmp_path / "run"
+    outcome = pipeline.plan(heads, run, device=device, epochs=1, subjects="^(.)", overrides=SHORT)
+    assert not outcome.splits.can_validate
+    for fold in ("all", 0):
+        with pytest.raises(RunFolderError, match=r"no fold leaves a case to validate on; give --fold full.*only one subject"):
+            pipeline.train(run, fold=fold, device=device)
+    (trained,) = pipeline.train(run, fold="full", device=device)
+    assert trained.scores is None and pipeline.predict(run, heads / "images", tmp_path / "out", device=device).folds == ("full",)
+
+
 def test_a_run_without_models_says_so(heads: Path, tmp_path: Path) -> None:
     pipeline.plan(heads, tmp_path / "run", preset="nnunet", folds=3)
     with pytest.raises(RunFolderError, match="autoseg train"):

@@ -105,9 +105,19 @@ def test_no_fold_is_empty_even_where_one_subject_outweighs_all() -> None:
     assert sizes(make_splits(*made(subjects, rare=("big_0",)))) == [1, 1, 1, 1, 50]
 
 
-def test_one_subject_is_refused_with_the_cure() -> None:
-    with pytest.raises(DataError, match=r"only one subject .*--subjects"):
-        make_splits(*made(frames(1, each=9)))
+def test_one_subject_has_nothing_to_validate_on(tmp_path: Path) -> None:
+    """All its cases train; the rule says what is left, and how to tell subjects apart."""
+    dataset, fingerprint = made(frames(1, each=9))
+    splits = make_splits(dataset, fingerprint)
+    assert [(len(fold.train), fold.validation) for fold in splits.folds] == [(9, ())] and not splits.can_validate
+    assert "only one subject ('s00', 9 cases)" in splits.rule and "--fold full" in splits.rule and "--subjects" in splits.rule
+    refuse_unsound(splits, dataset, Path("splits.json"))
+    (tmp_path / "held.txt").write_text("s01\n")
+    held = make_splits(*made(frames(2)), hold_out=tmp_path / "held.txt")
+    assert held.held_out == ("s01_0",) and held.folds[0].train == ("s00_0",) and not held.can_validate
+    (tmp_path / "held.txt").write_text("s00\ns01\n")
+    with pytest.raises(DataError, match="no subject is left after holding out 2"):
+        make_splits(*made(frames(2)), hold_out=tmp_path / "held.txt")
 
 
 def test_no_labels_and_one_fold_are_refused() -> None:

@@ -105,7 +105,10 @@ def subjects(the_set: SetLook) -> list[CheckFinding]:
     if len(names) >= the_set.folds:
         return []
     if len(names) == 1:
-        told = "all labelled cases are of one subject, so nothing can judge what is learned; name the subjects with --subjects, or add some"
-        return [finding("few subjects", "error", told)]
+        told = (
+            "all labelled cases are of one subject, so nothing can judge what is learned, and only `train --fold full` is left; "
+            "name the subjects with --subjects, or add some"
+        )
+        return [finding("few subjects", "warning", told)]
     told = f"{counted(len(names), 'subject')} for {the_set.folds} folds; there will be {len(names)} folds"
     return [finding("few subjects", "warning", told)]

@@ -107,7 +107,7 @@ def facts_of(dataset: Dataset, fingerprint: Fingerprint, splits: Splits) -> tupl
     numbers = _counts(dataset, fingerprint, splits)
     text = f"{{name}} holds {{cases:#{noun}}} of {{subjects:#subject}} ({{channels}})"
     text += ", {unlabelled} of them without a label." if numbers["unlabelled"] else "."
-    folds = "{folds:#fold is/folds are} made ({rule})"
+    folds = "{folds:#fold is/folds are} made ({rule})" if splits.can_validate else "No fold is made ({rule})"
     folds += "; {held:#case is/cases are} kept out of training." if splits.held_out else "."
     return (
         say(text, numbers),
