@@ -70,7 +70,7 @@ def test_patterns_of_single_files(tmp_path: Path) -> None:
 
 def test_what_cannot_be_meant(tmp_path: Path) -> None:
     root = files(tmp_path, "a.jpg", "a_m.png", "a_n.png", "b.jpg", "b_m.png")
-    with pytest.raises(DataError, match=r"--label 'x_\{case\}.png' finds no file; there are a.jpg"):
+    with pytest.raises(DataError, match=r"--label 'x_\{case\}.png' finds no file; there are .*a_m.png"):
         read_listing(root, {"": "{case}.jpg"}, {"": "x_{case}.png"})
     with pytest.raises(DataError, match=r"a: --label '\{case\}_\?.png' finds a_m.png, a_n.png; make it find one"):
         read_listing(root, {"": "{case}.jpg"}, {"": "{case}_?.png"})
