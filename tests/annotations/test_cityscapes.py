@@ -8,9 +8,8 @@ import pytest
 
 from autoseg.annotations import cityscapes
 from autoseg.annotations.base import ReadOptions
-from autoseg.annotations.colours import read_label_map
 from autoseg.errors import DataError
-from tests.annotations.pictures import save, write
+from tests.annotations.pictures import decoded, save, write
 
 RED = (255, 0, 0)
 
@@ -27,7 +26,7 @@ def test_colours_are_preferred_and_values_are_read(tmp_path: Path) -> None:
     assert cityscapes.recognise(tmp_path) == "found gtFine/ with a_gtFine_color.png"
     found = cityscapes.read(tmp_path)
     assert [image.name for image in found.images] == ["city/a", "b", "c"]
-    maps = [read_label_map(image.label_map, found).labels.tolist() for image in found.images if image.label_map]
+    maps = [decoded(image.label_map, found).labels.tolist() for image in found.images if image.label_map]
     assert maps == [[[1, 2, 0]], [[1, 2, 0]], [[1, 1, 1]]]
     assert [str(fault) for fault in found.faults] == [
         "d: has no mask in gtFine/val/; give it a black one if nothing is on it, or export again"
