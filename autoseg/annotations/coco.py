@@ -38,12 +38,13 @@ FEWEST_NUMBERS = 6  # of a polygon: three points
 
 @dataclass
 class _Content:
-    """What one JSON holds: names of its categories, images by id, annotations by the image's id; and what is wrong."""
+    """What one JSON holds: names of its categories and of groups of these, images by id, annotations by the image's id; and what is wrong."""
 
     file: Path
     labels: Mapping[str, str]
     names: Mapping[str, str]
     sizes: Mapping[str, tuple[int, int] | None]
+    groups: frozenset[str]
     annotations: dict[str, list[Annotation]] = field(default_factory=dict)
     boxes: int = 0
     faults: list[Fault] = field(default_factory=list)
@@ -69,11 +70,15 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
         raise DataError(f"{path} holds no JSON with {', '.join(KEYS)}; give the folder (or the file) of a COCO export")
     contents = [_content(file) for file in files]
     labels = dict.fromkeys(name for one in contents for name in one.labels.values() if not is_background(name))
+    drawn = {shape.label for one in contents for several in one.annotations.values() for shape in several}
+    groups = [name for name in labels if name not in drawn and any(name in one.groups for one in contents)]
     images, twice = _joined(path, contents)
     faults = [fault for one in contents for fault in one.faults] + twice
     notes = [
         f"{one.boxes} annotations of {one.file.name} are boxes without a mask, and are left out" for one in contents if one.boxes
     ]
+    notes += [f"{name} is a group of categories that no shape has, as Roboflow writes it, and is left out" for name in groups]
+    labels = dict.fromkeys(name for name in labels if name not in groups)
     return AnnotationSet("coco", tuple(labels), tuple(images), faults=tuple(faults), notes=tuple(notes))
 
 
@@ -84,12 +89,13 @@ def _content(file: Path) -> _Content:
         DataError: it cannot be used.
     """
     content = object_in(file)
-    listed = _dicts(content, "images", file)
+    listed, categories = _dicts(content, "images", file), _dicts(content, "categories", file)
     result = _Content(
         file,
-        labels={_id(one["id"]): str(one["name"]) for one in _dicts(content, "categories", file)},
+        labels={_id(one["id"]): str(one["name"]) for one in categories},
         names={_id(one["id"]): _placed(file, str(one["file_name"])) for one in listed},
         sizes={_id(one["id"]): _size(one) for one in listed},
+        groups=frozenset(str(one["supercategory"]) for one in categories if one.get("supercategory") not in (None, one["name"])),
     )
     for one in _dicts(content, "annotations", file):
         _add(result, one)

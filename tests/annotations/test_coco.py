@@ -139,9 +139,13 @@ def test_exports_of_roboflow(tmp_path: Path) -> None:
         "valid": [{"id": 1, "image_id": 7.0, "category_id": 5, "segmentation": None, "iscrowd": None}],
         "test": None,
     }
+    group = {"id": 0, "name": "Heads", "supercategory": "none"}
+    categories = [group, *({**one, "supercategory": "Heads"} for one in content([])["categories"])]
     for subset, shapes in listed.items():
         (tmp_path / subset).mkdir()
-        (tmp_path / subset / "_annotations.coco.json").write_text(json.dumps(content([]) | {"annotations": shapes}))
+        (tmp_path / subset / "_annotations.coco.json").write_text(
+            json.dumps(content([]) | {"annotations": shapes, "categories": categories})
+        )
         (tmp_path / subset / "y.png").touch()
     assert format_coco.recognise(tmp_path) == "found _annotations.coco.json with images, annotations, categories"
     found = format_coco.read(tmp_path)
@@ -150,7 +154,10 @@ def test_exports_of_roboflow(tmp_path: Path) -> None:
     assert all(by_name[f"{subset}/y.png"].files == (tmp_path / subset / "y.png",) for subset in listed)
     assert by_name["train/a/x.png"].files == () and not found.faults
     assert [one.label for one in by_name["train/y.png"].annotations] == ["LV"]
-    assert found.notes == ("1 annotations of _annotations.coco.json are boxes without a mask, and are left out",)
+    assert found.labels == ("Brain", "LV") and found.notes == (
+        "1 annotations of _annotations.coco.json are boxes without a mask, and are left out",
+        "Heads is a group of categories that no shape has, as Roboflow writes it, and is left out",
+    )
     assert {one.name for one in format_coco.read(tmp_path / "train").images} == {"train/a/x.png", "train/y.png"}
 
 
