@@ -43,7 +43,7 @@ class Bitmap:
 
 @dataclass(frozen=True)
 class MaskFile:
-    """A picture, or a volume, of the image's size, with high values inside the shape."""
+    """A picture, or a volume, of the image's size, that is not 0 inside the shape; of greys and probabilities, at least half of the largest."""
 
     path: Path
 

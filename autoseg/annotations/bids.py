@@ -1,16 +1,24 @@
 """BIDS: images below `sub-*`, labels of the same names below `derivatives/`, pixel sizes in JSON sidecars.
 
-Standard: https://bids-specification.readthedocs.io/. A label is a label map where its name ends in `_dseg`, `_seg` or `_labels`, and one
-structure where it is `_label-NAME_mask`, `_seg-NAME`, `_desc-NAME_mask`, `_lesion` or the like; a `-manual` at the end is no part of it.
+Standard: https://bids-specification.readthedocs.io/. A label is named as its image is, and goes on with one of these endings; whatever else
+lies below `derivatives/` (filtered or resampled images, centre lines) is no label:
+
+- `_dseg`, `_seg`, `_label`, `_labels`, `_parcellation`: a label map;
+- `_label-NAME_mask`, `_desc-NAME_probseg`, `_seg-NAME_dseg` and the like, or `_seg-NAME` alone: one structure;
+- `_lesion`, `_gmseg` and others of `PLAIN_STRUCTURES`, as sets of the spinal cord have them: one structure of that name.
+
+Each may end in `-manual`. A label of another space than the image's own (`_space-`) does not lie on its grid, and is left out.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from autoseg.annotations.base import DEFAULTS, AnnotatedImage, Annotation, AnnotationSet, Format, MaskFile, ReadOptions
-from autoseg.annotations.reading import json_in
+from autoseg.annotations.reading import Json, json_in
 from autoseg.errors import DataError, Fault
 from autoseg.records import Spacing
 from autoseg.volume.files import READABLE_SUFFIXES, is_picture, split_suffix
@@ -18,10 +26,27 @@ from autoseg.volume.files import READABLE_SUFFIXES, is_picture, split_suffix
 DESCRIPTION = "dataset_description.json"
 DERIVATIVES = "derivatives"
 SUBJECT = re.compile(r"sub-[^_/]+")
-STRUCTURE = re.compile(r"_(?:label|seg|desc)-(?!manual$)(?P<name>[A-Za-z0-9]+?)(?:-manual)?(?:_(?:mask|probseg|seg|dseg))?$")
-LABEL_MAP = re.compile(r"_(?:dseg|seg|labels?|parcellation)(?:-manual)?$")
-ONE_STRUCTURE = re.compile(r"_(?P<name>[A-Za-z0-9]+)(?:-manual)?$")
+PLAIN_STRUCTURES = ("lesion", "lesionseg", "gmseg", "wmseg", "csfseg", "softseg", "mask", "roi")
+MANUAL = r"(?:-manual)?"
+SAME_GRID = r"(?:_space-orig)?"
+KINDS = r"(?:mask|probseg|seg|dseg|softseg)"
+NAMED = r"(?!manual(?:_|$))(?P<name>[A-Za-z0-9]+)"
+LABEL_MAP = re.compile(rf"{SAME_GRID}(?:_desc-[A-Za-z0-9]+)?_(?:dseg|seg|labels?|parcellation){MANUAL}")
+STRUCTURES = (
+    re.compile(rf"{SAME_GRID}_(?:label|seg)-{NAMED}{MANUAL}(?:_desc-[A-Za-z0-9]+)?_{KINDS}{MANUAL}"),
+    re.compile(rf"{SAME_GRID}_desc-{NAMED}{MANUAL}_(?:mask|probseg){MANUAL}"),
+    re.compile(rf"{SAME_GRID}_seg-{NAMED}{MANUAL}"),
+    re.compile(rf"{SAME_GRID}_(?P<name>{'|'.join(PLAIN_STRUCTURES)}){MANUAL}"),
+)
 UNIT_MM = {"mm": 1.0, "um": 1e-3, "\u00b5m": 1e-3, "\u03bcm": 1e-3, "nm": 1e-6}
+
+
+@dataclass(frozen=True)
+class Label:
+    """A file below `derivatives/`: the mask of a structure, or a label map where that is None."""
+
+    file: Path
+    structure: str | None
 
 
 def recognise(path: Path) -> str | None:
@@ -37,45 +62,75 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     Raises:
         DataError: there is no image, or no label of one.
     """
-    images = {_key(file): file for file in _files(path) if DERIVATIVES not in file.relative_to(path).parts}
+    images = {_stem(file): file for file in _files(path) if DERIVATIVES not in file.relative_to(path).parts}
     if not images:
         raise DataError(f"{path} holds no image below sub-*; give the root of a BIDS set")
-    found: dict[str, list[tuple[str, Path]]] = {}
-    notes: list[str] = []
-    orphans: list[Path] = []
-    for file in _files(path / DERIVATIVES):
-        key = next((key for key in sorted(images, key=len, reverse=True) if _stem(file).startswith(key)), None)
-        if key is None:
-            orphans.append(file)
-        else:
-            found.setdefault(key, []).append((_stem(file).removeprefix(key), file))
+    found, orphans, others = _labels_of(path, images)
     if not found:
         raise DataError(
             f"no file below {path / DERIVATIVES} is named as an image is (sub-01_T1w_dseg, sub-01_T1w_label-lesion_mask)"
         )
+    notes: list[str] = []
     if orphans:
         notes.append(
             f"{len(orphans)} files of {DERIVATIVES}/ are named as no image is, and are left out, such as {orphans[0].name}"
         )
+    if others:
+        notes.append(
+            f"{len(others)} files of {DERIVATIVES}/ are by their names neither label maps nor masks, and are left out, such as {others[0].name}"
+        )
     if bare := sorted(set(images) - set(found)):
         notes.append(f"{len(bare)} images have no label and are left out, such as {bare[0]}")
+    if without := [key for key in sorted(found) if _lacks_unit(images[key])]:
+        told = f"{len(without)} images have a PixelSize without PixelSizeUnits, and so no known pixel size, such as {without[0]}"
+        notes.append(f"{told}; mend the sidecars, or give --spacing")
     faults: list[Fault] = []
-    listed = [_image(key, images[key], endings, faults) for key, endings in sorted(found.items())]
+    listed = [_image(key, images[key], own, faults) for key, own in sorted(found.items())]
     labels = tuple(dict.fromkeys(one.label for image in listed for one in image.annotations))
     return AnnotationSet("bids", labels, tuple(listed), faults=tuple(faults), notes=tuple(notes))
 
 
-def _image(key: str, file: Path, labels: list[tuple[str, Path]], faults: list[Fault]) -> AnnotatedImage:
-    maps = [label for ending, label in labels if LABEL_MAP.search(ending) and not STRUCTURE.search(ending)]
-    masks = [(match["name"], label) for ending, label in labels if (match := STRUCTURE.search(ending) or _alone(ending))]
-    if len(maps) > 1 or (maps and masks):
-        names = ", ".join(label.name for _, label in labels)
-        faults.append(Fault(key, f"has several kinds of labels ({names}); give --image and --label patterns that choose"))
+def _labels_of(path: Path, images: Mapping[str, Path]) -> tuple[dict[str, list[Label]], list[Path], list[Path]]:
+    """Labels by image, files that are named as no image is, and files that are named as no label is."""
+    found: dict[str, list[Label]] = {}
+    orphans: list[Path] = []
+    others: list[Path] = []
+    by_length = sorted(images, key=len, reverse=True)
+    for file in _files(path / DERIVATIVES):
+        key = next((key for key in by_length if _stem(file).startswith(key)), None)
+        if key is None:
+            orphans.append(file)
+            continue
+        ending = _stem(file).removeprefix(key)
+        structure = next((match["name"] for one in STRUCTURES if (match := one.fullmatch(ending))), None)
+        if structure is None and not LABEL_MAP.fullmatch(ending):
+            others.append(file)
+        else:
+            found.setdefault(key, []).append(Label(file, structure))
+    return found, orphans, others
+
+
+def _image(key: str, file: Path, labels: Sequence[Label], faults: list[Fault]) -> AnnotatedImage:
+    """With its label map, or its masks, of each structure the first; several kinds, or several masks of one structure, are a fault."""
+    maps = [label.file for label in labels if label.structure is None]
+    masks: dict[str, Path] = {}
+    for label in labels:
+        if label.structure is not None:
+            masks.setdefault(label.structure, label.file)
+    if len(labels) > len(masks) + len(maps) or len(maps) > 1 or (maps and masks):
+        names = ", ".join(label.file.name for label in labels)
+        used = maps[0].name if maps else ", ".join(mask.name for mask in masks.values())
+        faults.append(
+            Fault(
+                key,
+                f"has several kinds of labels ({names}), of which {used} is used; give --image and --label patterns that choose",
+            )
+        )
     subject = SUBJECT.search(file.name)
     return AnnotatedImage(
         name=key,
         size=None,
-        annotations=() if maps else tuple(Annotation(name, MaskFile(label)) for name, label in masks),
+        annotations=() if maps else tuple(Annotation(name, MaskFile(mask)) for name, mask in masks.items()),
         label_map=maps[0] if maps else None,
         files=(file,),
         subject=subject[0] if subject else None,
@@ -83,19 +138,26 @@ def _image(key: str, file: Path, labels: list[tuple[str, Path]], faults: list[Fa
     )
 
 
-def _alone(ending: str) -> re.Match[str] | None:
-    return None if LABEL_MAP.search(ending) else ONE_STRUCTURE.search(ending)
-
-
 def _spacing(file: Path) -> Spacing | None:
-    """(y, x) of a picture from its sidecar, which gives x before y."""
-    content = json_in(file.with_name(_stem(file) + ".json"))
-    if not is_picture(file) or not isinstance(content, dict):
-        return None
-    sizes, unit = content.get("PixelSize"), UNIT_MM.get(str(content.get("PixelSizeUnits", "mm")))
+    """(y, x) of a picture from its sidecar, which gives x before y; None where size or unit are missing or unknown."""
+    content = _sidecar(file)
+    sizes, unit = content.get("PixelSize"), UNIT_MM.get(str(content.get("PixelSizeUnits")))
     if not isinstance(sizes, list) or len(sizes) < 2 or unit is None:
         return None
+    if not all(isinstance(size, int | float) and size > 0 for size in sizes[:2]):
+        return None
     return float(sizes[1]) * unit, float(sizes[0]) * unit
+
+
+def _lacks_unit(file: Path) -> bool:
+    content = _sidecar(file)
+    return "PixelSize" in content and "PixelSizeUnits" not in content
+
+
+def _sidecar(file: Path) -> Json:
+    """Of a picture; empty where there is none."""
+    content = json_in(file.with_name(_stem(file) + ".json")) if is_picture(file) else None
+    return content if isinstance(content, dict) else {}
 
 
 def _files(root: Path) -> list[Path]:
@@ -105,10 +167,6 @@ def _files(root: Path) -> list[Path]:
 
 def _stem(file: Path) -> str:
     return split_suffix(file)[0]
-
-
-def _key(file: Path) -> str:
-    return _stem(file)
 
 
 FORMAT = Format("bids", f"a BIDS set: {DESCRIPTION}, sub-*, and labels below {DERIVATIVES}/", recognise, read)

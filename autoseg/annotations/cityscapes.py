@@ -44,10 +44,14 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
         raise DataError(f"{path} holds no {TABLE}; add it with a line 'r g b name' for each label")
     entries = table_of(colour_first_entries(path / TABLE), TABLE) if (path / TABLE).is_file() else ColourTable()
     table = with_options(entries, options)
-    kept, faults = once(AnnotatedImage(name, None, label_map=file) for (_, name), file in masks.items())
+    pictures = _images(path)
+    kept, faults = once(
+        AnnotatedImage(name, None, label_map=file, files=(pictures[subset, name],) if (subset, name) in pictures else ())
+        for (subset, name), file in masks.items()
+    )
     faults += [
         Fault(name, f"has no mask in {MASKS}/{subset}/; give it a black one if nothing is on it, or export again")
-        for subset, name in _images(path)
+        for subset, name in pictures
         if (subset, name) not in masks
     ]
     return AnnotationSet("cityscapes", table.labels, kept, table.colours, table.values, tuple(faults))
@@ -61,11 +65,12 @@ def _masks(folder: Path) -> dict[tuple[str, str], Path]:
     return dict(sorted({**in_values, **in_colours}.items()))
 
 
-def _images(path: Path) -> list[tuple[str, str]]:
-    """By subset and name, where the export holds images."""
+def _images(path: Path) -> dict[tuple[str, str], Path]:
+    """Images by subset and name, where the export holds them; their own names end in `_leftImg8bit`, and those of masks do not."""
     place = child(path, "imgsFine") or path
     folder = child(place, "leftImg8bit")
-    return [_placed(file, folder, IMAGE) for file in pictures_under(folder) if IMAGE.search(file.stem)] if folder else []
+    files = [file for file in pictures_under(folder) if IMAGE.search(file.stem)] if folder else []
+    return {_placed(file, folder, IMAGE): file for file in files} if folder else {}
 
 
 def _placed(file: Path, folder: Path, ending: re.Pattern[str]) -> tuple[str, str]:

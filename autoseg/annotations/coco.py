@@ -1,12 +1,14 @@
 """COCO: one JSON with images, categories, and annotations as polygons or run lengths (compressed or not).
 
-Format: https://cocodataset.org/#format-data. Several polygons of one annotation are parts of it, never holes.
+Format: https://cocodataset.org/#format-data. Several polygons of one annotation are parts of it, never holes. Roboflow writes a folder for each
+subset, with its images and `_annotations.coco.json` beside them.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,23 +25,42 @@ from autoseg.annotations.base import (
     ReadOptions,
     is_background,
 )
-from autoseg.annotations.reading import Json, json_files, json_in, object_in
-from autoseg.annotations.rle import decode_compressed, decode_runs, encode_runs
+from autoseg.annotations.reading import Json, json_files, json_in, object_in, within
+from autoseg.annotations.rle import decode_sized, encode_runs
+from autoseg.annotations.shapes import polygon
 from autoseg.errors import DataError, Fault
 from autoseg.records import write_text
 
 KEYS = ("images", "annotations", "categories")
+ROBOFLOW = "_annotations.coco.json"
 FEWEST_NUMBERS = 6  # of a polygon: three points
 
 
+@dataclass
+class _Content:
+    """What one JSON holds: names of its categories and of groups of these, images by id, annotations by the image's id; and what is wrong."""
+
+    file: Path
+    labels: Mapping[str, str]
+    names: Mapping[str, str]
+    sizes: Mapping[str, tuple[int, int] | None]
+    groups: frozenset[str]
+    annotations: dict[str, list[Annotation]] = field(default_factory=dict)
+    boxes: int = 0
+    faults: list[Fault] = field(default_factory=list)
+
+
 def recognise(path: Path) -> str | None:
-    """A JSON with the three lists of COCO, in the folder or in `annotations/`."""
+    """A JSON with the three lists of COCO, in the folder or in `annotations/`, or Roboflow's in the folders of subsets."""
     files = _files(path)
     return f"found {files[0].name} with {', '.join(KEYS)}" if files else None
 
 
 def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
-    """All images of all files; those that several files list count once.
+    """All images of all files.
+
+    Files of different categories may list the same images, and what they hold is joined. Of files that share a category, as those of subsets
+    do, an image of a name that was there before is a fault, unless each subset has a folder with an image of that name.
 
     Raises:
         DataError: no file is COCO's, or one cannot be used.
@@ -47,47 +68,105 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     files = _files(path)
     if not files:
         raise DataError(f"{path} holds no JSON with {', '.join(KEYS)}; give the folder (or the file) of a COCO export")
-    labels: dict[str, None] = {}
+    contents = [_content(file) for file in files]
+    labels = dict.fromkeys(name for one in contents for name in one.labels.values() if not is_background(name))
+    drawn = {shape.label for one in contents for several in one.annotations.values() for shape in several}
+    groups = [name for name in labels if name not in drawn and any(name in one.groups for one in contents)]
+    images, twice = _joined(path, contents)
+    faults = [fault for one in contents for fault in one.faults] + twice
+    notes = [
+        f"{one.boxes} annotations of {one.file.name} are boxes without a mask, and are left out" for one in contents if one.boxes
+    ]
+    notes += [f"{name} is a group of categories that no shape has, as Roboflow writes it, and is left out" for name in groups]
+    labels = dict.fromkeys(name for name in labels if name not in groups)
+    return AnnotationSet("coco", tuple(labels), tuple(images), faults=tuple(faults), notes=tuple(notes))
+
+
+def _content(file: Path) -> _Content:
+    """One JSON.
+
+    Raises:
+        DataError: it cannot be used.
+    """
+    content = object_in(file)
+    listed, categories = _dicts(content, "images", file), _dicts(content, "categories", file)
+    result = _Content(
+        file,
+        labels={_id(one["id"]): str(one["name"]) for one in categories},
+        names={_id(one["id"]): _placed(file, str(one["file_name"])) for one in listed},
+        sizes={_id(one["id"]): _size(one) for one in listed},
+        groups=frozenset(str(one["supercategory"]) for one in categories if one.get("supercategory") not in (None, one["name"])),
+    )
+    for one in _dicts(content, "annotations", file):
+        _add(result, one)
+    return result
+
+
+def _add(content: _Content, one: Json) -> None:
+    """One annotation, or the fault of it; those of the background are left out."""
+    file, image, told = content.file, _id(one.get("image_id")), f"annotation {one.get('id')}"
+    if image not in content.names:
+        content.faults.append(Fault(file.name, f"{told} is of image {one.get('image_id')}, which is not listed; export again"))
+        return
+    label, case = content.labels.get(_id(one.get("category_id"))), content.names[image]
+    if label is None:
+        content.faults.append(Fault(case, f"{told} has category {one.get('category_id')}, which {file.name} does not name"))
+    elif not is_background(label):
+        try:
+            shapes = list(_shapes(one.get("segmentation"), content.sizes[image]))
+        except (ValueError, TypeError) as error:
+            content.faults.append(Fault(case, f"{told}: {error}; export it again"))
+        else:
+            content.boxes += not shapes
+            content.annotations.setdefault(image, []).extend(Annotation(label, shape) for shape in shapes)
+
+
+def _joined(path: Path, contents: Sequence[_Content]) -> tuple[list[AnnotatedImage], list[Fault]]:
+    """Images of all files, and faults of those that two files list which share a category."""
     images: dict[str, AnnotatedImage] = {}
+    origin: dict[str, list[_Content]] = {}
     faults: list[Fault] = []
-    notes: list[str] = []
-    for file in files:
-        content = object_in(file)
-        names = {int(one["id"]): str(one["name"]) for one in _dicts(content, "categories", file)}
-        labels |= dict.fromkeys(name for name in names.values() if not is_background(name))
-        by_image: dict[int, list[Annotation]] = {}
-        boxes = 0
-        sizes = {int(one["id"]): _size(one) for one in _dicts(content, "images", file)}
-        file_names = {int(one["id"]): str(one["file_name"]) for one in _dicts(content, "images", file)}
-        for one in _dicts(content, "annotations", file):
-            image, label = int(one["image_id"]), names.get(int(one["category_id"]))
-            if image not in file_names:
-                faults.append(
-                    Fault(file.name, f"annotation {one.get('id')} is of image {image}, which is not listed; export again")
-                )
-                continue
-            case = file_names[image]
-            if label is None:
-                faults.append(
-                    Fault(case, f"annotation {one.get('id')} has category {one['category_id']}, which {file.name} does not name")
-                )
-                continue
-            if is_background(label):
-                continue
-            try:
-                shapes = list(_shapes(one.get("segmentation"), sizes[image]))
-            except ValueError as error:
-                faults.append(Fault(case, f"annotation {one.get('id')}: {error}; export it again"))
-                continue
-            boxes += not shapes
-            by_image.setdefault(image, []).extend(Annotation(label, shape) for shape in shapes)
-        for id, name in file_names.items():
-            before = images.get(name)
-            found = (*(before.annotations if before else ()), *by_image.get(id, ()))
-            images[name] = AnnotatedImage(name, sizes[id] or (before.size if before else None), found)
-        if boxes:
-            notes.append(f"{boxes} annotations of {file.name} are boxes without a mask, and are left out")
-    return AnnotationSet("coco", tuple(labels), tuple(images.values()), faults=tuple(faults), notes=tuple(notes))
+    for content in contents:
+        for id, name in content.names.items():
+            before, found = images.get(name), tuple(content.annotations.get(id, ()))
+            rival = next((one for one in origin.get(name, ()) if _share_a_label(one, content)), None)
+            own, other = _own_file(path, content.file, name), _own_file(path, rival.file, name) if rival else None
+            placed = own.relative_to(path).as_posix() if own else name
+            if rival and own and other and own != other and placed not in images:
+                images[name] = replace(images[name], files=(other,))
+                images[placed] = AnnotatedImage(placed, content.sizes[id], found, files=(own,))
+            elif rival:
+                where = f"stands in {rival.file.name} and in {content.file.name}" if rival is not content else "is listed twice"
+                faults.append(Fault(name, f"{where}, and the second one is left out; give images names of their own"))
+            else:
+                files = (own,) if own and _is_roboflow(content.file) else ()
+                size = content.sizes[id] or (before.size if before else None)
+                images[name] = AnnotatedImage(name, size, (*(before.annotations if before else ()), *found), files=files)
+                origin.setdefault(name, []).append(content)
+    return list(images.values()), faults
+
+
+def _share_a_label(one: _Content, other: _Content) -> bool:
+    return one is other or not set(one.labels.values()).isdisjoint(other.labels.values())
+
+
+def _own_file(path: Path, file: Path, name: str) -> Path | None:
+    """The image in the folder of the JSON's own subset (`instances_train.json`: `images/train/` or `train/`), or beside Roboflow's JSON."""
+    if not path.is_dir():
+        return None
+    if _is_roboflow(file):
+        return within(path, name)
+    subset = file.stem.rpartition("_")[2]
+    return within(path, f"images/{subset}/{name}") or within(path, f"{subset}/{name}")
+
+
+def _is_roboflow(file: Path) -> bool:
+    return file.name == ROBOFLOW
+
+
+def _placed(file: Path, name: str) -> str:
+    """An image's name, with the subset's folder where every subset has its own JSON, since names count within that folder alone."""
+    return f"{file.parent.name}/{name}" if _is_roboflow(file) else name
 
 
 def write(path: Path, images: Iterable[LabelledImage], labels: Mapping[str, int]) -> None:
@@ -127,28 +206,42 @@ def _annotation(id: int, image: int, category: int, mask: np.ndarray) -> Json:
 
 
 def _files(path: Path) -> list[Path]:
-    return [file for file in json_files(path, "annotations") if _is_coco(json_in(file))]
+    of_subsets = sorted(path.glob(f"*/{ROBOFLOW}")) if path.is_dir() else []
+    return [file for file in (*json_files(path, "annotations"), *of_subsets) if _is_coco(json_in(file))]
 
 
 def _is_coco(content: object) -> bool:
-    return isinstance(content, dict) and all(isinstance(content.get(key), list) for key in KEYS)
+    """Whether it has the lists; that of annotations may be null where there are none."""
+    if not isinstance(content, dict) or any(key not in content for key in KEYS):
+        return False
+    return all(isinstance(content[key], list) or (key == "annotations" and content[key] is None) for key in KEYS)
 
 
 def _dicts(content: Mapping[str, object], key: str, file: Path) -> list[Json]:
-    entries = content.get(key)
-    wanted = {"images": ("id", "file_name"), "categories": ("id", "name"), "annotations": ("image_id", "category_id")}[key]
+    entries = content.get(key) or []
+    wanted = {"images": ("id", "file_name"), "categories": ("id", "name"), "annotations": ()}[key]
     if not isinstance(entries, list):
         raise DataError([Fault(file.name, f"{key} is no list; export it again")])
     for entry in entries:
-        missing = [name for name in wanted if not isinstance(entry, dict) or entry.get(name) is None]
-        if missing:
+        if not isinstance(entry, dict):
+            raise DataError([Fault(file.name, f"an entry of {key} is no object; export it again")])
+        if missing := [name for name in wanted if entry.get(name) is None]:
             raise DataError([Fault(file.name, f"an entry of {key} has no {' and no '.join(missing)}; export it again")])
     return entries
 
 
+def _id(value: object) -> str:
+    """An id as text, so that 1, 1.0 and "1" are one, as different programs write them."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+
+
 def _size(image: Json) -> tuple[int, int] | None:
-    height, width = image.get("height"), image.get("width")
-    return (int(height), int(width)) if height and width else None
+    """(height, width); None where they are missing, or no numbers."""
+    try:
+        height, width = int(image["height"]), int(image["width"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    return (height, width) if height > 0 and width > 0 else None
 
 
 def _shapes(segmentation: object, size: tuple[int, int] | None) -> Iterable[Polygon | Bitmap]:
@@ -158,25 +251,15 @@ def _shapes(segmentation: object, size: tuple[int, int] | None) -> Iterable[Poly
         ValueError: neither, or damaged.
     """
     if isinstance(segmentation, dict):
-        yield _bitmap(segmentation)
+        yield Bitmap(decode_sized(segmentation.get("counts"), segmentation.get("size"), size))
     elif isinstance(segmentation, Sequence) and not isinstance(segmentation, str):
         for numbers in segmentation:
             if not isinstance(numbers, Sequence) or len(numbers) % 2:
                 raise ValueError("a polygon is a list of x and y by turns")
             if len(numbers) >= FEWEST_NUMBERS:
-                yield Polygon((np.asarray(numbers, float).reshape(-1, 2),))
+                yield polygon(numbers)
     elif segmentation is not None:
         raise ValueError(f"its segmentation is {type(segmentation).__name__}, neither polygons nor run lengths")
-
-
-def _bitmap(runs: Json) -> Bitmap:
-    size, counts = runs.get("size"), runs.get("counts")
-    if not isinstance(size, Sequence) or len(size) != 2 or counts is None:
-        raise ValueError("run lengths have no size or no counts")
-    height, width = int(size[0]), int(size[1])
-    if isinstance(counts, str):
-        return Bitmap(decode_compressed(counts, height, width))
-    return Bitmap(decode_runs(counts, height, width, column_major=True))
 
 
 FORMAT = Format("coco", "a JSON with images, annotations and categories", recognise, read)

@@ -26,7 +26,7 @@ MASKS = ("masks", "mask", "labels", "label", "annotations", "annotation", "segme
 TABLES = ("labelmap.txt", "label_colors.txt", "labels.txt", "classes.txt", "classes.csv", "class_dict.csv", "labels.csv")
 DECLARATION = "dataset.json"
 TAIL = re.compile(r"[-_. ](masks?|labels?|segm?|segmentation|annotation|gt|colou?rs?)$", re.IGNORECASE)
-CURE = "name them with --labels NAME=R,G,B, or in labels.txt with a line 'name r,g,b' each"
+CURE = "name them with --structure NAME=R,G,B, or in labels.txt with a line 'name r,g,b' each"
 
 
 def recognise(path: Path) -> str | None:
@@ -42,7 +42,7 @@ def recognise(path: Path) -> str | None:
 
 
 def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
-    """All masks. Colours that nobody named are one fault of the set, but for borders, which are told in a note.
+    """All masks. Colours that nobody named are told in a note, and so are borders; what becomes of the former is decided where masks are decoded.
 
     Raises:
         DataError: no masks, or no colour is named; all that occur are told.
@@ -68,15 +68,16 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
         raise DataError(
             f"{path} names no colours; in {survey.images} masks occur {told(strangers, survey.images) or 'none'}; {CURE}"
         )
+    notes = _notes(survey, borders)
     if strangers:
-        faults.append(
-            Fault(folder.name, f"{len(strangers)} colours occur that nobody named: {told(strangers, survey.images)}; {CURE}")
+        notes.insert(
+            0, f"{len(strangers)} colours occur in {folder.name}/ that nobody named: {told(strangers, survey.images)}; {CURE}"
         )
     images, without = _matched(path, folder, readable, masks)
     faults += [Fault(name, f"has no mask in {folder.name}/; give it a black one if nothing is on it") for name in without]
     colours = {**table.colours, **{one: name for one, name in borders.items() if isinstance(one, tuple)}}
     values = {**table.values, **{one: name for one, name in borders.items() if isinstance(one, int)}}
-    return AnnotationSet("colour-masks", table.labels, images, colours, values, tuple(faults), tuple(_notes(survey, borders)))
+    return AnnotationSet("colour-masks", table.labels, images, colours, values, tuple(faults), tuple(notes))
 
 
 def _pictures(images: Path | None) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Colours of label maps: tables that name them, and label maps as they are read with them."""
+"""Colours of label maps: tables that name them, and what the pixels of a label map stand for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from autoseg.annotations.base import AnnotationSet, Colour, ReadOptions, is_background
+from autoseg.annotations.base import Colour, ReadOptions, is_background
 from autoseg.annotations.reading import lines_of
 from autoseg.errors import DataError, Fault
 from autoseg.volume.files import read
@@ -33,18 +33,6 @@ class ColourTable:
     labels: tuple[str, ...] = ()
     colours: Mapping[Colour, str] = field(default_factory=dict)
     values: Mapping[int, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class LabelMap:
-    """One label map.
-
-    `labels` is uint16 `(height, width)`: the place of the label in the set's list, counted from 1; 0 is the background, and whatever was not
-    declared. `undeclared` counts the pixels of each colour (or grey value) that the set does not name.
-    """
-
-    labels: np.ndarray
-    undeclared: Mapping[Colour | int, int]
 
 
 def labelmap_entries(file: Path) -> list[Entry]:
@@ -81,7 +69,11 @@ def colour_of(text: object) -> Colour | None:
 
 
 def table_of(entries: Iterable[Entry], file: str) -> ColourTable:
-    """The meaning of colours, and of grey values: the place in the table, with the background at 0, as CVAT and Datumaro number them.
+    """The meaning of colours, and of grey values.
+
+    A grey value is the grey that the table names, else the place in the table, with the background at 0, as CVAT and Datumaro number them.
+    Where a grey of the table is as low as a place, no value is a place, since the place of one label could be the grey of another. Value 0 is
+    the background unless all colours are greys and black is a label.
 
     Black is the background where nothing else is called so; colours that the table leaves open are PASCAL VOC's, by place.
 
@@ -102,7 +94,18 @@ def table_of(entries: Iterable[Entry], file: str) -> ColourTable:
                 f"{colours[colour] or 'the background'} and {name} both have the colour {told_colour(colour)}; give each its own"
             )
             raise DataError([Fault(file, told)])
-    return ColourTable(tuple(dict.fromkeys(name for name in names if name)), colours, dict(enumerate(names)))
+    greys = {grey: colours[colour] for _, colour in listed if colour is not None and (grey := grey_of(colour)) is not None}
+    low = any(0 < grey < len(names) for grey in greys)
+    values = {**({} if low else dict(enumerate(names))), **greys}
+    if not listed or any(colour is None or grey_of(colour) is None for _, colour in listed):
+        values[0] = BACKGROUND
+    values.setdefault(0, BACKGROUND)
+    return ColourTable(tuple(dict.fromkeys(name for name in names if name)), colours, values)
+
+
+def grey_of(colour: Colour) -> int | None:
+    """The grey value of a colour; None where it is no grey."""
+    return colour[0] if len(set(colour)) == 1 else None
 
 
 def with_options(table: ColourTable, options: ReadOptions) -> ColourTable:
@@ -111,7 +114,8 @@ def with_options(table: ColourTable, options: ReadOptions) -> ColourTable:
     valued = {value: _plain(name) for value, name in options.values.items()}
     renamed = {table.colours[colour]: name for colour, name in named.items() if colour in table.colours}
     colours = {**table.colours, **named}
-    values = {**{value: renamed.get(name, name) for value, name in table.values.items()}, **valued}
+    greys = {grey: name for colour, name in named.items() if (grey := grey_of(colour)) is not None}
+    values = {**{value: renamed.get(name, name) for value, name in table.values.items()}, **greys, **valued}
     colours.setdefault(BLACK, BACKGROUND)
     values.setdefault(0, BACKGROUND)
     order = [*(renamed.get(name, name) for name in table.labels), *named.values(), *valued.values()]
@@ -128,36 +132,15 @@ def voc_colour(place: int) -> Colour:
 
 
 def told_colour(colour: Colour | int) -> str:
-    """As it stands in a sentence and in `--labels`."""
+    """As it stands in a sentence and in `--structure NAME=R,G,B`."""
     return ",".join(map(str, colour)) if isinstance(colour, tuple) else str(colour)
-
-
-def read_label_map(file: Path, found: AnnotationSet) -> LabelMap:
-    """A label map of the set. Grey values mean what `values` say, else what `colours` say of that grey.
-
-    Raises:
-        DataError: it cannot be read, or is no picture of 8-bit colours or of whole grey values.
-    """
-    codes = codes_in(file)
-    distinct, back, lengths = runs_in(codes)
-    pixels = np.bincount(back, lengths, len(distinct)).astype(int)
-    place_of = {name: place for place, name in enumerate((BACKGROUND, *found.labels))}
-    places = np.zeros(len(distinct), np.uint16)
-    undeclared: dict[Colour | int, int] = {}
-    for number, code in enumerate(distinct.tolist()):
-        meaning = meaning_of(code, found.colours, found.values)
-        if meaning is None:
-            undeclared[colour_or_value(code)] = int(pixels[number])
-        else:
-            places[number] = place_of[meaning]
-    return LabelMap(np.repeat(places[back], lengths).reshape(codes.shape), undeclared)
 
 
 def codes_in(file: Path) -> np.ndarray:
     """One int64 for each pixel, `(height, width)`: a grey value, or a colour as `colour_or_value` turns it back.
 
     Raises:
-        DataError: see `read_label_map`.
+        DataError: it cannot be read, or is no picture of 8-bit colours or of whole grey values.
     """
     array = read(file).array
     if len(array) in ALPHA_CHANNELS:
@@ -179,9 +162,11 @@ def codes_in(file: Path) -> np.ndarray:
 
 
 def runs_in(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The distinct codes, and for each run of equal ones along the rows its place among them and its length."""
+    """The distinct codes of an array of any shape, and for each run of equal ones along its last axis its place among them and its length."""
     flat = codes.ravel()
-    starts = np.flatnonzero(np.diff(flat, prepend=-1))
+    begins = np.ones(flat.size, bool)
+    np.not_equal(flat[1:], flat[:-1], out=begins[1:])
+    starts = np.flatnonzero(begins)
     distinct, back = np.unique(flat[starts], return_inverse=True)
     return distinct, back, np.diff(np.r_[starts, flat.size])
 

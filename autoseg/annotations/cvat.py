@@ -24,7 +24,7 @@ from autoseg.annotations.base import (
     Shape,
     is_background,
 )
-from autoseg.annotations.reading import xml_in
+from autoseg.annotations.reading import once, xml_in
 from autoseg.annotations.rle import decode_runs, encode_runs
 from autoseg.annotations.shapes import ellipse
 from autoseg.annotations.tracing import bitmap_of
@@ -43,7 +43,7 @@ def recognise(path: Path) -> str | None:
 
 
 def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
-    """All images of all files.
+    """All images of all files; of two with one name (of several tasks, or of a project) the second is a fault.
 
     Raises:
         DataError: no file is CVAT's, or one cannot be used.
@@ -52,7 +52,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     if not files:
         raise DataError(f"{path} holds no XML of CVAT; give the folder (or the file) of an export as 'CVAT for images 1.1'")
     labels: dict[str, None] = {}
-    images: dict[str, AnnotatedImage] = {}
+    images: list[AnnotatedImage] = []
     faults: list[Fault] = []
     left_out: dict[str, int] = {}
     for file in files:
@@ -65,10 +65,11 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
             name = image.get("name") or ""
             found, wrong = _annotations(image, left_out)
             faults += [Fault(name, told) for told in wrong]
-            images[name] = AnnotatedImage(name, _size(image), tuple(found))
+            images.append(AnnotatedImage(name, _size(image), tuple(found)))
             labels |= dict.fromkeys(one.label for one in found)
+    kept, twice = once(images)
     notes = [f"{number} of kind {kind} have no area, and are left out" for kind, number in left_out.items()]
-    return AnnotationSet("cvat", tuple(labels), tuple(images.values()), faults=tuple(faults), notes=tuple(notes))
+    return AnnotationSet("cvat", tuple(labels), kept, faults=(*faults, *twice), notes=tuple(notes))
 
 
 def write(path: Path, images: Iterable[LabelledImage], labels: Mapping[str, int]) -> None:

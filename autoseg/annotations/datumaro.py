@@ -21,7 +21,7 @@ from autoseg.annotations.base import (
     is_background,
 )
 from autoseg.annotations.reading import Json, json_files, json_in, object_in, once
-from autoseg.annotations.rle import decode_compressed, decode_runs
+from autoseg.annotations.rle import decode_sized
 from autoseg.annotations.shapes import ellipse, polygon
 from autoseg.errors import DataError, Fault
 
@@ -60,7 +60,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
             found: list[Annotation] = []
             for one in item.get("annotations") or ():
                 try:
-                    found += _annotations(one, names, left_out)
+                    found += _annotations(one, names, size, left_out)
                 except (ValueError, TypeError, KeyError, AttributeError) as error:
                     number = one.get("id") if isinstance(one, dict) else one
                     faults.append(Fault(name, f"annotation {number} cannot be read: {error}; export it again"))
@@ -95,8 +95,8 @@ def _image(item: Json) -> tuple[str, Size | None]:
     return id + suffix, (int(size[0]), int(size[1])) if isinstance(size, list) and len(size) == 2 else None
 
 
-def _annotations(one: Json, names: list[str], left_out: Counter[str]) -> list[Annotation]:
-    """The annotation, or nothing where it has no area.
+def _annotations(one: Json, names: list[str], size: Size | None, left_out: Counter[str]) -> list[Annotation]:
+    """The annotation, or nothing where it has no area; `size` is the image's, where it is known.
 
     Raises:
         ValueError: damaged; and TypeError, KeyError.
@@ -108,19 +108,18 @@ def _annotations(one: Json, names: list[str], left_out: Counter[str]) -> list[An
     place = one["label_id"]
     if not isinstance(place, int) or not 0 <= place < len(names):
         raise ValueError(f"label {place} is none of the {len(names)} named ones")
-    return [] if is_background(names[place]) else [Annotation(names[place], _shape(kind, one), int(one.get("z_order") or 0))]
+    return (
+        [] if is_background(names[place]) else [Annotation(names[place], _shape(kind, one, size), int(one.get("z_order") or 0))]
+    )
 
 
-def _shape(kind: str, one: Json) -> Shape:
+def _shape(kind: str, one: Json, size: Size | None) -> Shape:
     if kind == "polygon":
         return polygon(one["points"])
     if kind == "ellipse":
         x0, y0, x1, y1 = map(float, one["points"])  # the box around it
         return ellipse((x0 + x1) / 2, (y0 + y1) / 2, abs(x1 - x0) / 2, abs(y1 - y0) / 2)
-    counts, (height, width) = one["rle"]["counts"], map(int, one["rle"]["size"])
-    if isinstance(counts, str):
-        return Bitmap(decode_compressed(counts, height, width))
-    return Bitmap(decode_runs(counts, height, width, column_major=True))
+    return Bitmap(decode_sized(one["rle"]["counts"], one["rle"]["size"], size))
 
 
 FORMAT = Format("datumaro", "annotations/<subset>.json with categories and items", recognise, read)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,13 +11,24 @@ from typing import Literal, get_args
 import numpy as np
 
 from autoseg.annotations.base import Colour
-from autoseg.annotations.colours import ALPHA_CHANNELS, codes_in, colour_or_value, meaning_of, runs_in, told_colour
+from autoseg.annotations.colours import (
+    ALPHA_CHANNELS,
+    BACKGROUND,
+    BLACK,
+    codes_in,
+    colour_or_value,
+    grey_of,
+    meaning_of,
+    runs_in,
+    told_colour,
+)
 from autoseg.errors import DataError, Fault
 from autoseg.volume.files import is_picture, read
 
 Unknown = Literal["refuse", "background", "nearest"]
 UNKNOWNS: tuple[Unknown, ...] = get_args(Unknown)
-COLOURS = 3
+SHOWN = 5
+MOST_AS_VALUES = 20  # no drawing program draws in colours as dark, which are black to the eye
 
 
 @dataclass(frozen=True)
@@ -44,17 +55,20 @@ class Decoded:
 
 
 def decode(path: Path, names: Naming, unknown: Unknown) -> Decoded:
-    """A label map in grey values or colours.
+    """A label map in grey values or colours. A palette is read as its colours where colours are named, else as its indices.
 
     Args:
         path: its file.
         names: what values and colours mean.
-        unknown: what becomes of others: 0 with `refuse` and `background`, the nearest colour that is named with `nearest`.
+        unknown: what becomes of others: 0 with `refuse` and `background`; with `nearest` what the nearest colour means that is named, or, of a
+            picture in grey values, the nearest value (of two as near the lower). Values of volumes are numbers of structures, none of which
+            is nearer to one than to another, so `nearest` is refused there.
 
     Raises:
-        DataError: it cannot be read, or is neither.
+        DataError: it cannot be read, or is neither; it is a volume with unknown values, and `nearest` was asked for; a colour was named whose
+            numbers are values of the label map.
     """
-    if names.colours and is_picture(path):
+    if any(colour != BLACK for colour in names.colours) and is_picture(path):
         return _by_colour(path, names, unknown)
     array = read(path, expand_palette=False).array
     if is_picture(path) and len(array) in ALPHA_CHANNELS:
@@ -62,21 +76,31 @@ def decode(path: Path, names: Naming, unknown: Unknown) -> Decoded:
     if len(array) > 1 and (array != array[:1]).any():
         told = f"holds {len(array)} channels that differ, where one value at each pixel is expected; name its colours"
         raise DataError([Fault(path.name, told)])
-    return _by_value(path.name, array[0], names)
+    return _by_value(path, array[0], names, unknown)
 
 
-def _by_value(name: str, values: np.ndarray, names: Naming) -> Decoded:
-    whole = np.rint(values)
-    if not np.array_equal(whole, values):
-        raise DataError([Fault(name, "holds numbers that are not whole; a label map has one whole number at each pixel")])
+def _by_value(path: Path, array: np.ndarray, names: Naming, unknown: Unknown) -> Decoded:
+    distinct, back, lengths = runs_in(array)
+    if not np.isfinite(distinct).all() or not np.array_equal(np.rint(distinct), distinct):
+        raise DataError([Fault(path.name, "holds numbers that are not whole; a label map has one whole number at each pixel")])
+    pixels = np.bincount(back, lengths, len(distinct)).astype(int)
     place = {label: number for number, label in enumerate(names.labels, start=1)}
-    present, back, counts = np.unique(whole.astype(np.int64), return_inverse=True, return_counts=True)
-    declared = names.values
-    table = np.array([place.get(declared.get(int(value), ""), 0) for value in present], np.uint16)
-    unknown = {
-        str(value): int(count) for value, count in zip(present, counts, strict=True) if int(value) not in declared and value != 0
-    }
-    return Decoded(table[back].reshape(values.shape), unknown)
+    declared = {0: BACKGROUND, **names.values}
+    table = np.zeros(len(distinct), np.uint16)
+    strangers: dict[int, int] = {}
+    for number, value in enumerate(int(one) for one in distinct.tolist()):
+        meaning = declared.get(value)
+        if meaning is None:
+            strangers[value] = int(pixels[number])
+            if unknown == "nearest":
+                meaning = _nearest(value, names)
+        table[number] = place.get(meaning or BACKGROUND, 0)
+    _refuse_colours_as_values(path, strangers, names)
+    if strangers and unknown == "nearest" and not is_picture(path):
+        told = f"holds values that nobody named ({', '.join(map(str, list(strangers)[:SHOWN]))}), and values of a volume are never near one another"
+        raise DataError([Fault(path.name, f"{told}; name them with --structure, or give --unknown background")])
+    told_strangers = {str(value): count for value, count in strangers.items()}
+    return Decoded(np.repeat(table[back], lengths).reshape(array.shape), told_strangers)
 
 
 def _by_colour(path: Path, names: Naming, unknown: Unknown) -> Decoded:
@@ -85,16 +109,37 @@ def _by_colour(path: Path, names: Naming, unknown: Unknown) -> Decoded:
     distinct, back, lengths = runs_in(codes)
     pixels = np.bincount(back, lengths, len(distinct)).astype(int)
     table = np.zeros(len(distinct), np.uint16)
-    strangers: dict[str, int] = {}
+    strangers: dict[Colour | int, int] = {}
     for number, code in enumerate(distinct.tolist()):
         meaning, colour = meaning_of(code, names.colours, names.values), colour_or_value(code)
         if meaning is None:
-            strangers[told_colour(colour)] = int(pixels[number])
+            strangers[colour] = int(pixels[number])
             if unknown == "nearest":
-                meaning = names.colours[min(names.colours, key=partial(_distance, colour))]
-        table[number] = place.get(meaning or "", 0)
-    return Decoded(np.repeat(table[back], lengths).reshape(codes.shape), strangers)
+                meaning = _nearest(colour, names)
+        table[number] = place.get(meaning or BACKGROUND, 0)
+    _refuse_colours_as_values(path, strangers, names)
+    told_strangers = {told_colour(colour): count for colour, count in strangers.items()}
+    return Decoded(np.repeat(table[back], lengths).reshape(codes.shape), told_strangers)
 
 
-def _distance(one: Colour | int, other: Colour) -> int:
-    return sum((a - b) ** 2 for a, b in zip(one if isinstance(one, tuple) else (one,) * COLOURS, other, strict=True))
+def _refuse_colours_as_values(path: Path, strangers: Collection[Colour | int], names: Naming) -> None:
+    """Refuse a colour whose numbers are values that nobody named: `head=1,2,3` was written, and `head=1+2+3` is meant."""
+    for colour, name in names.colours.items():
+        if name and grey_of(colour) is None and max(colour) <= MOST_AS_VALUES and not set(colour).isdisjoint(strangers):
+            joined = "+".join(str(value) for value in sorted(set(colour) - {0}))
+            told = f"is in grey values, and no pixel has the colour {told_colour(colour)} of {name}; values are joined with +"
+            raise DataError([Fault(path.name, f"{told}: --structure {name}={joined}")])
+
+
+def _nearest(one: Colour | int, names: Naming) -> str:
+    """The meaning of the nearest colour, or of the nearest grey value where there are such."""
+    if isinstance(one, int):
+        greys = {grey: name for colour, name in names.colours.items() if (grey := grey_of(colour))}
+        places = range(1, len(names.labels) + 1 if greys else 1)  # smoothed greys come near to places by chance alone
+        greys = {0: BACKGROUND, **greys, **{value: name for value, name in names.values.items() if value not in places}}
+        return greys[min(sorted(greys), key=lambda other: abs(other - one))]
+    return names.colours[min(names.colours, key=partial(_distance, one))]
+
+
+def _distance(one: Colour, other: Colour) -> int:
+    return sum((a - b) ** 2 for a, b in zip(one, other, strict=True))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 
 from autoseg.annotations.base import AnnotatedImage, Annotation, AnnotationSet, MaskFile
@@ -55,6 +55,7 @@ def read_listing(root: Path, images: Mapping[str, str], labels: Mapping[str, str
     complete = [case for case in next(iter(found_images.values())) if all(case in one for one in every)]
     if not complete:
         raise DataError(faults or f"no case has all files that the patterns name in {root}")
+    known = {case for one in found_images.values() for case in one}
     single = "" in labels
     return AnnotationSet(
         format=NAME,
@@ -73,7 +74,18 @@ def read_listing(root: Path, images: Mapping[str, str], labels: Mapping[str, str
         ),
         channels=tuple(images) if "" not in images else (),
         faults=tuple(faults),
+        notes=tuple(_without_image(labels, found_labels, known)),
     )
+
+
+def _without_image(patterns: Mapping[str, str], found: Mapping[str, Mapping[str, str]], known: Set[str]) -> list[str]:
+    """A note for each pattern of labels that finds files of cases without any image."""
+    orphans = {name: [one[case] for case in sorted(one) if case not in known] for name, one in found.items()}
+    return [
+        f"{len(files)} files that --label {patterns[name]!r} finds belong to no image that --image finds, and are left out, such as {files[0]}"
+        for name, files in orphans.items()
+        if files
+    ]
 
 
 def pattern_of(text: str) -> re.Pattern[str]:

@@ -12,18 +12,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 
 from autoseg.annotations.base import Annotation, Bitmap, MaskFile, Polygon, Shape, Size
+from autoseg.annotations.colours import ALPHA_CHANNELS, RGB, runs_in
 from autoseg.errors import DataError
-from autoseg.volume.files import is_picture, read
+from autoseg.volume.files import is_picture, read, read_header
 
 Overlap = Literal["order", "smaller", "regions"]
 OVERLAPS: tuple[Overlap, ...] = get_args(Overlap)
 LEAST_RING = 3
 MOST_REGIONS = 16  # bits of a value
+MOST_LABELS = 8  # distinct values of a mask that are counted as labels
+LOWEST_GREY = 128  # largest value from which on a picture is taken for greys of 0 to 255
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +48,7 @@ def paint(
     labels: Sequence[str],
     overlap: Overlap = "order",
 ) -> Painted:
-    """The label map of one image.
+    """The label map of one image. Shapes are drawn one by one, so that no more than one mask is in memory; with `smaller` each is drawn twice.
 
     Args:
         annotations: shapes whose labels are in `labels`.
@@ -61,13 +65,15 @@ def paint(
             f"{len(labels)} labels are more than the {most} that a label map can hold; choose some of them with --only"
         )
     place_of = {name: place for place, name in enumerate(labels)}
-    drawn = [(place_of[one.label], pixels_of(one.shape, size)) for one in sorted(annotations, key=lambda one: one.z_order)]
+    ordered = sorted(annotations, key=lambda one: one.z_order)
     if overlap == "smaller":
-        drawn.sort(key=lambda pair: -int(np.count_nonzero(pair[1])))
+        pixels_in = {id(one): int(np.count_nonzero(pixels_of(one.shape, size))) for one in ordered}
+        ordered.sort(key=lambda one: -pixels_in[id(one)])
     covered: Counter[tuple[str, str]] = Counter()
     result = np.zeros(size, np.uint16)
     bits = np.zeros(size, np.uint16)
-    for place, inside in drawn:
+    for one in ordered:
+        place, inside = place_of[one.label], pixels_of(one.shape, size)
         for below, pixels in zip(*np.unique(result[inside], return_counts=True), strict=True):
             if below not in (0, place + 1):
                 covered[labels[int(below) - 1], labels[place]] += int(pixels)
@@ -127,13 +133,42 @@ def _crossings(points: np.ndarray, height: int) -> Iterator[tuple[int, float]]:
 
 
 def _of_file(shape: MaskFile, size: Size) -> np.ndarray:
-    """Inside is what reaches half of the largest value, since borders may be smoothed and values stray."""
-    array = read(shape.path, expand_palette=False).array
-    values = (array[:-1] if is_picture(shape.path) and len(array) in (2, 4) else array).max(axis=0)  # alpha says nothing
-    if values.shape != tuple(size):
-        found, wanted = ("x".join(map(str, reversed(one))) for one in (values.shape, size))
+    array = _levels(shape.path)
+    if array.shape != tuple(size):
+        found, wanted = ("x".join(map(str, reversed(one))) for one in (array.shape, size))
         raise DataError(f"mask {shape.path.name} has {found} pixels, its image {wanted}")
-    return (values > 0) & (2 * values.astype(np.float64) >= values.max())
+    return _inside(array, is_picture(shape.path))
+
+
+def _levels(path: Path) -> np.ndarray:
+    """What a mask file holds at each pixel, `(*spatial)`: its value, or the largest of its colours' parts; alpha says nothing.
+
+    A palette in greys is those greys, so that white is inside wherever it stands in it. In other palettes 0 is what is black, or where nothing
+    is black the first colour, which is the background by custom; whatever else is 1.
+    """
+    array = read(path, expand_palette=False).array
+    if not is_picture(path):
+        return array.max(axis=0)
+    if read_header(path).channels == len(array):  # no palette
+        return (array[:-1] if len(array) in ALPHA_CHANNELS else array).max(axis=0)
+    coloured = read(path).array[:RGB]
+    if (coloured == coloured[:1]).all():
+        return coloured[0]
+    black = (coloured == 0).all(axis=0)
+    return (~black if black.any() else array[0] > 0).astype(np.uint8)
+
+
+def _inside(values: np.ndarray, picture: bool) -> np.ndarray:
+    """Where a mask is.
+
+    A few whole numbers are labels, all of which are inside: in a volume, and in a picture whose numbers are too low to be greys. Else inside is
+    what reaches half of the largest value, since borders may be smoothed, values stray, and probabilities be stored.
+    """
+    distinct, _, _ = runs_in(values)
+    whole = np.array_equal(np.rint(distinct), distinct)
+    if whole and len(distinct) <= MOST_LABELS and (not picture or distinct[-1] < LOWEST_GREY):
+        return values > 0
+    return (values > 0) & (2 * values.astype(np.float64) >= values.max(initial=0))
 
 
 def _of_bitmap(shape: Bitmap, size: Size) -> np.ndarray:

@@ -19,10 +19,10 @@ import numpy as np
 from PIL import Image
 
 from autoseg.annotations.base import AnnotationSet, Polygon
-from autoseg.annotations.colours import read_label_map
 from autoseg.annotations.painting import paint
 from autoseg.annotations.rle import encode_compressed, encode_runs
 from autoseg.annotations.tracing import bitmap_of, pieces_of
+from tests.annotations.pictures import decoded
 
 Maps = Mapping[str, np.ndarray]  # by name of the image's file: uint8 (height, width), places of labels counted from 1
 Colours = Mapping[str, tuple[int, int, int]]  # of labels, in order
@@ -277,8 +277,8 @@ def painted(found: AnnotationSet) -> dict[str, np.ndarray]:
     result = {}
     for image in found.images:
         if image.label_map:
-            labels = read_label_map(image.label_map, found)
-            assert not labels.undeclared
+            labels = decoded(image.label_map, found)
+            assert not labels.unknown
             array = labels.labels
         else:
             array = paint(image.annotations, image.size or (0, 0), found.labels).labels

@@ -50,6 +50,13 @@ def test_label_maps_and_masks(tmp_path: Path) -> None:
         ("_lesion-manual", "lesion"),
         ("_desc-tumor_mask", "tumor"),
         ("_seg-gm", "gm"),
+        ("_seg-axon-manual", "axon"),
+        ("_gmseg-manual", "gmseg"),
+        ("_softseg", "softseg"),
+        ("_label-SC_seg", "SC"),
+        ("_label-GM_desc-rater_probseg", "GM"),
+        ("_space-orig_label-WM_mask", "WM"),
+        ("_space-orig_desc-aparcaseg_dseg", "map"),
     ],
 )
 def test_endings(tmp_path: Path, ending: str, kind: str) -> None:
@@ -57,6 +64,57 @@ def test_endings(tmp_path: Path, ending: str, kind: str) -> None:
     (image,) = bids.read(root).images
     assert (image.label_map is not None) == (kind == "map")
     assert [one.label for one in image.annotations] == ([] if kind == "map" else [kind])
+
+
+def test_derivatives_that_are_no_labels(tmp_path: Path) -> None:
+    """Filtered and resampled images, centre lines, points, labels on another grid, and a name that only begins as an image's."""
+    endings = (
+        "_desc-preproc_T1w",
+        "_space-MNI_T1w",
+        "_centerline",
+        "_desc-preproc",
+        "_label-lesion",
+        "_space-MNI_dseg",
+        "_mtr",
+        "x_dseg",
+    )
+    others = [f"derivatives/sub-1/sub-1_T1w{ending}.png" for ending in endings]
+    root = write(tmp_path / "set", "sub-1/sub-1_T1w.png", "sub-2/sub-2_T1w.png", "derivatives/sub-2/sub-2_T1w_dseg.png", *others)
+    found = bids.read(root)
+    assert [one.name for one in found.images] == ["sub-2_T1w"] and found.labels == () and not found.faults
+    assert found.notes[0].startswith(
+        "8 files of derivatives/ are by their names neither label maps nor masks, and are left out, such as"
+    )
+    assert found.notes[1] == "1 images have no label and are left out, such as sub-1_T1w"
+    (root / "derivatives/sub-2/sub-2_T1w_dseg.png").unlink()
+    with pytest.raises(DataError, match="is named as an image is"):
+        bids.read(root)
+
+
+def test_several_labels_of_one_image(tmp_path: Path) -> None:
+    stem = "sub-1/sub-1_T1w"
+    names = [f"derivatives/{rater}/{stem}_label-lesion_mask.png" for rater in "ab"]
+    root = write(tmp_path / "set", f"{stem}.png", *names)
+    (image,) = bids.read(root).images
+    assert [one.shape for one in image.annotations] == [MaskFile(root / names[0])], "masks of two raters are not joined"
+    (fault,) = bids.read(root).faults
+    assert fault.case == "sub-1_T1w" and "has several kinds of labels" in fault.message
+
+
+@pytest.mark.parametrize(
+    "sidecar",
+    [
+        {"PixelSize": [0.1, 0.2]},
+        {"PixelSize": [0.1, 0.2], "PixelSizeUnits": "px"},
+        {"PixelSize": [None, 1], "PixelSizeUnits": "um"},
+    ],
+)
+def test_pixel_sizes_of_no_known_unit(tmp_path: Path, sidecar: dict[str, object]) -> None:
+    root = write(tmp_path / "set", "sub-1/sub-1_SEM.png", "derivatives/sub-1/sub-1_SEM_dseg.png")
+    (root / "sub-1/sub-1_SEM.json").write_text(json.dumps(sidecar))
+    found = bids.read(root)
+    assert found.images[0].spacing_mm is None
+    assert [("without PixelSizeUnits" in note) for note in found.notes] == [True] * ("PixelSizeUnits" not in sidecar)
 
 
 def test_sets_without_labels(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from autoseg.annotations import binary_per_class, colour_masks
 from autoseg.annotations.base import ReadOptions
-from autoseg.annotations.painting import Combinations, paint
+from autoseg.annotations.painting import paint, region_values
 from autoseg.errors import DataError
 from tests.annotations.pictures import save
 
@@ -28,9 +28,8 @@ def test_a_folder_for_each_class_and_masks_that_overlap(tmp_path: Path) -> None:
     assert binary_per_class.recognise(tmp_path) == "found masks/ with a folder for each of csp, head"
     found = binary_per_class.read(tmp_path)
     assert found.labels == ("csp", "head") and [image.name for image in found.images] == ["a.jpg", "sub/b.jpg"]
-    both = Combinations(found.labels)
-    labels = paint(found.images[0].annotations, (1, 3), found.labels, "regions", both).labels
-    assert labels.tolist() == [[2, 3, 0]] and both.members() == {"csp": (1, 3), "head": (2, 3)}
+    labels = paint(found.images[0].annotations, (1, 3), found.labels, "regions").labels
+    assert labels.tolist() == [[2, 3, 0]] and region_values(found.labels, [2, 3]) == {"csp": (3,), "head": (2, 3)}
     assert [str(fault) for fault in found.faults] == ["without.jpg: has no mask; give it an empty one if nothing is on it"]
 
 

@@ -8,9 +8,8 @@ import pytest
 
 from autoseg.annotations import camvid
 from autoseg.annotations.base import ReadOptions
-from autoseg.annotations.colours import read_label_map
 from autoseg.errors import DataError
-from tests.annotations.pictures import save, write
+from tests.annotations.pictures import decoded, save, write
 
 RED = (255, 0, 0)
 
@@ -35,7 +34,7 @@ def test_lists_of_different_programs(tmp_path: Path) -> None:
     found = camvid.read(tmp_path)
     assert [image.name for image in found.images] == ["a.png", "b c.png", "d e.png", "sub/f.png", "g.png", "empty.png"]
     for image in found.images[:5]:
-        assert image.label_map and read_label_map(image.label_map, found).labels.tolist() == [[1, 0]]
+        assert image.label_map and decoded(image.label_map, found).labels.tolist() == [[1, 0]]
     assert found.images[5].label_map is None and found.images[5].annotations == ()
     assert [fault.case for fault in found.faults] == ["lost.png", "out.png"]
     assert found.faults[0].message == "its mask /trainannot/lost.png, listed in train.txt, is missing; export again"
@@ -48,7 +47,7 @@ def test_without_lists_all_masks_are_read_and_values_are_places(tmp_path: Path) 
     found = camvid.read(tmp_path)
     (image,) = found.images
     assert image.label_map and image.label_map.parent.name == "testannot"
-    assert read_label_map(image.label_map, found).labels.tolist() == [[0, 1]]
+    assert decoded(image.label_map, found).labels.tolist() == [[0, 1]]
     assert found.faults[0].message.startswith("is there twice")
 
 

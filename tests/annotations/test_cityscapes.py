@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from autoseg.annotations import cityscapes
 from autoseg.annotations.base import ReadOptions
-from autoseg.annotations.colours import read_label_map
 from autoseg.errors import DataError
-from tests.annotations.pictures import save, write
+from autoseg.pipeline import import_dataset
+from tests.annotations import exports
+from tests.annotations.pictures import decoded, save, write
 
 RED = (255, 0, 0)
 
@@ -27,11 +30,27 @@ def test_colours_are_preferred_and_values_are_read(tmp_path: Path) -> None:
     assert cityscapes.recognise(tmp_path) == "found gtFine/ with a_gtFine_color.png"
     found = cityscapes.read(tmp_path)
     assert [image.name for image in found.images] == ["city/a", "b", "c"]
-    maps = [read_label_map(image.label_map, found).labels.tolist() for image in found.images if image.label_map]
+    maps = [decoded(image.label_map, found).labels.tolist() for image in found.images if image.label_map]
     assert maps == [[[1, 2, 0]], [[1, 2, 0]], [[1, 1, 1]]]
     assert [str(fault) for fault in found.faults] == [
         "d: has no mask in gtFine/val/; give it a black one if nothing is on it, or export again"
     ]
+
+
+def test_the_images_of_an_export_are_found(tmp_path: Path) -> None:
+    """They end in `_leftImg8bit`, which the names of masks do not have."""
+    labels = np.zeros((20, 30), np.uint8)
+    labels[3:9, 4:20] = 1
+    maps = {"a.png": labels, "b.png": labels[::-1]}
+    exports.cityscapes(tmp_path / "set", maps, {"Brain": RED}, {name: label_map + 7 for name, label_map in maps.items()})
+    folder = tmp_path / "set/imgsFine/leftImg8bit/default"
+    assert {one.name: one.files for one in cityscapes.read(tmp_path / "set").images} == {
+        name: (folder / f"{name}_leftImg8bit.png",) for name in ("a", "b")
+    }
+    report = import_dataset(tmp_path / "set", tmp_path / "out", workers=0)
+    assert (report.kind, report.cases, report.failed) == ("cityscapes", 2, ())
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "out/images/b.png")), labels[::-1] + 7)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "out/labels/b.png")), labels[::-1])
 
 
 def test_names_that_two_subsets_share(tmp_path: Path) -> None:

@@ -100,6 +100,90 @@ def test_faults_are_named_and_the_others_are_read(tmp_path: Path) -> None:
     assert len(found.faults) == 4
 
 
+def test_one_name_in_several_files(tmp_path: Path) -> None:
+    """Of files that share a category it may be another image; of a file for each structure it is the same one."""
+    runs = {"id": 1, "image_id": 7, "category_id": 5, "segmentation": {"size": [2, 3], "counts": [1, 2, 3]}}
+    folder = write(tmp_path / "set", [runs])
+    (folder / "annotations" / "instances_val.json").write_text(json.dumps(content([runs | {"category_id": 2}])))
+    vessel = content([runs | {"category_id": 1}]) | {"categories": [{"id": 1, "name": "Vessel"}]}
+    (folder / "annotations" / "vessels.json").write_text(json.dumps(vessel))
+    found = format_coco.read(folder)
+    assert [(one.name, [shape.label for shape in one.annotations]) for one in found.images] == [
+        ("a/x.png", []),
+        ("y.png", ["LV", "Vessel"]),
+    ]
+    assert [str(fault) for fault in found.faults] == [
+        f"{name}: stands in instances_default.json and in instances_val.json, and the second one is left out; give images names of their own"
+        for name in ("a/x.png", "y.png")
+    ]
+
+
+def test_subsets_whose_images_lie_apart_may_share_names(tmp_path: Path) -> None:
+    runs = {"id": 1, "image_id": 7, "category_id": 5, "segmentation": {"size": [2, 3], "counts": [1, 2, 3]}}
+    folder = write(tmp_path / "set", [runs])
+    (folder / "annotations" / "instances_val.json").write_text(json.dumps(content([runs | {"category_id": 2}])))
+    files = [folder / f"images/{subset}/y.png" for subset in ("default", "val")]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        file.touch()
+    found = format_coco.read(folder)
+    told = [(one.name, one.files, [shape.label for shape in one.annotations]) for one in found.images]
+    assert told[1:] == [("y.png", (files[0],), ["LV"]), ("images/val/y.png", (files[1],), ["Brain"])]
+    assert [fault.case for fault in found.faults] == ["a/x.png"]
+
+
+def test_exports_of_roboflow(tmp_path: Path) -> None:
+    """A folder for each subset, with the images beside the JSON; ids as text, and nulls where there is nothing."""
+    listed: dict[str, list[dict[str, Any]] | None] = {
+        "train": [{"id": "1", "image_id": "7", "category_id": "5", "segmentation": [[0, 0, 2, 0, 2, 2]], "iscrowd": None}],
+        "valid": [{"id": 1, "image_id": 7.0, "category_id": 5, "segmentation": None, "iscrowd": None}],
+        "test": None,
+    }
+    group = {"id": 0, "name": "Heads", "supercategory": "none"}
+    categories = [group, *({**one, "supercategory": "Heads"} for one in content([])["categories"])]
+    for subset, shapes in listed.items():
+        (tmp_path / subset).mkdir()
+        (tmp_path / subset / "_annotations.coco.json").write_text(
+            json.dumps(content([]) | {"annotations": shapes, "categories": categories})
+        )
+        (tmp_path / subset / "y.png").touch()
+    assert format_coco.recognise(tmp_path) == "found _annotations.coco.json with images, annotations, categories"
+    found = format_coco.read(tmp_path)
+    by_name = {one.name: one for one in found.images}
+    assert set(by_name) == {f"{subset}/{name}" for subset in listed for name in ("a/x.png", "y.png")}
+    assert all(by_name[f"{subset}/y.png"].files == (tmp_path / subset / "y.png",) for subset in listed)
+    assert by_name["train/a/x.png"].files == () and not found.faults
+    assert [one.label for one in by_name["train/y.png"].annotations] == ["LV"]
+    assert found.labels == ("Brain", "LV") and found.notes == (
+        "1 annotations of _annotations.coco.json are boxes without a mask, and are left out",
+        "Heads is a group of categories that no shape has, as Roboflow writes it, and is left out",
+    )
+    assert {one.name for one in format_coco.read(tmp_path / "train").images} == {"train/a/x.png", "train/y.png"}
+
+
+def test_what_is_of_the_wrong_kind_is_a_fault_of_its_image(tmp_path: Path) -> None:
+    common = {"image_id": 4, "category_id": 2}
+    segmentations = [
+        [[None, 1, 2, 3, 4, 5]],
+        [[{}, 1, 2, 3, 4, 5]],
+        "text",
+        3,
+        {"size": None, "counts": [90]},
+        {"size": [None, 10], "counts": [90]},
+    ]
+    segmentations += [{"size": [9, 10], "counts": None}, {"size": [9, 10], "counts": [None]}, {"size": [10, 9], "counts": [90]}]
+    folder = write(tmp_path / "set", [{"id": place, **common, "segmentation": one} for place, one in enumerate(segmentations)])
+    content_file = folder / "annotations" / "instances_default.json"
+    listed = json.loads(content_file.read_text())
+    listed["annotations"] += [{"id": 98, "image_id": 4, "category_id": None}, {"id": 99, "category_id": 2}]
+    listed["images"][1] |= {"height": "tall"}
+    content_file.write_text(json.dumps(listed))
+    found = format_coco.read(folder)
+    assert [one.annotations for one in found.images] == [(), ()] and found.images[1].size is None
+    assert [fault.case for fault in found.faults] == ["a/x.png"] * 10 + ["instances_default.json"]
+    assert "annotation 8: its run lengths are of 9x10 pixels, and its image has 10x9; export it again" in str(found.faults[8])
+
+
 def test_what_is_no_coco(tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text('{"images": []}')
     assert format_coco.recognise(tmp_path) is None

@@ -6,21 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from autoseg.annotations.base import AnnotationSet, ReadOptions
+from autoseg.annotations.base import ReadOptions
 from autoseg.annotations.colours import (
     any_entries,
     colour_first_entries,
     colour_of,
     labelmap_entries,
-    read_label_map,
+    runs_in,
     table_of,
     voc_colour,
     with_options,
 )
 from autoseg.errors import DataError
-from tests.annotations.pictures import save, write
+from tests.annotations.pictures import write
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
 
@@ -77,33 +76,29 @@ def test_what_the_caller_names_counts_more() -> None:
     )
     assert table.labels == ("Head", "CSP", "LV")
     assert table.colours == {(0, 0, 0): "", RED: "Head", GREEN: "CSP", (9, 9, 9): ""}
-    assert table.values == {0: "", 1: "Head", 2: "CSP", 7: "LV"}
+    assert table.values == {0: "", 1: "Head", 2: "CSP", 7: "LV", 9: ""}
 
 
-def set_of(table_entries: list[tuple[str, tuple[int, int, int] | None]]) -> AnnotationSet:
-    table = with_options(table_of(table_entries, "t"), ReadOptions())
-    return AnnotationSet("voc", table.labels, (), table.colours, table.values)
+def test_greys_of_a_table_are_no_places() -> None:
+    """In a table of low greys the place of one label could be the grey of another."""
+    shifted = table_of([("a", (1, 1, 1)), ("b", (3, 3, 3)), ("c", (2, 2, 2)), ("void", (0, 0, 0))], "t")
+    assert shifted.values == {0: "void", 1: "a", 3: "b", 2: "c"}
+    assert table_of([("a", (2, 2, 2)), ("b", (4, 4, 4))], "t").values == {0: "", 2: "a", 4: "b"}
+    high = table_of([("background", (0, 0, 0)), ("a", (128, 128, 128)), ("b", (255, 255, 255))], "t")
+    assert high.values == {0: "", 1: "a", 2: "b", 128: "a", 255: "b"}, "no place is as high as its greys"
+    mixed = table_of([("void", (0, 0, 0)), ("a", RED), ("b", (2, 2, 2))], "t")
+    assert mixed.values == {0: "", 2: "b"}
+    named = with_options(high, ReadOptions(colours={(1, 1, 1): "c"}, values={2: "d"}))
+    assert named.values == {0: "", 1: "c", 2: "d", 128: "a", 255: "b"}, "what the caller names counts most"
 
 
-def test_label_maps_in_colours_palettes_and_values(tmp_path: Path) -> None:
-    """Two labels, and one colour (two pixels) that is not named."""
-    found = set_of([("Brain", RED), ("CSP", GREEN)])
-    expected = [[0, 1, 2], [0, 0, 1]]
-    colours = [[(0, 0, 0), RED, GREEN], [(255, 255, 0), (255, 255, 0), RED]]
-    rgb = read_label_map(save(tmp_path / "rgb.png", colours), found)
-    assert rgb.labels.tolist() == expected and rgb.labels.dtype == np.uint16 and rgb.undeclared == {(255, 255, 0): 2}
-    alpha = np.dstack([np.array(colours, np.uint8), np.full((2, 3), 255, np.uint8)])
-    assert read_label_map(save(tmp_path / "rgba.png", alpha), found).labels.tolist() == expected
-    palette = [0, 0, 0, *GREEN, *RED, 255, 255, 0]
-    indexed = read_label_map(save(tmp_path / "p.png", [[0, 2, 1], [3, 3, 2]], palette), found)
-    assert indexed.labels.tolist() == expected and indexed.undeclared == {(255, 255, 0): 2}, "a palette is its colours"
-    grey = read_label_map(save(tmp_path / "grey.png", [[0, 1, 2], [9, 9, 1]]), found)
-    assert grey.labels.tolist() == expected and grey.undeclared == {9: 2}
-    as_grey = read_label_map(save(tmp_path / "grey.png", [[0, 128]]), set_of([("Brain", RED), ("LV", (128, 128, 128))]))
-    assert as_grey.labels.tolist() == [[0, 2]], "a grey of the table, in a grey picture"
-
-
-def test_what_is_no_label_map(tmp_path: Path) -> None:
-    Image.fromarray(np.array([[0.5, 1]], np.float32)).save(tmp_path / "m.tif")
-    with pytest.raises(DataError, match=r"m.tif: its grey values are no whole numbers"):
-        read_label_map(tmp_path / "m.tif", set_of([]))
+def test_runs_of_any_array() -> None:
+    for array in (
+        np.array([[-1, -1, 5], [5, 5, -1]]),
+        np.zeros((2, 0), int),
+        np.arange(24).reshape(2, 3, 4) // 5,
+        np.array([[1.5]]),
+    ):
+        distinct, back, lengths = runs_in(array)
+        assert np.array_equal(np.repeat(distinct[back], lengths).reshape(array.shape), array)
+        assert len(lengths) == np.count_nonzero(np.diff(array.ravel())) + bool(array.size)

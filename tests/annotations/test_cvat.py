@@ -53,6 +53,21 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert found.images[1].annotations == () and found.faults == ()
 
 
+def test_images_of_one_name_in_several_tasks(tmp_path: Path) -> None:
+    (tmp_path / "first.xml").write_text(XML)
+    second = XML.replace('name="y.png"', 'name="z.png"').replace("LV", "CSP")
+    (tmp_path / "second.xml").write_text(second)
+    found = cvat.read(tmp_path)
+    assert [(one.name, [shape.label for shape in one.annotations]) for one in found.images] == [
+        ("x.png", ["LV", "Brain"]),
+        ("y.png", ["LV"]),
+        ("z.png", ["CSP"]),
+    ]
+    assert [fault.case for fault in found.faults if "is there twice, and the second one is left out" in fault.message] == [
+        "x.png"
+    ]
+
+
 def test_what_is_damaged_or_dangerous(tmp_path: Path) -> None:
     file = tmp_path / "annotations.xml"
     file.write_text(XML[:300])

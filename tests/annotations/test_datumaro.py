@@ -73,6 +73,17 @@ def test_faults_are_named_and_the_others_are_read(tmp_path: Path) -> None:
     assert "annotation 10" in told[3] and "is there twice" in told[4]
 
 
+def test_run_lengths_of_another_size_than_the_image(tmp_path: Path) -> None:
+    turned = {"id": 3, "type": "mask", "label_id": 0, "rle": {"counts": [5, 1, 42], "size": [8, 6]}}
+    right = {"id": 4, "type": "mask", "label_id": 0, "rle": {"counts": [5, 1, 42], "size": [6, 8]}}
+    write(tmp_path / "a.json", content([{"id": "x", "annotations": [turned, right], "image": {"path": "x.png", "size": [6, 8]}}]))
+    found = datumaro.read(tmp_path)
+    assert len(found.images[0].annotations) == 1
+    assert [str(fault) for fault in found.faults] == [
+        "x.png: annotation 3 cannot be read: its run lengths are of 6x8 pixels, and its image has 8x6; export it again"
+    ]
+
+
 def test_what_is_no_datumaro(tmp_path: Path) -> None:
     assert datumaro.recognise(tmp_path) is None
     with pytest.raises(DataError, match=r"export as 'Datumaro 1.0'"):

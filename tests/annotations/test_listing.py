@@ -62,6 +62,15 @@ def test_masks_of_structures(tmp_path: Path) -> None:
     ]
 
 
+def test_labels_without_an_image_are_told(tmp_path: Path) -> None:
+    root = files(tmp_path, "a.jpg", "a_m.png", "b_m.png", "c_m.png", "a_n.png")
+    found = read_listing(root, {"": "{case}.jpg"}, {"m": "{case}_m.png", "n": "{case}_n.png"})
+    assert [one.name for one in found.images] == ["a"] and not found.faults
+    assert found.notes == (
+        "2 files that --label '{case}_m.png' finds belong to no image that --image finds, and are left out, such as b_m.png",
+    )
+
+
 def test_patterns_of_single_files(tmp_path: Path) -> None:
     root = files(tmp_path, "t2/t2.nii.gz", "t2/seg.nii.gz")
     (image,) = read_listing(root, {"": "t2/t2.nii.gz"}, {"cord": "t2/seg.nii.gz"}).images
@@ -70,7 +79,7 @@ def test_patterns_of_single_files(tmp_path: Path) -> None:
 
 def test_what_cannot_be_meant(tmp_path: Path) -> None:
     root = files(tmp_path, "a.jpg", "a_m.png", "a_n.png", "b.jpg", "b_m.png")
-    with pytest.raises(DataError, match=r"--label 'x_\{case\}.png' finds no file; there are a.jpg"):
+    with pytest.raises(DataError, match=r"--label 'x_\{case\}.png' finds no file; there are .*a_m.png"):
         read_listing(root, {"": "{case}.jpg"}, {"": "x_{case}.png"})
     with pytest.raises(DataError, match=r"a: --label '\{case\}_\?.png' finds a_m.png, a_n.png; make it find one"):
         read_listing(root, {"": "{case}.jpg"}, {"": "{case}_?.png"})

@@ -41,6 +41,43 @@ def test_a_datalist(tmp_path: Path) -> None:
     assert monai_datalist.read(tmp_path / "list.json").images == found.images
 
 
+@pytest.mark.parametrize(
+    ("images", "names"),
+    [
+        ([["imagesTr/t1/c1.nii.gz", "imagesTr/t2/c1.nii.gz"], ["imagesTr/t1/c2.nii.gz", "imagesTr/t2/c2.nii.gz"]], ["c1", "c2"]),
+        ([["p1/pre/t1.nii.gz", "p1/post/t1.nii.gz"], ["p2/pre/t1.nii.gz", "p2/post/t1.nii.gz"]], ["p1", "p2"]),
+        ([["i/p_1_0000.nii.gz", "i/p_1_0001.nii.gz"], ["i/p_2_0000.nii.gz", "i/p_2_0001.nii.gz"]], ["p_1", "p_2"]),
+        ([["a/t1.nii.gz", "a/t2.nii.gz"], ["b/t1.nii.gz", "b/t2.nii.gz"]], ["a", "b"]),
+        (["p1/t1.nii.gz", "p2/t1.nii.gz"], ["p1", "p2"]),
+        (["x/c1.nii.gz", "x/c2.nii.gz"], ["c1", "c2"]),
+        (["s1/c1.nii.gz", "s1/c2.nii.gz", "s2/c1.nii.gz"], ["s1_c1", "s1_c2", "s2_c1"]),
+        (["s1/a/t1.nii.gz", "s2/a/t1.nii.gz"], ["s1_a_t1", "s2_a_t1"]),
+        (["p10.nii.gz", "p1.nii.gz"], ["p10", "p1"]),
+    ],
+)
+def test_names_of_cases_in_a_datalist(tmp_path: Path, images: list[str | list[str]], names: list[str]) -> None:
+    """Each has its own, as short as it can be."""
+    touch(tmp_path, "label.nii.gz", *(name for one in images for name in ([one] if isinstance(one, str) else one)))
+    entries = [{"image": one, "label": "label.nii.gz"} for one in images]
+    (tmp_path / "list.json").write_text(json.dumps({"training": entries}))
+    found = monai_datalist.read(tmp_path)
+    assert [one.name for one in found.images] == names and not found.faults
+
+
+def test_what_is_no_single_label_map(tmp_path: Path) -> None:
+    touch(tmp_path, "a.nii.gz", "b.nii.gz", "c.nii.gz", "x.nii.gz", "y.nii.gz")
+    labels: dict[str, object] = {"a": ["x.nii.gz", "y.nii.gz"], "b": ["x.nii.gz"], "c": 1, "d": []}
+    entries: list[object] = [{"image": f"{name}.nii.gz", "label": label} for name, label in labels.items()]
+    (tmp_path / "list.json").write_text(
+        json.dumps({"training": [*entries, {"image": None, "label": "x"}, {"image": []}], "val": None})
+    )
+    found = monai_datalist.read(tmp_path)
+    assert [(one.name, one.label_map) for one in found.images] == [("b", tmp_path / "x.nii.gz")]
+    assert [fault.case for fault in found.faults] == ["list.json", "list.json", "a", "c"]
+    assert "has 2 labels in list.json, where one label map is expected" in found.faults[2].message
+    assert "has 1 for a label" in found.faults[3].message and found.notes == ("1 entries have no label and are left out",)
+
+
 def test_files_of_layouts_are_no_datalist(tmp_path: Path) -> None:
     (tmp_path / "dataset.json").write_text(json.dumps({"modality": {}, "training": [{"image": "a", "label": "b"}]}))
     assert monai_datalist.recognise(tmp_path) is None

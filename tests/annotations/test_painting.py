@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from PIL import Image
 
-from autoseg.annotations.base import Annotation, Bitmap, MaskFile, Polygon
-from autoseg.annotations.painting import area_inside, paint, region_values
+from autoseg.annotations import painting
+from autoseg.annotations.base import Annotation, Bitmap, MaskFile, Polygon, Shape, Size
+from autoseg.annotations.painting import area_inside, paint, pixels_of, region_values
 from autoseg.annotations.tracing import bitmap_of, pieces_of
 from autoseg.errors import DataError
+from tests.annotations.pictures import save
 
 
 def polygon(*rings: list[tuple[float, float]]) -> Polygon:
@@ -117,3 +121,58 @@ def test_smooth_borders_and_stray_values_of_a_mask(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((2, 3), np.uint8)).save(tmp_path / "empty.png")
     inside, empty = (paint([Annotation("a", MaskFile(tmp_path / name))], (2, 3), ["a"]).labels for name in ("m.png", "empty.png"))
     assert inside.tolist() == [[0, 0, 1], [1, 1, 0]] and not empty.any()
+
+
+def mask_of(file: Path, size: tuple[int, ...]) -> list[list[int]]:
+    return paint([Annotation("a", MaskFile(file))], size, ["a"]).labels.tolist()
+
+
+def test_values_of_several_labels_are_all_inside(tmp_path: Path) -> None:
+    """A label map of several values, as that of BraTS with 1, 2 and 4, in the place of a structure's mask."""
+    assert mask_of(save(tmp_path / "m.png", [[0, 1, 2, 4]]), (1, 4)) == [[0, 1, 1, 1]]
+    sitk.WriteImage(sitk.GetImageFromArray(np.array([[[0, 1, 2, 4, 200]]], np.uint8)), str(tmp_path / "m.nii.gz"))
+    assert mask_of(tmp_path / "m.nii.gz", (1, 1, 5)) == [[[0, 1, 1, 1, 1]]]
+    many = np.arange(30)[None]
+    assert np.sum(mask_of(save(tmp_path / "many.png", many), (1, 30))) == 15, "many values are a smoothed border"
+
+
+def test_probabilities_and_smoothed_volumes(tmp_path: Path) -> None:
+    sitk.WriteImage(sitk.GetImageFromArray(np.array([[[0, 0.2, 0.5, 1]]], np.float32)), str(tmp_path / "p.nii.gz"))
+    assert mask_of(tmp_path / "p.nii.gz", (1, 1, 4)) == [[[0, 0, 1, 1]]]
+    smooth = np.array([[[0, 10, 20, 30, 40, 50, 60, 70, 100, 110]]], np.int16)
+    sitk.WriteImage(sitk.GetImageFromArray(smooth), str(tmp_path / "s.nii.gz"))
+    assert np.sum(mask_of(tmp_path / "s.nii.gz", (1, 1, 10))) == 4
+
+
+@pytest.mark.parametrize(
+    ("palette", "inside"),
+    [
+        ([255, 255, 255, 0, 0, 0], [1, 0, 1]),
+        ([0, 0, 0, 255, 255, 255], [0, 1, 0]),
+        ([0, 0, 0, 1, 1, 1], [0, 1, 0]),
+        ([255, 0, 0, 0, 0, 0], [1, 0, 1]),
+        ([0, 0, 0, 0, 0, 128], [0, 1, 0]),
+        ([255, 255, 255, 255, 0, 0], [0, 1, 0]),
+    ],
+    ids=["white first", "black first", "dark greys", "red first", "dark blue", "red on white"],
+)
+def test_palettes_of_masks(tmp_path: Path, palette: list[int], inside: list[int]) -> None:
+    assert mask_of(save(tmp_path / "p.png", [[0, 1, 0]], palette), (1, 3)) == [inside]
+
+
+def test_masks_are_drawn_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many shapes no more than one mask is held."""
+    alive: list[weakref.ref[np.ndarray]] = []
+    most = 0
+
+    def drawn(shape: Shape, size: Size) -> np.ndarray:
+        nonlocal most
+        mask = pixels_of(shape, size)
+        alive.append(weakref.ref(mask))
+        most = max(most, sum(one() is not None for one in alive))
+        return mask
+
+    monkeypatch.setattr(painting, "pixels_of", drawn)
+    for overlap in painting.OVERLAPS:
+        paint([SMALL, LARGE] * 5, (4, 4), ["large", "small"], overlap)
+    assert len(alive) == 40 and most <= 2  # the one that was drawn before, and the next

@@ -9,9 +9,9 @@ import pytest
 
 from autoseg.annotations import voc
 from autoseg.annotations.base import ReadOptions
-from autoseg.annotations.colours import read_label_map, voc_colour
+from autoseg.annotations.colours import voc_colour
 from autoseg.errors import DataError
-from tests.annotations.pictures import save, write
+from tests.annotations.pictures import decoded, save, write
 
 PALETTE = [number for place in range(256) for number in voc_colour(place)]
 
@@ -23,8 +23,8 @@ def test_without_a_table_the_colours_are_the_standards(tmp_path: Path) -> None:
     assert len(found.labels) == 20 and found.labels[:2] == ("aeroplane", "bicycle")
     (image,) = found.images
     assert image.name == "2007_1" and image.label_map is not None
-    labels = read_label_map(image.label_map, found)
-    assert labels.labels.tolist() == [[0, 1, 15], [20, 0, 0]] and not labels.undeclared
+    labels = decoded(image.label_map, found)
+    assert labels.labels.tolist() == [[0, 1, 15], [20, 0, 0]] and not labels.unknown
     assert found.notes == ("without labelmap.txt colours are PASCAL VOC's own, and undecided borders are background",)
 
 
@@ -47,15 +47,15 @@ def test_the_lists_say_which_images_there_are(tmp_path: Path) -> None:
 def test_places_of_the_table_in_grey_masks(tmp_path: Path) -> None:
     write(tmp_path / "labelmap.txt", "Brain:255,0,0::\nCSP:0,255,0::\nbackground:0,0,0::\n")
     file = save(tmp_path / "SegmentationClass/a.png", [[0, 1, 2]])
-    assert read_label_map(file, voc.read(tmp_path)).labels.tolist() == [[0, 1, 2]]
+    assert decoded(file, voc.read(tmp_path)).labels.tolist() == [[0, 1, 2]]
 
 
 def test_the_caller_can_name_what_the_table_does_not(tmp_path: Path) -> None:
     write(tmp_path / "labelmap.txt", "Brain:255,0,0::\nCSP:0,255,0::\nbackground:0,0,0::\n")
     file = save(tmp_path / "SegmentationClass/a.png", [[(255, 255, 0), (255, 0, 0), (0, 0, 0)]])
-    assert read_label_map(file, voc.read(tmp_path)).undeclared == {(255, 255, 0): 1}
+    assert decoded(file, voc.read(tmp_path)).unknown == {"255,255,0": 1}
     found = voc.read(tmp_path, ReadOptions(colours={(255, 255, 0): "CSP"}))
-    assert np.array_equal(read_label_map(file, found).labels, [[2, 1, 0]]) and found.labels == ("Brain", "CSP")
+    assert np.array_equal(decoded(file, found).labels, [[2, 1, 0]]) and found.labels == ("Brain", "CSP")
 
 
 def test_what_is_no_voc(tmp_path: Path) -> None:
