@@ -119,11 +119,10 @@ def _image(key: str, file: Path, labels: Sequence[Label], faults: list[Fault]) -
             masks.setdefault(label.structure, label.file)
     if len(labels) > len(masks) + len(maps) or len(maps) > 1 or (maps and masks):
         names = ", ".join(label.file.name for label in labels)
-        used = maps[0].name if maps else ", ".join(mask.name for mask in masks.values())
         faults.append(
             Fault(
                 key,
-                f"has several kinds of labels ({names}), of which {used} is used; give --image and --label patterns that choose",
+                f"has several labels ({names}), and which one counts is not known; choose with patterns, --image and --label",
             )
         )
     subject = SUBJECT.search(file.name)

@@ -137,7 +137,7 @@ def _joined(path: Path, contents: Sequence[_Content]) -> tuple[list[AnnotatedIma
                 images[placed] = AnnotatedImage(placed, content.sizes[id], found, files=(own,))
             elif rival:
                 where = f"stands in {rival.file.name} and in {content.file.name}" if rival is not content else "is listed twice"
-                faults.append(Fault(name, f"{where}, and the second one is left out; give images names of their own"))
+                faults.append(Fault(name, f"{where}, and neither is taken; give images names of their own"))
             else:
                 files = (own,) if own and _is_roboflow(content.file) else ()
                 size = content.sizes[id] or (before.size if before else None)

@@ -43,7 +43,7 @@ def recognise(path: Path) -> str | None:
 
 
 def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
-    """All images of all files; of two with one name (of several tasks, or of a project) the second is a fault.
+    """All images of all files; of two with one name (of several tasks, or of a project) none is known to count, which is a fault.
 
     Raises:
         DataError: no file is CVAT's, or one cannot be used.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 from xml.etree import ElementTree
@@ -72,12 +73,12 @@ def size_of(file: Path) -> Size:
 
 
 def once(images: Iterable[AnnotatedImage]) -> tuple[tuple[AnnotatedImage, ...], list[Fault]]:
-    """The images, of each name the first alone, and a fault for each other one."""
+    """The images, of each name the first alone, and a fault for each other one; nobody knows which one counts, so whoever imports takes none."""
     kept: dict[str, AnnotatedImage] = {}
     faults = []
     for image in images:
         if image.name in kept:
-            faults.append(Fault(image.name, "is there twice, and the second one is left out; give images names of their own"))
+            faults.append(Fault(image.name, "is there twice, and neither is taken; give images names of their own"))
         kept.setdefault(image.name, image)
     return tuple(kept.values()), faults
 
@@ -124,7 +125,7 @@ def json_files(path: Path, *folders: str) -> list[Path]:
 def json_in(file: Path) -> object:
     """The content of a JSON file; None where it is none."""
     try:
-        return json.loads(file.read_text(encoding="utf-8-sig"))
+        return _parsed(file, *_state(file))
     except (OSError, ValueError, RecursionError):
         return None
 
@@ -136,12 +137,24 @@ def object_in(file: Path) -> Json:
         DataError: the file is damaged, or something else.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8-sig"))
+        content = _parsed(file, *_state(file))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError([Fault(file.name, f"is no proper JSON ({error}); export it again")]) from error
     if not isinstance(content, dict):
         raise DataError([Fault(file.name, f"holds {type(content).__name__} and no object; export it again")])
     return cast(Json, content)
+
+
+def _state(file: Path) -> tuple[int, int]:
+    found = file.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+@lru_cache(maxsize=4)
+def _parsed(file: Path, size: int, changed: int) -> object:
+    """Several formats look at the same large file before one reads it, so the last ones are kept; nobody may change what is returned."""
+    content: object = json.loads(file.read_text(encoding="utf-8-sig"))
+    return content
 
 
 def xml_in(file: Path) -> ElementTree.Element:

@@ -58,7 +58,7 @@ def test_names_that_two_subsets_share(tmp_path: Path) -> None:
     for subset in ("train", "val"):
         save(tmp_path / f"gtFine/{subset}/a_gtFine_color.png", [[RED]])
     found = cityscapes.read(tmp_path)
-    assert len(found.images) == 1 and found.faults[0].message.startswith("is there twice, and the second one is left out")
+    assert len(found.images) == 1 and found.faults[0].message.startswith("is there twice, and neither is taken")
 
 
 def test_what_cannot_be_read(tmp_path: Path) -> None:

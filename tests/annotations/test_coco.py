@@ -113,7 +113,7 @@ def test_one_name_in_several_files(tmp_path: Path) -> None:
         ("y.png", ["LV", "Vessel"]),
     ]
     assert [str(fault) for fault in found.faults] == [
-        f"{name}: stands in instances_default.json and in instances_val.json, and the second one is left out; give images names of their own"
+        f"{name}: stands in instances_default.json and in instances_val.json, and neither is taken; give images names of their own"
         for name in ("a/x.png", "y.png")
     ]
 

@@ -63,9 +63,7 @@ def test_images_of_one_name_in_several_tasks(tmp_path: Path) -> None:
         ("y.png", ["LV"]),
         ("z.png", ["CSP"]),
     ]
-    assert [fault.case for fault in found.faults if "is there twice, and the second one is left out" in fault.message] == [
-        "x.png"
-    ]
+    assert [fault.case for fault in found.faults if "is there twice, and neither is taken" in fault.message] == ["x.png"]
 
 
 def test_what_is_damaged_or_dangerous(tmp_path: Path) -> None:
