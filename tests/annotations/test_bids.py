@@ -98,7 +98,7 @@ def test_several_labels_of_one_image(tmp_path: Path) -> None:
     (image,) = bids.read(root).images
     assert [one.shape for one in image.annotations] == [MaskFile(root / names[0])], "masks of two raters are not joined"
     (fault,) = bids.read(root).faults
-    assert fault.case == "sub-1_T1w" and "has several kinds of labels" in fault.message
+    assert fault.case == "sub-1_T1w" and "which one counts is not known" in fault.message
 
 
 @pytest.mark.parametrize(
