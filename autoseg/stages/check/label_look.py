@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.ndimage import maximum_filter, minimum_filter
 
-from autoseg.stages.check.lines import outlines
+from autoseg.stages.check.lines import outlines, pen_lines
 from autoseg.stages.check.runs import Runs, packed_colours, runs_of
 from autoseg.volume.geometry import Geometry
 
@@ -34,7 +34,8 @@ class LabelLook:
 
     `counts` holds the most frequent values, `distinct` tells how many there are. `broken` counts pixels whose number is not whole. `soft` counts
     pixels of rare values along the borders of structures. `picture`: it has the values of a picture, not of a mask; counts are those of a
-    part then, if it is large. `outlines` are the values drawn as a thin closed line, with the pixels that they would have when filled.
+    part then, if it is large. `outlines` are the values drawn as a thin closed line, with the pixels that they would have when filled; `by_pen` are
+    those of them whose line is 3 pixels wide at most. `in_channels`: the file has red, green and blue, be they equal or not.
     """
 
     shape: tuple[int, ...]
@@ -50,6 +51,8 @@ class LabelLook:
     soft: int = 0
     picture: bool = False
     outlines: Mapping[str, int] = field(default_factory=dict)
+    by_pen: tuple[str, ...] = ()
+    in_channels: bool = False
 
     @property
     def size(self) -> int:
@@ -80,6 +83,7 @@ def look_at_label(array: np.ndarray, geometry: Geometry, *, palette: bool = Fals
         broken = sum(number for key, number in counts.items() if not _is_whole(key))
     plain = not lossy and not broken and runs.shape == array.shape[1:]
     soft = border_pixels(runs) if plain else 0
+    drawn = outlines(runs) if plain and not picture and values.ndim == 2 else {}
     return LabelLook(
         shape=tuple(array.shape[1:]),
         geometry=geometry,
@@ -93,7 +97,9 @@ def look_at_label(array: np.ndarray, geometry: Geometry, *, palette: bool = Fals
         broken=broken,
         soft=soft,
         picture=picture and not soft,
-        outlines=outlines(runs) if plain and not picture and values.ndim == 2 else {},
+        outlines=drawn,
+        by_pen=pen_lines(runs, drawn) if drawn else (),
+        in_channels=len(array) == 3,
     )
 
 
