@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from autoseg.errors import AutosegError, DataError, Fault
 from autoseg.layouts.written_tables import PIXEL_SIZES, save_pixel_sizes
 from autoseg.records import Spacing
 from autoseg.stages.importing.writing import IMAGES
-from autoseg.volume.dicom import DicomImage, list_images, read, take_frames
+from autoseg.volume.dicom import DicomImage, Listing, list_images, read, take_frames
 from autoseg.volume.volume import Volume
 from autoseg.writing import whole_file
 
@@ -38,28 +39,69 @@ def import_dicom(root: Path, out: Path, *, every: int = 1) -> tuple[list[str], l
     listing = list_images(root)
     if not listing.images:
         raise DataError(list(listing.damaged) or f"{root} holds no DICOM image")
-    faults, notes = list(listing.damaged), []
+    damaged = {root / one.case: one for one in listing.damaged}
+    faults: list[Fault] = []
+    notes: list[str] = []
     spacings: dict[str, Spacing] = {}
     names: list[str] = []
+    taken: set[str] = set()
+    done: list[DicomImage] = []
     for image in listing.images:
+        called = replace(image, name=_distinct(image.name, taken))
+        if called.name != image.name:
+            notes.append(
+                f"{image.name} is the name of several images; the one of {image.path.relative_to(root).as_posix()} is called {called.name}"
+            )
         try:
-            for name, volume in _parts(image, every):
+            for part, volume in _parts(called, every):
+                name = part if part == called.name else _distinct(part, taken)
                 _write(out / IMAGES / name, volume)
                 names.append(name)
                 notes += [f"{name}: {note}" for note in volume.notes]
                 if volume.geometry.rank == 2 and volume.geometry.spacing_mm is not None:
                     spacings[name] = volume.geometry.spacing_mm
+            done.append(image)
         except (AutosegError, OSError) as error:
-            faults.append(Fault(image.name, str(error).removeprefix(f"{image.name}: ")))
-    if listing.localizers:
-        notes.append(f"{len(listing.localizers)} survey images are left out")
-    if listing.without_image:
-        notes.append(f"{len(listing.without_image)} DICOM files hold no image")
+            faults.append(Fault(called.name, str(error).removeprefix(f"{image.name}: ")))
+            for one in error.faults if isinstance(error, DataError) else ():
+                damaged.pop(_folder_of(image) / one.case, None)  # told with its image
+    faults = [*damaged.values(), *faults]
     if spacings:
         save_pixel_sizes(out / PIXEL_SIZES, names, spacings)
     if not names:
         raise DataError(faults)
-    return names, faults, notes
+    return names, faults, [*notes, *_told(listing, done)]
+
+
+def _told(listing: Listing, done: Sequence[DicomImage]) -> list[str]:
+    """What is to be said of all files together."""
+    notes = []
+    if listing.localizers:
+        notes.append(f"{len(listing.localizers)} survey images are left out")
+    if listing.without_image:
+        notes.append(f"{len(listing.without_image)} DICOM files hold no image")
+    yes, silent = (sum(image.burned_in == said for image in done) for said in ("YES", ""))
+    if yes or silent:
+        notes.append(
+            f"the pixels of {yes + silent} of {len(done)} images were not searched for names burned into them (BurnedInAnnotation is YES in {yes}, "
+            f"and not told in {silent}); look at them before you hand them on"
+        )
+    return notes
+
+
+def _folder_of(image: DicomImage) -> Path:
+    """Where its files lie, also of FOLDER/series@N."""
+    return image.files[0].parent
+
+
+def _distinct(name: str, taken: set[str]) -> str:
+    """The name, or with the first number that nobody has; entered into `taken`, in which upper and lower case are one."""
+    found, number = name, 1
+    while found.casefold() in taken:
+        number += 1
+        found = f"{name}_{number}"
+    taken.add(found.casefold())
+    return found
 
 
 def _parts(image: DicomImage, every: int) -> Iterator[tuple[str, Volume]]:
