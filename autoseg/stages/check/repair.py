@@ -88,16 +88,11 @@ def repair(
     looks = [look for look in the_set.looks if look.case.id not in reasons]
     if not looks:
         raise DataError("every case has an error that a copy cannot mend, so there is nothing to copy; see what was found")
-    to_fill = fillable(the_set)
     part = part_of(out)
     shutil.rmtree(part, ignore_errors=True)
     try:
-        function = partial(
-            _copied, dataset=the_set.dataset.model_copy(update={"cases": (), "notes": ()}), meaning=meaning, out=part
-        )
-        tasks = [
-            _Task(look.case, look.label, tuple(key for key, cases in to_fill.items() if look.case.id in cases)) for look in looks
-        ]
+        bare = the_set.dataset.model_copy(update={"cases": (), "notes": ()})  # what travels to a worker
+        function, tasks = partial(_copied, dataset=bare, meaning=meaning, out=part), _tasks(the_set, looks)
         done = list(map_cases(function, tasks, name=lambda task: task.case.id, workers=workers, on_done=on_done))
         report = RepairReport(
             source=the_set.dataset.root,
@@ -113,6 +108,11 @@ def repair(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return report
+
+
+def _tasks(the_set: SetLook, looks: Sequence[CaseLook]) -> list[_Task]:
+    to_fill = fillable(the_set)
+    return [_Task(look.case, look.label, tuple(key for key, cases in to_fill.items() if look.case.id in cases)) for look in looks]
 
 
 def reasons_to_leave_out(findings: Sequence[CheckFinding]) -> dict[str, str]:
@@ -181,7 +181,7 @@ def mend(dataset: Dataset, case: Case, look: LabelLook, meaning: Meaning, fill: 
         )
     labels = _with_values(array, look.coloured, values)
     changes, filled = _told_mapping(look, values), []
-    for key in fill:
+    for key in [key for key in fill if values[key]]:  # what the set declares to be background is none's outline
         labels, told = _filled(labels, values[key])
         changes.append(f"{key}: {told}")
         filled.append(values[key])

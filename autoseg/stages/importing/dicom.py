@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,37 +40,46 @@ def import_dicom(root: Path, out: Path, *, every: int = 1) -> tuple[list[str], l
     if not listing.images:
         raise DataError(list(listing.damaged) or f"{root} holds no DICOM image")
     damaged = {root / one.case: one for one in listing.damaged}
-    faults: list[Fault] = []
-    notes: list[str] = []
-    spacings: dict[str, Spacing] = {}
-    names: list[str] = []
-    taken: set[str] = set()
-    done: list[DicomImage] = []
+    found, failed = _Outcome(), []
     for image in listing.images:
-        called = replace(image, name=_distinct(image.name, taken))
+        called = replace(image, name=_distinct(image.name, found.taken))
         if called.name != image.name:
-            notes.append(
-                f"{image.name} is the name of several images; the one of {image.path.relative_to(root).as_posix()} is called {called.name}"
-            )
+            place = image.path.relative_to(root).as_posix()
+            found.notes.append(f"{image.name} is the name of several images; the one of {place} is called {called.name}")
         try:
-            for part, volume in _parts(called, every):
-                name = part if part == called.name else _distinct(part, taken)
-                _write(out / IMAGES / name, volume)
-                names.append(name)
-                notes += [f"{name}: {note}" for note in volume.notes]
-                if volume.geometry.rank == 2 and volume.geometry.spacing_mm is not None:
-                    spacings[name] = volume.geometry.spacing_mm
-            done.append(image)
+            _take(called, out, every, found)
         except (AutosegError, OSError) as error:
-            faults.append(Fault(called.name, str(error).removeprefix(f"{image.name}: ")))
+            failed.append(Fault(called.name, str(error).removeprefix(f"{image.name}: ")))
             for one in error.faults if isinstance(error, DataError) else ():
-                damaged.pop(_folder_of(image) / one.case, None)  # told with its image
-    faults = [*damaged.values(), *faults]
-    if spacings:
-        save_pixel_sizes(out / PIXEL_SIZES, names, spacings)
-    if not names:
+                damaged.pop(image.files[0].parent / one.case, None)  # told with its image
+    faults = [*damaged.values(), *failed]
+    if not found.names:
         raise DataError(faults)
-    return names, faults, [*notes, *_told(listing, done)]
+    if found.spacings:
+        save_pixel_sizes(out / PIXEL_SIZES, found.names, found.spacings)
+    return found.names, faults, [*found.notes, *_told(listing, found.done)]
+
+
+@dataclass
+class _Outcome:
+    """What was written so far; `taken` are names in small letters."""
+
+    names: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    spacings: dict[str, Spacing] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+    done: list[DicomImage] = field(default_factory=list)
+
+
+def _take(image: DicomImage, out: Path, every: int, found: _Outcome) -> None:
+    for part, volume in _parts(image, every):
+        name = part if part == image.name else _distinct(part, found.taken)
+        _write(out / IMAGES / name, volume)
+        found.names.append(name)
+        found.notes += [f"{name}: {note}" for note in volume.notes]
+        if volume.geometry.rank == 2 and volume.geometry.spacing_mm is not None:
+            found.spacings[name] = volume.geometry.spacing_mm
+    found.done.append(image)
 
 
 def _told(listing: Listing, done: Sequence[DicomImage]) -> list[str]:
@@ -87,11 +96,6 @@ def _told(listing: Listing, done: Sequence[DicomImage]) -> list[str]:
             f"and not told in {silent}); look at them before you hand them on"
         )
     return notes
-
-
-def _folder_of(image: DicomImage) -> Path:
-    """Where its files lie, also of FOLDER/series@N."""
-    return image.files[0].parent
 
 
 def _distinct(name: str, taken: set[str]) -> str:
