@@ -13,7 +13,7 @@ import numpy as np
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from autoseg.stages.check.lines import outlines, pen_lines
-from autoseg.stages.check.runs import Runs, packed_colours, runs_of
+from autoseg.stages.check.runs import Runs, runs_of, runs_of_colours
 from autoseg.volume.geometry import Geometry
 
 MOST_KEPT = 1000  # values of a label that are told one by one
@@ -70,11 +70,12 @@ def look_at_label(array: np.ndarray, geometry: Geometry, *, palette: bool = Fals
         lossy: the file is a JPEG; its values are not looked at any closer.
     """
     coloured = len(array) == 3 and any((channel != array[0]).any() for channel in array[1:])
-    values = packed_colours(array) if coloured else array[0]
-    some = values.reshape(-1)[values.size // 2 :][:LARGE]
-    if values.size > LARGE and is_picture(runs_of(some, coloured=coloured)):
-        values = some  # a large picture in the place of a label, of which every value would be counted for nothing
-    runs = runs_of(values, coloured=coloured)
+    flat = array.reshape(len(array), -1)
+    some = flat[:, flat.shape[1] // 2 :][:, :LARGE]
+    if flat.shape[1] > LARGE and is_picture(_runs(some, coloured)):
+        runs = _runs(some, coloured)  # a large picture in the place of a label, of which every value would be counted for nothing
+    else:
+        runs = _runs(array, coloured)
     picture = is_picture(runs)
     counts = runs.counts()
     common = dict(sorted(counts.items(), key=lambda item: -item[1])[:MOST_KEPT])
@@ -83,7 +84,7 @@ def look_at_label(array: np.ndarray, geometry: Geometry, *, palette: bool = Fals
         broken = sum(number for key, number in counts.items() if not _is_whole(key))
     plain = not lossy and not broken and runs.shape == array.shape[1:]
     soft = border_pixels(runs) if plain else 0
-    drawn = outlines(runs) if plain and not picture and values.ndim == 2 else {}
+    drawn = outlines(runs) if plain and not picture and len(runs.shape) == 2 else {}
     return LabelLook(
         shape=tuple(array.shape[1:]),
         geometry=geometry,
@@ -101,6 +102,10 @@ def look_at_label(array: np.ndarray, geometry: Geometry, *, palette: bool = Fals
         by_pen=pen_lines(runs, drawn) if drawn else (),
         in_channels=len(array) == 3,
     )
+
+
+def _runs(array: np.ndarray, coloured: bool) -> Runs:
+    return runs_of_colours(array) if coloured else runs_of(array[0])
 
 
 def is_picture(runs: Runs) -> bool:

@@ -37,7 +37,6 @@ def outlines(runs: Runs) -> dict[str, int]:
         return {}
     codes = runs.map()
     step = math.ceil(max(codes.shape) / LONGEST_SIDE)
-    anything = _reduced(codes != background, step)
     found = {}
     for code in thin:
         line = _reduced(codes == code, step)
@@ -47,7 +46,7 @@ def outlines(runs: Runs) -> dict[str, int]:
             if filled is not None and is_outline(int(counts[code]), filled - int(counts[code])):
                 found[runs.keys[code]] = filled
             continue
-        if (inside & anything).any():
+        if (inside & _reduced(codes != background, step)).any():
             continue
         hole = int(np.count_nonzero(inside)) * step * step
         if is_outline(int(counts[code]), hole) and _is_one_piece(inside):
