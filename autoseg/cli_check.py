@@ -108,6 +108,8 @@ def _named_errors(errors: list[CheckFinding]) -> list[RenderableType]:
 
 def repair_report(repairs: RepairReport, out: Path) -> list[RenderableType]:
     """How many cases were changed, copied or left out, and where the copy lies."""
+    from autoseg.layouts.base import listed
+    from autoseg.layouts.written_tables import SUBJECTS
     from autoseg.stages.check.facts import counted
 
     changed = [case for case in repairs.cases if case.changes]
@@ -116,7 +118,8 @@ def repair_report(repairs: RepairReport, out: Path) -> list[RenderableType]:
     parts: list[RenderableType] = [f"Repaired copy: {told}"]
     parts += [f"changed: {case.id}: {'; '.join(case.changes)}" for case in changed[:ROWS_OF_A_KIND]]
     parts += [f"left out: {case.id}: {case.reason}" for case in repairs.left_out[:ROWS_OF_A_KIND]]
-    parts.append(
-        f"The copy is in {out}; repairs.json tells each change. Next: autoseg check {out} --subjects {out / 'subjects.csv'}"
-    )
+    if filled := [case.id for case in repairs.cases if case.filled]:
+        parts.append(f"outlines filled in {counted(len(filled), 'label')}: {listed(filled)}")
+    subjects = f" --subjects {out / SUBJECTS}" if (out / SUBJECTS).is_file() else ""
+    parts.append(f"The copy is in {out}; repairs.json tells each change. Next: autoseg check {out}{subjects}")
     return parts

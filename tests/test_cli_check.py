@@ -66,17 +66,21 @@ def test_errors_are_named_and_kinds_are_counted(replaced: Any, capsys: pytest.Ca
     assert "n0, n1, n2, n3, n4 and 3 more" in out
 
 
-def test_a_repaired_copy_is_told(replaced: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_repaired_copy_is_told(replaced: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     repairs = RepairReport(
         source="r",
-        cases=(RepairedCase(id="a", changes=("values: 255 -> 1",)), RepairedCase(id="b")),
+        cases=(RepairedCase(id="a", filled=(1,), changes=("values: 255 -> 1",)), RepairedCase(id="b")),
         left_out=(LeftOut(id="c", reason="sizes differ"),),
     )
     replaced("check", CheckOutcome(report(), repairs))
-    assert exit_code("check", "data", "--fix", "copy") == 0
+    assert exit_code("check", "data", "--fix", str(tmp_path)) == 0
     out = capsys.readouterr().out
     assert "1 label changed, 1 as they were, 1 case left out" in out
-    assert "changed: a: values: 255 -> 1" in out and "left out: c: sizes differ" in out and "copy/subjects.csv" in out
+    assert "changed: a: values: 255 -> 1" in out and "left out: c: sizes differ" in out
+    assert "outlines filled in 1 label: a" in out and "--subjects" not in out, "there is no such table in the copy"
+    (tmp_path / "subjects.csv").touch()
+    assert exit_code("check", "data", "--fix", str(tmp_path)) == 0
+    assert f"--subjects {tmp_path / 'subjects.csv'}" in capsys.readouterr().out.replace("\n", "")
 
 
 def test_usage(replaced: Any) -> None:

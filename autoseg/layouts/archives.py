@@ -157,7 +157,7 @@ def extract(archive: Path, target: Path, wanted: Callable[[str], bool], *, most_
 
     Args:
         archive: the zip.
-        target: a folder that does not exist, or is empty.
+        target: a folder that does not exist, or is empty; if another process makes it meanwhile, it is taken as it is.
         wanted: whether a member's path is of use.
         most_bytes: that the members may have together; None leaves it to the room on the disk.
 
@@ -177,9 +177,18 @@ def extract(archive: Path, target: Path, wanted: Callable[[str], bool], *, most_
                 with opened.open(member) as source, destination.open("wb") as sink:
                     shutil.copyfileobj(source, sink)  # no more than the size that the member declares
         temporary.chmod(0o755)  # mkdtemp makes folders that only their owner may enter
-        os.replace(temporary, target)
+        _take_place(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _take_place(temporary: Path, target: Path) -> None:
+    """Give a whole folder its name; where another process has been quicker, and unpacked the same archive, its folder is taken."""
+    try:
+        os.replace(temporary, target)
+    except OSError:
+        if not (target.is_dir() and any(target.iterdir())):
+            raise
 
 
 def _is_wanted(member: zipfile.ZipInfo, archive: Path, wanted: Callable[[str], bool]) -> bool:

@@ -23,9 +23,13 @@ BACKGROUND_SIGMA = 3.0  # pixels; brightness that varies more slowly than this i
 CONTRAST_SIGMA = 4.0  # pixels over which contrast is evened out
 LEAST_CONTRAST = 0.02  # of grey values from 0 to 1 (square root); less than this is noise, and is not raised
 LARGEST_SHIFT = 3  # pixels of the thumbnail by which a copy may be moved, 5 % of the picture
+_SHIFTS = np.r_[0 : LARGEST_SHIFT + 1, -LARGEST_SHIFT:0]
+NEAR = np.ix_(_SHIFTS, _SHIFTS)  # of a correlation
 SCALES = (1.0, 0.96, 0.92, 1.04, 1.09)  # what is left of a copy whose border was cut off, and the other way round
 LEAST_AT_FIRST = 0.2  # without scaling; copies that were cropped have more
 SURE = 0.98  # there is nothing more to be found
+PAIRS_AT_ONCE = 2**21  # of hashes that are compared: 16 MB
+BITS_OF_16 = np.unpackbits(np.arange(2**16, dtype=np.uint16).view(np.uint8).reshape(-1, 2), axis=1).sum(axis=1, dtype=np.uint8)
 LEAST_DETAIL = 0.01  # deviation of the fine structure, in the same unit; below it a picture shows nothing to compare
 
 
@@ -43,10 +47,73 @@ def bits_apart(hashes: np.ndarray, other: int) -> np.ndarray:
     return np.unpackbits(different.view(np.uint8).reshape(*different.shape, 8), axis=-1).sum(axis=-1, dtype=np.int64)
 
 
+def close_pairs(hashes: np.ndarray, most_bits: int) -> np.ndarray:
+    """All pairs of which every hash differs in so many bits at most, as places `(pairs, 2)` in the order of the first and then the second.
+
+    All pairs are compared, in blocks: 14 bits of 64 are too many for tables of parts of the hash, which would hardly leave anything out.
+
+    Args:
+        hashes: uint64 `(pictures, planes)`.
+        most_bits: in which two planes may differ.
+    """
+    first = np.ascontiguousarray(hashes[:, 0])
+    rows = max(1, PAIRS_AT_ONCE // max(len(first), 1))
+    found = [np.zeros((0, 2), np.int64)]
+    for start in range(0, len(first), rows):
+        apart = _bit_counts(first[start : start + rows, None] ^ first[None, start:])
+        one, other = np.nonzero(apart <= most_bits)
+        later = other > one
+        found.append(np.stack([one[later], other[later]], axis=1) + start)
+    pairs = np.concatenate(found)
+    for plane in hashes.T[1:]:
+        pairs = pairs[_bit_counts(plane[pairs[:, 0]] ^ plane[pairs[:, 1]]) <= most_bits]
+    return pairs
+
+
+def _bit_counts(numbers: np.ndarray) -> np.ndarray:
+    """How many bits are set in each number (uint64, any shape)."""
+    if hasattr(np, "bitwise_count"):  # since NumPy 2
+        return np.asarray(np.bitwise_count(numbers))
+    parts = np.ascontiguousarray(numbers).view(np.uint16).reshape(*numbers.shape, 4)
+    return BITS_OF_16[parts].sum(axis=-1, dtype=np.uint8)
+
+
 def common_content(thumbnails: Sequence[np.ndarray]) -> np.ndarray:
     """What the thumbnails of a set have in common: the mean of their contents, `(64, 64)`; zeros where none shows anything."""
     contents = [content for thumbnail in thumbnails if (content := content_of(thumbnail)) is not None]
     return np.mean(contents, axis=0) if contents else np.zeros((SIDE, SIDE), np.float32)
+
+
+class Compared:
+    """A thumbnail as it is compared with others: what it has of its own, at several scales, each worked out when it is first needed."""
+
+    def __init__(self, thumbnail: np.ndarray, common: np.ndarray | None = None) -> None:
+        self._thumbnail, self._common = thumbnail, common
+        self._spectra: dict[float, np.ndarray | None] = {}
+
+    def spectrum(self, scale: float) -> np.ndarray | None:
+        """Of its own content at a scale, `(64, 33)` complex; None where there is nothing."""
+        if scale not in self._spectra:
+            shown = self._thumbnail if scale == 1 else _scaled(self._thumbnail, scale)
+            content = _own(shown, self._common)
+            self._spectra[scale] = None if content is None else np.fft.rfft2(content)
+        return self._spectra[scale]
+
+    def likeness(self, other: Compared) -> float:
+        """See the function of this name."""
+        reference = other.spectrum(1.0)
+        if reference is None:
+            return 0.0
+        reference, best = np.conj(reference), 0.0
+        for scale in SCALES:
+            spectrum = self.spectrum(scale)
+            if spectrum is None:
+                return 0.0
+            correlation = np.fft.irfft2(spectrum * reference, s=(SIDE, SIDE))
+            best = max(best, float(correlation[NEAR].max()))
+            if best < LEAST_AT_FIRST or best > SURE:
+                break
+        return min(best, 1.0)
 
 
 def likeness(one: np.ndarray, other: np.ndarray, common: np.ndarray | None = None) -> float:
@@ -59,21 +126,7 @@ def likeness(one: np.ndarray, other: np.ndarray, common: np.ndarray | None = Non
         other: another.
         common: content that all pictures of the set have, see `common_content`; it is no evidence. None: nothing is known of the set.
     """
-    reference = _own(other, common)
-    if reference is None:
-        return 0.0
-    spectrum = np.conj(np.fft.rfft2(reference))
-    best = 0.0
-    for scale in SCALES:
-        content = _own(one if scale == 1 else _scaled(one, scale), common)
-        if content is None:
-            return 0.0
-        correlation = np.fft.irfft2(np.fft.rfft2(content) * spectrum, s=(SIDE, SIDE))
-        near = np.r_[0 : LARGEST_SHIFT + 1, -LARGEST_SHIFT:0]
-        best = max(best, float(correlation[np.ix_(near, near)].max()))
-        if best < LEAST_AT_FIRST or best > SURE:
-            break
-    return min(best, 1.0)
+    return Compared(one, common).likeness(Compared(other, common))
 
 
 def content_of(thumbnail: np.ndarray) -> np.ndarray | None:

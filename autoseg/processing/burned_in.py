@@ -21,6 +21,7 @@ FEWEST_LETTERS = 3
 SAME_HEIGHT = 1.6  # capitals beside small letters
 WIDEST_GAP_BY_HEIGHT = 1.2  # between letters, or words
 OFF_LINE_BY_HEIGHT = 0.35  # how far bottoms or middles of neighbours may differ
+BESIDE = 2  # pixels from a mark, where it has to be dark
 LARGEST_SHARE = 0.06  # of a picture; where more is bright, it is no dark picture with marks on it
 MOST_MARKS = 600
 BLACK = 4  # of 255; compression leaves a little on black
@@ -50,7 +51,9 @@ def bright_rows(picture: np.ndarray) -> tuple[Box, ...]:
     number = int(np.count_nonzero(bright))
     if not FEWEST_LETTERS * SMALLEST_HEIGHT <= number <= LARGEST_SHARE * picture.size:
         return ()
-    regions, count = label(bright, structure=np.ones((3, 3), int))
+    rows, columns = (_reach(np.asarray(bright.any(axis=axis))) for axis in (1, 0))  # most of a picture is beside whatever is bright in it
+    picture = picture[rows, columns]
+    regions, count = label(bright[rows, columns], structure=np.ones((3, 3), int))
     if count < FEWEST_LETTERS:
         return ()
     marks = []
@@ -60,7 +63,15 @@ def bright_rows(picture: np.ndarray) -> tuple[Box, ...]:
             marks.append(_Mark(box))
         if len(marks) > MOST_MARKS:
             return ()
-    return tuple(sorted(_around(row) for row in _rows(marks)))
+    down, right = rows.start, columns.start
+    around = (_around(row) for row in _rows(marks))
+    return tuple(sorted((box[0] + down, box[1] + right, box[2] + down, box[3] + right) for box in around))
+
+
+def _reach(occupied: np.ndarray) -> slice:
+    """From the first place that is set to the last, and the pixels beside them that `_is_sharp` looks at."""
+    places = np.flatnonzero(occupied)
+    return slice(max(0, int(places[0]) - BESIDE), int(places[-1]) + 1 + BESIDE)
 
 
 def islands_beside(picture: np.ndarray) -> tuple[Box, ...]:
@@ -118,11 +129,11 @@ def _could_be_a_letter(box: Box) -> bool:
 
 def _is_sharp(picture: np.ndarray, regions: np.ndarray, index: int, box: Box) -> bool:
     """Whether the picture is dark two pixels from the mark, nearly all around it."""
-    top, left = max(0, box[0] - 2), max(0, box[1] - 2)
-    around = picture[top : box[2] + 2, left : box[3] + 2]
-    mark = regions[top : box[2] + 2, left : box[3] + 2] == index
+    top, left = max(0, box[0] - BESIDE), max(0, box[1] - BESIDE)
+    around = picture[top : box[2] + BESIDE, left : box[3] + BESIDE]
+    mark = regions[top : box[2] + BESIDE, left : box[3] + BESIDE] == index
     near = _grown(mark)
-    ring = _grown(near) & ~near & (regions[top : box[2] + 2, left : box[3] + 2] == 0)
+    ring = _grown(near) & ~near & (regions[top : box[2] + BESIDE, left : box[3] + BESIDE] == 0)
     if not ring.any():
         return False
     return float(np.percentile(around[ring], 80)) <= float(np.median(around[mark])) - STEP

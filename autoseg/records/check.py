@@ -90,9 +90,13 @@ class CheckReport(Record):
 
 
 class RepairedCase(Part):
-    """A case of a repaired copy: what was changed of its label, in sentences (none: copied as it was), and what it still has."""
+    """A case of a repaired copy: what was changed of its label, in sentences (none: copied as it was), and what it still has.
+
+    `filled` are the values, as the copy holds them, whose outlines were filled.
+    """
 
     id: str
+    filled: tuple[int, ...] = ()
     changes: tuple[str, ...] = ()
     remaining: tuple[str, ...] = ()
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable, Iterator, Mapping
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -14,15 +15,19 @@ from autoseg.annotations import coco, cvat
 from autoseg.annotations.base import Colour, LabelledImage
 from autoseg.errors import DataError, Fault
 from autoseg.inference.overlay import PALETTE
+from autoseg.layouts.base import listed
 from autoseg.layouts.written_tables import PIXEL_SIZES, save_pixel_sizes
 from autoseg.records import PredictedCase, Predictions, Structure, write_text
-from autoseg.volume.files import is_volume, read, split_suffix, write_labels
+from autoseg.volume.copying import copy_image
+from autoseg.volume.files import is_dicom, is_volume, read, split_suffix, write_labels
 from autoseg.volume.geometry import Geometry
 
 MaskFormat = Literal["colours", "coco", "cvat", "labels"]
 MASK_FORMATS: tuple[MaskFormat, ...] = get_args(MaskFormat)
 OF_PICTURES = ("colours", "coco", "cvat")
 CLASSES, LISTS = "SegmentationClass", "ImageSets/Segmentation"
+log = logging.getLogger(__name__)
+
 HEADER = "# label:color_rgb:parts:actions"
 
 
@@ -55,7 +60,7 @@ def hand_on(
             f"{volumes[0].id} is a volume, which {to} cannot hold; its mask is a label map that 3D programs open as it is (--to labels)"
         )
     values = {target.name: target.output_value for target in predictions.targets}
-    images = _labelled(done, masks, values, on_done)
+    images = _labelled(done, masks, values, picture_names(done), on_done)
     if to == "coco":
         coco.write(out / "annotations" / "instances_default.json", images, values)
         return [out / "annotations" / "instances_default.json"]
@@ -73,17 +78,49 @@ def colours_of(names: Mapping[str, int]) -> dict[str, Colour]:
     return {name: PALETTE[place] if place < len(PALETTE) else spread[place] for place, name in enumerate(names)}
 
 
+def picture_names(cases: Sequence[PredictedCase]) -> list[str]:
+    """What each case's picture is called in `colours`, `coco` and `cvat`: its file's name; where several have one, the case's id with the suffix.
+
+    In `colours` masks are called after the name without its suffix, so names that differ in the suffix alone count as one; as do names that
+    differ in upper and lower case, which some systems take for one file.
+
+    Raises:
+        DataError: the ids are no names either that tell the pictures apart.
+    """
+    names = [Path(case.images[0]).name if case.images else str(case.mask) for case in cases]
+    seen = Counter(_stem(name) for name in names)
+    found = [
+        name if seen[_stem(name)] == 1 else f"{case.id}{split_suffix(name)[1]}" for name, case in zip(names, cases, strict=True)
+    ]
+    again = Counter(map(_stem, found))
+    if faults := [
+        Fault(case.id, f"would be called {name} as another case is; rename its image, and predict it again")
+        for name, case in zip(found, cases, strict=True)
+        if again[_stem(name)] > 1
+    ]:
+        raise DataError(faults)
+    if renamed := [name for name, before in zip(found, names, strict=True) if name != before]:
+        log.warning(
+            "%d images share their names with others, and are called after their cases: %s", len(renamed), listed(renamed)
+        )
+    return found
+
+
+def _stem(name: str) -> str:
+    return split_suffix(name)[0].casefold()
+
+
 def _labelled(
-    cases: list[PredictedCase], masks: Path, values: Mapping[str, int], on_done: Callable[[int], None] | None
+    cases: list[PredictedCase], masks: Path, values: Mapping[str, int], names: list[str], on_done: Callable[[int], None] | None
 ) -> Iterator[LabelledImage]:
     known = {0, *values.values()}
-    for number, case in enumerate(cases, start=1):
+    for number, (case, name) in enumerate(zip(cases, names, strict=True), start=1):
         labels = read(masks / str(case.mask)).array[0]
         if strange := set(np.unique(labels).tolist()) - known:
             raise DataError(
                 [Fault(case.id, f"its mask holds {min(strange):g}, which the model does not paint; predict it again")]
             )
-        yield LabelledImage(Path(case.images[0]).name if case.images else str(case.mask), labels)
+        yield LabelledImage(name, labels)
         if on_done:
             on_done(number)
 
@@ -115,14 +152,13 @@ def _data_set(
     (out / "images").mkdir(parents=True, exist_ok=True)
     for number, case in enumerate(cases, start=1):
         files = [Path(image) for image in case.images]
-        if missing := [file for file in files if not file.is_file()]:
+        if missing := [file for file in files if not file.exists() and not is_dicom(file)]:  # FOLDER/series@N is no file
             raise DataError([Fault(case.id, f"its image {missing[0]} is not there any more; restore it")])
         volume = read(masks / str(case.mask))
         suffix = split_suffix(str(case.mask))[1]
         write_labels(out / "labels" / f"{case.id}{suffix}", volume.array[0], volume.geometry or Geometry.plain(2, None))
         for channel, file in enumerate(files):
-            ending = file.name[len(split_suffix(file)[0]) :]
-            shutil.copyfile(file, out / "images" / f"{case.id}{f'_{channel:04d}' if len(files) > 1 else ''}{ending}")
+            copy_image(file, out / "images" / f"{case.id}{f'_{channel:04d}' if len(files) > 1 else ''}")
         if on_done:
             on_done(number)
     labels = {"background": 0} | {target.name: target.output_value for target in targets}

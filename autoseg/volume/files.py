@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from autoseg.errors import DataError, Fault
-from autoseg.volume import dicom, itk, pictures
-from autoseg.volume.dicom import is_dicom, parts_of
+from autoseg.volume import companions, dicom, itk, pictures
+from autoseg.volume.dicom import is_dicom
 from autoseg.volume.geometry import Geometry
 from autoseg.volume.header import Header
 from autoseg.volume.pictures import is_turned
@@ -63,6 +63,19 @@ def is_picture(path: Path | str) -> bool:
 def is_volume(path: Path) -> bool:
     """Whether the format is one that carries a spacing of its own."""
     return split_suffix(path)[1] in itk.SUFFIXES
+
+
+def parts_of(path: Path) -> tuple[Path, ...]:
+    """The files that make up an image: those of a DICOM folder, a header and the file with its values, or the file itself.
+
+    They tell whether the image has changed; of a header that cannot be read, or spreads its values over several files, that is the header alone.
+    """
+    if is_dicom(path):
+        return dicom.parts_of(path)
+    try:
+        return (path, *companions.data_files(path))
+    except (DataError, OSError):
+        return (path,)
 
 
 def read(path: Path, *, trust_spacing: bool = False, expand_palette: bool = True) -> Volume:

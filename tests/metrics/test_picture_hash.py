@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from autoseg.metrics.picture_hash import bits_apart, common_content, content_of, hash_of, likeness, thumbnail_of
+from autoseg.metrics.picture_hash import bits_apart, close_pairs, common_content, content_of, hash_of, likeness, thumbnail_of
 
 RANDOM = np.random.default_rng(2)
 PICTURE = np.clip(128 + 45 * np.kron(RANDOM.normal(size=(24, 32)), np.ones((10, 10))) + RANDOM.normal(0, 8, (240, 320)), 0, 255)
@@ -93,3 +93,37 @@ def test_real_frames(shared_data: Path) -> None:
     assert likeness(small["776_HC"], small["800_HC"]) < 0.8 and apart(small["776_HC"], small["800_HC"]) > 12
     brighter = np.clip(frames["776_HC"] * 1.2 + 15, 0, 255).astype(np.uint8)
     assert likeness(small["776_HC"], thumbnail(brighter)) > 0.95
+
+
+def hashes_of(number: int, planes: int) -> np.ndarray:
+    """Random hashes, of which every fifth is the one before it with 0 to 20 bits turned."""
+    random = np.random.default_rng(number)
+    hashes = random.integers(0, 1 << 64, (number, planes), np.uint64)
+    for place in range(4, number, 5):
+        turned = random.choice(64, int(random.integers(21)), replace=False)
+        hashes[place] = hashes[place - 1] ^ np.uint64(sum(1 << int(bit) for bit in turned))
+    return hashes
+
+
+@pytest.mark.parametrize("counting", ["numpy's", "our own"])
+@pytest.mark.parametrize("planes", [1, 3])
+def test_close_pairs_are_those_of_comparing_all_with_all(planes: int, counting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if counting == "our own":
+        monkeypatch.delattr(np, "bitwise_count", raising=False)
+    monkeypatch.setattr("autoseg.metrics.picture_hash.PAIRS_AT_ONCE", 5000)  # many blocks, the last one not full
+    hashes = hashes_of(333, planes)
+    expected = [
+        [one, other]
+        for one in range(333)
+        for other in range(one + 1, 333)
+        if all(bin(int(a) ^ int(b)).count("1") <= 14 for a, b in zip(hashes[one], hashes[other], strict=True))
+    ]
+    assert close_pairs(hashes, 14).tolist() == expected and 20 < len(expected) < 70
+
+
+def test_ten_thousand_pictures_are_compared() -> None:
+    hashes = hashes_of(10_000, 3)  # of three planes, so that no two are close by chance
+    found = close_pairs(hashes, 14)
+    planted = [place for place in range(4, 10_000, 5) if bits_apart(hashes[place, :1], int(hashes[place - 1, 0]))[0] <= 14]
+    assert found.tolist() == [[place - 1, place] for place in planted] and len(planted) > 1000
+    assert close_pairs(hashes[:1], 14).shape == (0, 2)

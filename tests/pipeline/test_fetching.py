@@ -101,6 +101,35 @@ def test_what_cannot_be_fetched(tmp_path: Path) -> None:
         autoseg.fetch("hc18", tmp_path / "mine")
 
 
+def test_a_folder_holds_one_set(tmp_path: Path) -> None:
+    files = hc18_files(tmp_path / "server")
+    place = tmp_path / "HC18"
+    with serving(tmp_path / "server") as (url, asked):
+        pipeline.fetch("hc18", place, listed=listing(files, url))
+        mark = place / ".fetched"
+        assert mark.read_text().splitlines() == ["set hc18", f"md5:{hashlib.md5(files[0].read_bytes()).hexdigest()}"]
+        with pytest.raises(RunFolderError, match=r"HC18 holds the set hc18; give hippocampus a folder of its own"):
+            pipeline.fetch("hippocampus", place, listed=listing(files, url))
+        mark.write_text(mark.read_text().split("\n", 1)[1])  # as it was written before sets were named in it
+        pipeline.fetch("hc18", place, listed=listing(files, url))
+    assert len(asked) == 2 and mark.read_text().startswith("set hc18\n")
+
+
+def test_a_mark_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = hc18_files(tmp_path / "server")
+    with serving(tmp_path / "server") as (url, _):
+        pipeline.fetch("hc18", tmp_path / "HC18", listed=listing(files, url))
+        before = (tmp_path / "HC18" / ".fetched").read_text()
+
+        def broken(*_: object) -> None:
+            raise OSError("power cut")
+
+        monkeypatch.setattr("autoseg.writing.os.replace", broken)
+        with pytest.raises(OSError, match="power cut"):
+            pipeline.fetch("hc18", tmp_path / "HC18", listed=listing(files, url))
+    assert (tmp_path / "HC18" / ".fetched").read_text() == before
+
+
 def test_a_damaged_archive_leaves_nothing_half_unpacked(tmp_path: Path) -> None:
     files = hc18_files(tmp_path / "server")
     files[0].write_bytes(files[0].read_bytes()[:-200])

@@ -76,6 +76,65 @@ def test_a_data_set_of_predicted_labels(tmp_path: Path) -> None:
         assert np.array_equal(np.array([0, 3, 200])[load_labels(dataset, case)], found[case.id])
 
 
+def same_names(root: Path) -> dict[str, np.ndarray]:
+    """The two cases of `masks`, each with an image called `image.png` in a folder of its own, and a third one called otherwise."""
+    found = masks(root)
+    before = Predictions.load(root / "masks" / "predictions.json")
+    cases = []
+    for case in before.cases[:2]:
+        image = root / "images" / case.id / "image.png"
+        image.parent.mkdir()
+        Path(case.images[0]).rename(image)
+        cases.append(case.model_copy(update={"images": (str(image),)}))
+    (root / "images" / "other.png").write_bytes(image.read_bytes())
+    (root / "masks" / "c.png").write_bytes((root / "masks" / "b.png").read_bytes())
+    cases.append(cases[1].model_copy(update={"id": "c", "mask": "c.png", "images": (str(root / "images" / "other.png"),)}))
+    before.model_copy(update={"cases": tuple(cases)}).save(root / "masks" / "predictions.json")
+    return found | {"other": found["b"]}
+
+
+@pytest.mark.parametrize("to", ["coco", "cvat", "colours"])
+def test_images_of_one_name_are_called_after_their_cases(
+    tmp_path: Path, to: MaskFormat, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = same_names(tmp_path)
+    files = hand_on_masks(tmp_path / "masks", tmp_path / "out", to)
+    assert "2 images share their names with others" in caplog.text
+    if to == "colours":
+        written = {path.stem: np.asarray(Image.open(path)) for path in files[0].iterdir()}
+        assert set(written) == set(found)
+        assert all(np.array_equal((written[name] == (230, 159, 0)).all(axis=2), found[name] == 3) for name in found)
+        return
+    read = (coco if to == "coco" else cvat).read(files[0])
+    assert [image.name for image in read.images] == ["a.png", "b.png", "other.png"]
+
+
+def test_images_and_cases_of_one_name_are_refused(tmp_path: Path) -> None:
+    same_names(tmp_path)
+    before = Predictions.load(tmp_path / "masks" / "predictions.json")
+    clash = before.cases[2].model_copy(update={"images": (str(tmp_path / "A.tif"),)})
+    before.model_copy(update={"cases": (*before.cases[:2], clash)}).save(tmp_path / "masks" / "predictions.json")
+    with pytest.raises(DataError, match=r"a: would be called a\.png as another case is; rename its image") as told:
+        hand_on_masks(tmp_path / "masks", tmp_path / "out", "coco")
+    assert [fault.case for fault in told.value.faults] == ["a", "c"]
+
+
+def test_volumes_and_series_take_all_their_files_along(tmp_path: Path) -> None:
+    image = tmp_path / "scan.mhd"
+    sitk.WriteImage(sitk.GetImageFromArray(np.arange(60, dtype=np.int16).reshape(3, 4, 5)), str(image))
+    (tmp_path / "masks").mkdir()
+    sitk.WriteImage(sitk.GetImageFromArray(np.full((3, 4, 5), 3, np.uint8)), str(tmp_path / "masks" / "scan.nii.gz"))
+    case = PredictedCase(id="scan", images=(str(image),), status="done", mask="scan.nii.gz")
+    Predictions(
+        run="r", configuration="3d", folds=("0",), device="cpu", targets=TARGETS, derived=(), regions=False, cases=(case,)
+    ).save(tmp_path / "masks" / "predictions.json")
+    hand_on_masks(tmp_path / "masks", tmp_path / "out", "labels")
+    (tmp_path / "scan.raw").unlink()
+    dataset, faults = index_dataset(tmp_path / "out")
+    assert dataset is not None and not faults
+    assert sitk.GetArrayFromImage(sitk.ReadImage(str(dataset.path(dataset.cases[0].images[0])))).max() == 59
+
+
 def test_what_was_corrected_comes_back(tmp_path: Path) -> None:
     found = masks(tmp_path)
     (file,) = hand_on_masks(tmp_path / "masks", tmp_path / "cvat", "cvat")

@@ -51,7 +51,51 @@ def test_what_is_damaged_is_named_and_a_folder_without_dicom_is_refused(tmp_path
     whole.write_bytes(whole.read_bytes()[:-30])
     report = autoseg.import_dataset(source, tmp_path / "out", format="dicom")
     assert report.cases == 1 and [one.id for one in report.failed] == ["bad"]
+    (source / "worse.dcm").write_bytes(b"something else" * 100)
+    report = autoseg.import_dataset(source, tmp_path / "once", format="dicom")
+    assert sorted(one.id for one in report.failed) == ["bad", "worse"], "each is told once"
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no DICOM image"):
         autoseg.import_dataset(tmp_path / "empty", tmp_path / "none", format="dicom")
     assert not (tmp_path / "none").exists()
+
+
+def test_a_damaged_slice_is_told_once_by_its_name_and_its_volume_is_left_out(tmp_path: Path) -> None:
+    source = tmp_path / "dicom"
+    for name in ("first", "second"):
+        write_series(source / name, noise(5, 12, 14).astype(np.int16))
+    slice_file = source / "second" / "IM002.dcm"
+    slice_file.write_bytes(slice_file.read_bytes()[:400])
+    report = autoseg.import_dataset(source, tmp_path / "out", format="dicom")
+    (failed,) = report.failed
+    assert report.cases == 1 and failed.id == "second"
+    assert failed.reason.startswith("IM002.dcm: ") and failed.reason.endswith("no series of its folder is read without it")
+
+
+def test_images_of_one_name_are_kept_apart(tmp_path: Path) -> None:
+    source = tmp_path / "dicom"
+    pictures = {name: noise(10, 12) + place for place, name in enumerate(("a/b.dcm", "a_b.dcm", "a/b.ima", "A_B.dicom"))}
+    for name, array in pictures.items():
+        write_frame(source / name, array)
+    write_cine(source / "film.dcm", noise(3, 10, 12))
+    write_frame(source / "film_f0.dcm", noise(10, 12) + 9)
+    report = autoseg.import_dataset(source, tmp_path / "out", format="dicom", every=2)
+    stored = {path.stem: read(path).array[0] for path in (tmp_path / "out" / "images").iterdir()}
+    assert report.cases == len(stored) == 7 and len({name.casefold() for name in stored}) == 7
+    for array in (*pictures.values(), noise(10, 12) + 9):
+        assert sum(np.array_equal(array, one) for one in stored.values()) == 1
+    renamed = [note for note in report.notes if "is the name of several images" in note]
+    assert len(renamed) == 4 and any("the one of a/b.ima is called a_b_" in note for note in renamed)
+
+
+def test_words_in_pixels_are_not_searched_and_that_is_said(tmp_path: Path) -> None:
+    source = tmp_path / "dicom"
+    for name, said in (("yes", "YES"), ("no", "NO"), ("silent", None)):
+        write_frame(source / f"{name}.dcm", noise(10, 12), **({} if said is None else {"BurnedInAnnotation": said}))
+    report = autoseg.import_dataset(source, tmp_path / "out", format="dicom")
+    (told,) = [note for note in report.notes if "burned into" in note]
+    assert "the pixels of 2 of 3 images were not searched" in told and "YES in 1, and not told in 1" in told
+    for name in ("yes", "silent"):
+        (source / f"{name}.dcm").unlink()
+    report = autoseg.import_dataset(source, tmp_path / "sure", format="dicom")
+    assert not [note for note in report.notes if "burned into" in note]

@@ -31,6 +31,22 @@ def test_bright_letters_are_found_where_they_are() -> None:
     assert 140 <= top < bottom <= 175 and 100 <= left < 115 and 170 < right <= 260
 
 
+@pytest.mark.parametrize(("down", "right"), [(0, 0), (1, 2), (80, 150), (82, 152)], ids=str)
+def test_letters_are_found_alike_up_to_the_edge_of_the_picture(down: int, right: int) -> None:
+    """The glyphs alone, moved to the very corners and away from them: what lies around all that is bright changes nothing."""
+    blank = np.zeros((60, 200), np.uint8)
+    letters = written(blank, "HC 231 mm", (5, 5))
+    rows, columns = np.flatnonzero(letters.any(axis=1)), np.flatnonzero(letters.any(axis=0))
+    glyphs = letters[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    high, wide = glyphs.shape
+    picture = np.zeros((82 + high, 152 + wide), np.uint8)
+    picture[down : down + high, right : right + wide] = glyphs
+    ((top, left, bottom, end),) = bright_rows(picture)
+    ((top_inside, left_inside, bottom_inside, end_inside),) = bright_rows(np.pad(glyphs, 20))
+    assert (top - down, left - right) == (top_inside - 20, left_inside - 20)
+    assert (bottom - down, end - right) == (bottom_inside - 20, end_inside - 20)
+
+
 @pytest.mark.parametrize("marks", ["none", "two letters", "blurred", "bar"])
 def test_what_is_no_text(marks: str) -> None:
     picture = sector()

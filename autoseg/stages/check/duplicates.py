@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
 
 import numpy as np
 
 from autoseg.layouts.base import listed
-from autoseg.metrics.picture_hash import bits_apart, common_content, likeness
+from autoseg.metrics.picture_hash import Compared, close_pairs, common_content
 from autoseg.records import CheckFinding
 from autoseg.stages.check.facts import SetLook, finding
 from autoseg.stages.check.look import CaseLook, ImageLook
@@ -23,6 +25,7 @@ LEAST_LIKENESS = 0.7  # correlation of the fine structure; see docs/checking.md 
 FEWEST_IMAGES = 10  # to tell what all images of a set have in common; in smaller ones only close copies are told
 LEAST_LIKENESS_OF_FEW = 0.9
 LEAST_OF_PLANES = 0.5  # of the least like of a volume's three planes
+MOST_COMPARED = 8192  # pictures that are kept for the next pair, 17 kB for each plane
 LEAST_LABELLED = 20  # pixels of labels that are compared; smaller ones are equal by chance
 
 
@@ -74,24 +77,34 @@ def _near(images: Sequence[tuple[str, ImageLook]]) -> list[Pair]:
     common = None
     if len(images) >= FEWEST_IMAGES:
         common = np.stack([common_content([image.thumbnails[plane] for _, image in images]) for plane in range(hashes.shape[1])])
+
+    def compared(place: int) -> tuple[Compared, ...]:
+        return _compared(images[place][1].thumbnails, common)
+
+    kept = lru_cache(MOST_COMPARED)(compared)  # at one scale each, as the second of a pair is not scaled
     found = []
-    for place, (case, image) in enumerate(images[:-1]):
-        rest = hashes[place + 1 :]
-        apart = np.stack([bits_apart(rest[:, plane], image.hashes[plane]) for plane in range(rest.shape[1])])
-        for after in np.flatnonzero((apart <= MOST_BITS).all(axis=0)):
-            other, other_image = images[place + 1 + int(after)]
-            alike = alike_planes(image.thumbnails, other_image.thumbnails, common)
+    for place, pairs in groupby(close_pairs(hashes, MOST_BITS).tolist(), key=lambda pair: pair[0]):
+        one = compared(place)
+        for _, after in pairs:
+            alike = _alike(one, kept(after), LEAST_LIKENESS_OF_FEW if common is None else LEAST_LIKENESS)
             if alike is not None:
-                found.append(Pair(case, other, alike))
+                found.append(Pair(images[place][0], images[after][0], alike))
     return found
 
 
 def alike_planes(one: np.ndarray, other: np.ndarray, common: np.ndarray | None) -> float | None:
     """Mean likeness of thumbnails (planes, 64, 64) if they show nearly the same, given what the set has in common; else None."""
-    least = LEAST_LIKENESS if common is not None else LEAST_LIKENESS_OF_FEW
+    return _alike(_compared(one, common), _compared(other, common), LEAST_LIKENESS_OF_FEW if common is None else LEAST_LIKENESS)
+
+
+def _compared(thumbnails: np.ndarray, common: np.ndarray | None) -> tuple[Compared, ...]:
+    return tuple(Compared(plane, None if common is None else common[place]) for place, plane in enumerate(thumbnails))
+
+
+def _alike(one: Sequence[Compared], other: Sequence[Compared], least: float) -> float | None:
     found = []
-    for plane in range(len(one)):
-        found.append(likeness(one[plane], other[plane], None if common is None else common[plane]))
+    for plane, same_plane in zip(one, other, strict=True):
+        found.append(plane.likeness(same_plane))
         if found[-1] < LEAST_OF_PLANES:
             return None
     mean = float(np.mean(found))
@@ -128,18 +141,23 @@ def copies(the_set: SetLook, twins: Twins) -> list[CheckFinding]:
 
 def joined(pairs: Iterable[Pair]) -> list[tuple[tuple[str, ...], list[Pair]]]:
     """Pairs that share a case, together: (cases in order of appearance, pairs)."""
-    groups: list[tuple[dict[str, None], list[Pair]]] = []
+    pairs = tuple(pairs)
+    leader: dict[str, str] = {}
+
+    def lead(case: str) -> str:
+        while leader.setdefault(case, case) != case:
+            leader[case] = leader[leader[case]]
+            case = leader[case]
+        return case
+
     for pair in pairs:
-        touching = [group for group in groups if pair.one in group[0] or pair.other in group[0]]
-        cases: dict[str, None] = {}
-        members: list[Pair] = []
-        for group in touching:
-            cases.update(group[0])
-            members += group[1]
-            groups.remove(group)
+        leader[lead(pair.other)] = lead(pair.one)
+    groups: dict[str, tuple[dict[str, None], list[Pair]]] = {}
+    for pair in pairs:
+        cases, members = groups.setdefault(lead(pair.one), ({}, []))
         cases.update({pair.one: None, pair.other: None})
-        groups.append((cases, [*members, pair]))
-    return [(tuple(cases), members) for cases, members in groups]
+        members.append(pair)
+    return [(tuple(cases), members) for cases, members in groups.values()]
 
 
 def equal_labels(the_set: SetLook, twins: Twins) -> list[CheckFinding]:

@@ -56,6 +56,9 @@ def _nameless_colours(the_set: SetLook) -> list[CheckFinding]:
     told = (
         f'the labels are stored in colours that nothing names: {", ".join(each)}{more}; name them under "colours" in dataset.json'
     )
+    in_values = sum(not label.in_channels and bool(foreground_values(label)) for _, label in the_set.labelled())
+    if in_values:
+        told += f". {counted(in_values, 'other label')} in values, and nothing tells which colour is which value: store all in one way"
     return [finding("colours", "error", told, cases, fixable=len(pixels) <= MOST_COLOURS)]
 
 

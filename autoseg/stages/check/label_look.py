@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.ndimage import maximum_filter, minimum_filter
 
-from autoseg.stages.check.lines import outlines
-from autoseg.stages.check.runs import Runs, packed_colours, runs_of
+from autoseg.stages.check.lines import outlines, pen_lines
+from autoseg.stages.check.runs import Runs, runs_of, runs_of_colours
 from autoseg.volume.geometry import Geometry
 
 MOST_KEPT = 1000  # values of a label that are told one by one
@@ -34,7 +34,8 @@ class LabelLook:
 
     `counts` holds the most frequent values, `distinct` tells how many there are. `broken` counts pixels whose number is not whole. `soft` counts
     pixels of rare values along the borders of structures. `picture`: it has the values of a picture, not of a mask; counts are those of a
-    part then, if it is large. `outlines` are the values drawn as a thin closed line, with the pixels that they would have when filled.
+    part then, if it is large. `outlines` are the values drawn as a thin closed line, with the pixels that they would have when filled; `by_pen` are
+    those of them whose line is 3 pixels wide at most. `in_channels`: the file has red, green and blue, be they equal or not.
     """
 
     shape: tuple[int, ...]
@@ -50,6 +51,8 @@ class LabelLook:
     soft: int = 0
     picture: bool = False
     outlines: Mapping[str, int] = field(default_factory=dict)
+    by_pen: tuple[str, ...] = ()
+    in_channels: bool = False
 
     @property
     def size(self) -> int:
@@ -67,11 +70,12 @@ def look_at_label(array: np.ndarray, geometry: Geometry, *, palette: bool = Fals
         lossy: the file is a JPEG; its values are not looked at any closer.
     """
     coloured = len(array) == 3 and any((channel != array[0]).any() for channel in array[1:])
-    values = packed_colours(array) if coloured else array[0]
-    some = values.reshape(-1)[values.size // 2 :][:LARGE]
-    if values.size > LARGE and is_picture(runs_of(some, coloured=coloured)):
-        values = some  # a large picture in the place of a label, of which every value would be counted for nothing
-    runs = runs_of(values, coloured=coloured)
+    flat = array.reshape(len(array), -1)
+    some = flat[:, flat.shape[1] // 2 :][:, :LARGE]
+    if flat.shape[1] > LARGE and is_picture(_runs(some, coloured)):
+        runs = _runs(some, coloured)  # a large picture in the place of a label, of which every value would be counted for nothing
+    else:
+        runs = _runs(array, coloured)
     picture = is_picture(runs)
     counts = runs.counts()
     common = dict(sorted(counts.items(), key=lambda item: -item[1])[:MOST_KEPT])
@@ -80,6 +84,7 @@ def look_at_label(array: np.ndarray, geometry: Geometry, *, palette: bool = Fals
         broken = sum(number for key, number in counts.items() if not _is_whole(key))
     plain = not lossy and not broken and runs.shape == array.shape[1:]
     soft = border_pixels(runs) if plain else 0
+    drawn = outlines(runs) if plain and not picture and len(runs.shape) == 2 else {}
     return LabelLook(
         shape=tuple(array.shape[1:]),
         geometry=geometry,
@@ -93,8 +98,14 @@ def look_at_label(array: np.ndarray, geometry: Geometry, *, palette: bool = Fals
         broken=broken,
         soft=soft,
         picture=picture and not soft,
-        outlines=outlines(runs) if plain and not picture and values.ndim == 2 else {},
+        outlines=drawn,
+        by_pen=pen_lines(runs, drawn) if drawn else (),
+        in_channels=len(array) == 3,
     )
+
+
+def _runs(array: np.ndarray, coloured: bool) -> Runs:
+    return runs_of_colours(array) if coloured else runs_of(array[0])
 
 
 def is_picture(runs: Runs) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 from scipy.ndimage import binary_fill_holes, label, maximum_filter
@@ -20,6 +21,8 @@ ELLIPSE_POINTS = 360
 NEAR_LINE = 7  # pixels: an ellipse drawn by hand, or about a head that is none, is off by two or three
 LEAST_WITHIN, LEAST_COVERED = 0.6, 0.9  # of an ellipse that leaves the picture
 ONE_HOLE = 0.9  # of the inside must be one piece
+WIDEST_PEN = 3  # pixels of a line that a pen has drawn; walls of real structures are mostly wider
+MOST_BLOTS = 0.01  # of the line, where the pen was set down twice
 
 
 def outlines(runs: Runs) -> dict[str, int]:
@@ -34,7 +37,6 @@ def outlines(runs: Runs) -> dict[str, int]:
         return {}
     codes = runs.map()
     step = math.ceil(max(codes.shape) / LONGEST_SIDE)
-    anything = _reduced(codes != background, step)
     found = {}
     for code in thin:
         line = _reduced(codes == code, step)
@@ -44,12 +46,26 @@ def outlines(runs: Runs) -> dict[str, int]:
             if filled is not None and is_outline(int(counts[code]), filled - int(counts[code])):
                 found[runs.keys[code]] = filled
             continue
-        if (inside & anything).any():
+        if (inside & _reduced(codes != background, step)).any():
             continue
         hole = int(np.count_nonzero(inside)) * step * step
         if is_outline(int(counts[code]), hole) and _is_one_piece(inside):
             found[runs.keys[code]] = int(counts[code]) + hole
     return found
+
+
+def pen_lines(runs: Runs, keys: Iterable[str]) -> tuple[str, ...]:
+    """Those of the values that are 3 pixels wide at most all along their line, as a pen draws it; 2D."""
+    codes, found = runs.map(), []
+    for key in keys:
+        line = codes == runs.keys.index(key)
+        if min(line.shape) <= WIDEST_PEN:
+            continue
+        rows = np.logical_and.reduce([line[step : len(line) - WIDEST_PEN + step] for step in range(WIDEST_PEN + 1)])
+        wide = np.logical_and.reduce([rows[:, step : rows.shape[1] - WIDEST_PEN + step] for step in range(WIDEST_PEN + 1)])
+        if np.count_nonzero(wide) <= MOST_BLOTS * np.count_nonzero(line):
+            found.append(key)
+    return tuple(found)
 
 
 def open_ellipse(line: np.ndarray) -> int | None:

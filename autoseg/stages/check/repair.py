@@ -1,15 +1,15 @@
 """A repaired copy of a data set, in the layout `folders`: what can be mended without a doubt is, and the rest is copied as it is or left out.
 
-Mended: outlines are filled, 0 and 255 become 0 and the structure's value, colours and palettes become values, floats become integers.
+Mended: outlines that are such without a doubt are filled, 0 and 255 become 0 and the structure's value, colours and palettes become values, floats
+become integers.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -28,39 +28,38 @@ from autoseg.records import (
     OutlineEncoding,
     RepairedCase,
     RepairReport,
-    ValueEncoding,
     write_text,
 )
-from autoseg.stages.check.facts import SetLook, on_disk, two_codings
+from autoseg.stages.check.facts import SetLook
 from autoseg.stages.check.label_look import LabelLook
 from autoseg.stages.check.look import CaseLook
+from autoseg.stages.check.meaning import Meaning, meaning_of, without_meaning
 from autoseg.stages.check.runs import packed_colours, runs_of
-from autoseg.volume.files import is_picture, read, split_suffix, write_labels
+from autoseg.stages.check.structures import fillable
+from autoseg.volume.copying import copy_image, refuse_uncopyable
+from autoseg.volume.files import is_picture, read, write_labels
 from autoseg.writing import part_of, replace_folder
 
 REPORT = "repairs.json"
 OF_THE_SET = ("leak", "few subjects", "spacing", "unused files")  # findings that keep no case out of a copy
-IN_TWO_FILES = (".nhdr", ".mhd")
-WHITE = 255
-
-
-@dataclass(frozen=True)
-class Meaning:
-    """What labels of the copy hold: per stored text ("2", "255,0,0") the value written, by encoding; and the names of the values."""
-
-    values: Mapping[str, Mapping[str, int]]
-    names: Mapping[str, int | list[int]]
-    ignore: int | None = None
-    order: tuple[int, ...] = ()
-    derived: Mapping[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class _Task:
-    """A case to copy, and what is known of its label."""
+    """A case to copy, what is known of its label, and the stored values that are outlines to be filled."""
 
     case: Case
     label: LabelLook | None
+    fill: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Mended:
+    """A label's values `(*spatial)` as the copy holds them, what that changes, in sentences, and the values whose outlines were filled."""
+
+    labels: np.ndarray
+    changes: tuple[str, ...] = ()
+    filled: tuple[int, ...] = ()
 
 
 def repair(
@@ -83,28 +82,23 @@ def repair(
     Raises:
         DataError: what the labels mean cannot be told, or no case is left.
     """
-    meaning = meaning_of(the_set)
     reasons = reasons_to_leave_out(findings)
-    looks = [look for look in the_set.looks if look.case.id not in reasons]
-    for look in the_set.looks:
-        if any(split_suffix(file)[1] in IN_TWO_FILES for file in look.case.images):
-            reasons.setdefault(look.case.id, "its image lies in two files, header and data; save it in one (.nrrd, .mha)")
+    meaning = meaning_of(the_set, reasons)
+    reasons = without_meaning(the_set, meaning) | _uncopyable(the_set) | reasons
     looks = [look for look in the_set.looks if look.case.id not in reasons]
     if not looks:
         raise DataError("every case has an error that a copy cannot mend, so there is nothing to copy; see what was found")
     part = part_of(out)
     shutil.rmtree(part, ignore_errors=True)
     try:
-        function = partial(
-            _copied, dataset=the_set.dataset.model_copy(update={"cases": (), "notes": ()}), meaning=meaning, out=part
-        )
-        tasks = [_Task(look.case, look.label) for look in looks]
-        changes = list(map_cases(function, tasks, name=lambda task: task.case.id, workers=workers, on_done=on_done))
+        bare = the_set.dataset.model_copy(update={"cases": (), "notes": ()})  # what travels to a worker
+        function, tasks = partial(_copied, dataset=bare, meaning=meaning, out=part), _tasks(the_set, looks)
+        done = list(map_cases(function, tasks, name=lambda task: task.case.id, workers=workers, on_done=on_done))
         report = RepairReport(
             source=the_set.dataset.root,
             cases=tuple(
-                RepairedCase(id=look.case.id, changes=told, remaining=_remaining(look.case.id, findings))
-                for look, told in zip(looks, changes, strict=True)
+                RepairedCase(id=look.case.id, filled=filled, changes=told, remaining=_remaining(look.case.id, findings))
+                for look, (told, filled) in zip(looks, done, strict=True)
             ),
             left_out=tuple(LeftOut(id=name, reason=reason) for name, reason in reasons.items()),
         )
@@ -114,6 +108,11 @@ def repair(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return report
+
+
+def _tasks(the_set: SetLook, looks: Sequence[CaseLook]) -> list[_Task]:
+    to_fill = fillable(the_set)
+    return [_Task(look.case, look.label, tuple(key for key, cases in to_fill.items() if look.case.id in cases)) for look in looks]
 
 
 def reasons_to_leave_out(findings: Sequence[CheckFinding]) -> dict[str, str]:
@@ -126,107 +125,49 @@ def reasons_to_leave_out(findings: Sequence[CheckFinding]) -> dict[str, str]:
     return reasons
 
 
-def meaning_of(the_set: SetLook) -> Meaning:
-    """What the labels of the copy will hold.
-
-    Values that the data set declares stay as they are, but for 255 alone, which becomes 1; colours and outlines become 1, 2, ...
-
-    Raises:
-        DataError: the labels have no meaning that could be told: too many values, or none.
-    """
-    dataset = the_set.dataset
-    if not dataset.targets:
-        return _of_colours(the_set)
-    written = _written_values(dataset, declared=the_set.declared)
-    values = {
-        name: {
-            key: written[internal]
-            for key, internal in on_disk(dataset, CaseLook(Case(id="", subject="", images=(), encoding=name), None, None)).items()
-        }
-        for name in dataset.encodings
-    }
-    single = len(dataset.targets) == 1 and not dataset.regions
-    if single and (two_codings(the_set.looks) or the_set.declared):
-        for one in values.values():
-            if not any("," in key for key in one):
-                one.setdefault(str(WHITE), written[dataset.targets[0].values[0]])
-    several = {target.name: [written[value] for value in target.values] for target in dataset.targets}
-    names: dict[str, int | list[int]] = {"background": 0}
-    names |= several if dataset.regions else {name: one[0] for name, one in several.items()}
-    return Meaning(
-        values,
-        names,
-        ignore=None if dataset.ignore_value is None else written[dataset.ignore_value],
-        order=tuple(target.output_value for target in dataset.targets) if dataset.regions else (),
-        derived=_derived(dataset),
-    )
-
-
-def _written_values(dataset: Dataset, *, declared: bool) -> dict[int, int]:
-    """The value that the copy holds for each internal value."""
-    encodings = list(dataset.encodings.values())
-    first = encodings[0]
-    if len(encodings) > 1 or not isinstance(first, ValueEncoding):
-        internal = {value for target in dataset.targets for value in target.values}
-        return {value: value for value in (0, *sorted(internal), *([dataset.ignore_value] if dataset.ignore_value else []))}
-    stored: dict[int, int] = {}
-    for value, internal_value in sorted(first.values.items()):
-        stored.setdefault(internal_value, value)
-    only_white = set(stored.values()) == {0, WHITE}
-    return {0: 0, 1: 1} if only_white and not declared else stored
-
-
-def _of_colours(the_set: SetLook) -> Meaning:
-    """Colours without names become 1, 2, ... with names made of them, the most frequent first."""
-    pixels: Counter[str] = Counter()
+def _uncopyable(the_set: SetLook) -> dict[str, str]:
+    """Cases of which a file cannot be copied whole, and why."""
+    reasons: dict[str, str] = {}
     for look in the_set.looks:
-        if look.label is not None and look.label.coloured and not look.label.soft:
-            pixels.update(look.label.counts)
-    colours = [colour for colour, _ in pixels.most_common() if colour != "0,0,0"]
-    if not colours:
-        raise DataError("what the labels mean cannot be told, so no copy can be written; declare them in dataset.json")
-    values = {"0": 0, "0,0,0": 0, **{colour: value for value, colour in enumerate(colours, start=1)}}
-    names: dict[str, int | list[int]] = {"background": 0}
-    names |= {f"colour_{colour.replace(',', '_')}": values[colour] for colour in colours}
-    return Meaning(dict.fromkeys(the_set.dataset.encodings, values), names)
+        for file in (*look.case.images, look.case.label):
+            try:
+                if file is not None:
+                    refuse_uncopyable(the_set.dataset.path(file))
+            except (DataError, OSError) as error:
+                reasons.setdefault(look.case.id, str(error))
+    return reasons
 
 
-def _derived(dataset: Dataset) -> dict[str, list[str]]:
-    parts = {}
-    for structure in dataset.derived:
-        members = [target.name for target in dataset.targets if set(target.values) <= set(structure.values)]
-        parts[structure.name] = members
-    return parts
-
-
-def _copied(task: _Task, *, dataset: Dataset, meaning: Meaning, out: Path) -> tuple[str, ...]:
-    """Copy a case; what was changed of its label, in sentences."""
+def _copied(task: _Task, *, dataset: Dataset, meaning: Meaning, out: Path) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Copy a case; what was changed of its label, in sentences, and the values whose outlines were filled."""
     case = task.case
     several = len(case.images) > 1
     for number, file in enumerate(case.images):
-        source = dataset.path(file)
-        name = f"{case.id}_{number:04d}" if several else case.id
-        target = out / "images" / f"{name}{split_suffix(source)[1]}"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+        copy_image(dataset.path(file), out / "images" / (f"{case.id}_{number:04d}" if several else case.id))
     if case.label is None or task.label is None:
-        return ()
+        return (), ()
     source = dataset.path(case.label)
-    labels, changes = mended(dataset, case, task.label, meaning)
-    suffix = split_suffix(source)[1]
-    target = (
-        out / "labels" / f"{case.id}{suffix if not changes else '.png' if labels.ndim == 2 and is_picture(source) else '.nii.gz'}"
-    )
+    mended = mend(dataset, task.case, task.label, meaning, task.fill)
+    if not mended.changes:
+        copy_image(source, out / "labels" / case.id)
+        return (), ()
+    suffix = ".png" if mended.labels.ndim == 2 and is_picture(source) else ".nii.gz"
+    target = out / "labels" / f"{case.id}{suffix}"
     target.parent.mkdir(parents=True, exist_ok=True)
-    if changes or suffix in IN_TWO_FILES:
-        write_labels(target if suffix not in IN_TWO_FILES else target.with_suffix(".nrrd"), labels, task.label.geometry)
-    else:
-        shutil.copyfile(source, target)
-    return changes
+    write_labels(target, mended.labels, task.label.geometry)
+    return mended.changes, mended.filled
 
 
-def mended(dataset: Dataset, case: Case, look: LabelLook, meaning: Meaning) -> tuple[np.ndarray, tuple[str, ...]]:
-    """A label's values `(*spatial)` as the copy holds them, and what that changes, in sentences (nothing: the file may be copied)."""
+def mend(dataset: Dataset, case: Case, look: LabelLook, meaning: Meaning, fill: Sequence[str] = ()) -> Mended:
+    """A label as the copy holds it; without a change, the file may be copied.
+
+    Args:
+        dataset: of the case.
+        case: with a label.
+        look: at the label.
+        meaning: of the copy's values.
+        fill: stored values that are outlines, to be filled.
+    """
     path = dataset.path(str(case.label))
     encoding = dataset.encodings[case.encoding]
     array = read(path, expand_palette=encoding.kind == "colours").array
@@ -234,18 +175,21 @@ def mended(dataset: Dataset, case: Case, look: LabelLook, meaning: Meaning) -> t
         array = array[:-1]
     values = meaning.values[case.encoding]
     if isinstance(encoding, OutlineEncoding):
-        decoded = decode_labels(array, encoding, path.name)
-        return _with_values(decoded[None], False, values), ("the outline is filled to the centre of its line",)
+        labels = _with_values(decode_labels(array, encoding, path.name)[None], False, values)
+        return Mended(
+            labels, ("the outline is filled to the centre of its line",), tuple(np.unique(labels[labels != 0]).tolist())
+        )
     labels = _with_values(array, look.coloured, values)
-    changes = _told_mapping(look, values)
-    for key in look.outlines:
+    changes, filled = _told_mapping(look, values), []
+    for key in [key for key in fill if values[key]]:  # what the set declares to be background is none's outline
         labels, told = _filled(labels, values[key])
         changes.append(f"{key}: {told}")
+        filled.append(values[key])
     if look.dtype.startswith("float"):
         changes.append(f"{look.dtype} is stored as whole numbers")
     if look.palette:
         changes.append("the palette is taken away" if not look.coloured else "a palette picture is stored as values")
-    return labels, tuple(changes)
+    return Mended(labels, tuple(changes), tuple(filled))
 
 
 def _with_values(array: np.ndarray, coloured: bool, values: Mapping[str, int]) -> np.ndarray:

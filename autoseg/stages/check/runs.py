@@ -55,6 +55,18 @@ def runs_of(values: np.ndarray, *, coloured: bool = False) -> Runs:
     return Runs(values.shape, keys, codes.reshape(-1), lengths)
 
 
+def runs_of_colours(array: np.ndarray) -> Runs:
+    """Runs of colours `(3, *spatial)`, as `runs_of` tells them of `packed_colours`, which are not made for every pixel here."""
+    flat = np.ascontiguousarray(array).reshape(len(array), -1)
+    if flat.size == 0:
+        return runs_of(packed_colours(array), coloured=True)
+    changes = np.logical_or.reduce([channel[1:] != channel[:-1] for channel in flat])
+    starts = np.concatenate(([0], np.flatnonzero(changes) + 1))
+    lengths = np.diff(np.concatenate((starts, [flat.shape[1]])))
+    each = runs_of(packed_colours(flat[:, starts]), coloured=True)
+    return Runs(array.shape[1:], each.keys, np.repeat(each.codes, each.lengths), lengths)
+
+
 def told_value(value: float) -> str:
     """A label's value as text; whole numbers are told the same however they are stored."""
     return str(int(value)) if math.isfinite(value) and value == int(value) else f"{value:.10g}"

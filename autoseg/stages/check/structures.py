@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from autoseg.metrics.label_forms import Form, unusual_forms
 from autoseg.records import CheckFinding
 from autoseg.stages.check.facts import SetLook, counted, finding
+from autoseg.stages.check.lines import WIDEST_PEN
 from autoseg.stages.check.values import is_unreadable_mask
 
 MANY = 0.2  # of the labels; where so many are empty, the set is one of a search, and no case is at fault
 FULL = 0.98  # of the pixels are foreground
 USUAL = 0.5  # of the labels; what most of them are is how the set is
 RARE = 0.05  # of the labels
+NEARLY_ALL = 0.95  # of the labels with a value; the others may be cut off, or closed by a blot
+FEWEST_OUTLINES = 3  # of one or two nobody can say what is usual
 
 
 def extents(the_set: SetLook) -> list[CheckFinding]:
@@ -77,26 +80,47 @@ def strokes(the_set: SetLook) -> list[CheckFinding]:
 
 
 def outlines(the_set: SetLook) -> list[CheckFinding]:
-    """Structures drawn as a thin closed line around background."""
-    cases: dict[str, list[str]] = defaultdict(list)
-    line: dict[str, int] = defaultdict(int)
-    area: dict[str, int] = defaultdict(int)
+    """Structures drawn as a thin closed line around background; fixable where a copy may fill them, see `fillable`."""
+    filled_in_copy = fillable(the_set)
+    groups: dict[tuple[str, bool], list[tuple[str, int, int]]] = defaultdict(list)
     for look, label in the_set.labelled():
-        for key, filled in label.outlines.items():
-            cases[key].append(look.case.id)
-            line[key] += label.counts[key]
-            area[key] += filled
-    return [
-        finding(
-            "outline",
-            "warning",
-            f"the value {key} is drawn as a thin closed line in {counted(len(names), 'label')} (the line is {line[key] / area[key]:.0%} of what it "
-            "encloses), and would be learned as a line; fill it",
-            names,
-            fixable=True,
+        for key, area in label.outlines.items():
+            filled = look.case.id in filled_in_copy.get(key, ())
+            groups[key, filled].append((look.case.id, label.counts[key], area))
+    found = []
+    for (key, filled), cases in groups.items():
+        share = sum(line for _, line, _ in cases) / sum(area for _, _, area in cases)
+        where = f"in {counted(len(cases), 'label')} (the line is {share:.0%} of what it encloses)"
+        cure = (
+            "fill it"
+            if filled
+            else "right of a ring, a wall or a shell; if it stands for its inside, fill it yourself: a copy fills lines of "
+            f"{WIDEST_PEN} pixels at most, and only where {NEARLY_ALL:.0%} of the labels with this value (and {FEWEST_OUTLINES} at least) have one"
         )
-        for key, names in cases.items()
-    ]
+        told = f"the value {key} is drawn as a thin closed line {where}, and would be learned as a line; {cure}"
+        found.append(finding("outline", "warning", told, [name for name, _, _ in cases], fixable=filled))
+    return found
+
+
+def fillable(the_set: SetLook) -> dict[str, frozenset[str]]:
+    """Values that are outlines without a doubt, and the cases in which they may be filled.
+
+    The line has to be as thin as a pen in nearly all labels that have the value: a structure that is a ring by nature (a wall of the heart, a
+    sheath, a skull) is thicker in some, and one that is a disc in the other labels may really be a ring here.
+    """
+    holders: Counter[str] = Counter()
+    drawn: dict[str, list[str]] = defaultdict(list)
+    for look, label in the_set.labelled():
+        if is_unreadable_mask(label):
+            continue
+        holders.update(label.counts.keys())
+        for key in label.by_pen:
+            drawn[key].append(look.case.id)
+    return {
+        key: frozenset(cases)
+        for key, cases in drawn.items()
+        if len(cases) >= FEWEST_OUTLINES and len(cases) >= NEARLY_ALL * holders[key]
+    }
 
 
 def subjects(the_set: SetLook) -> list[CheckFinding]:

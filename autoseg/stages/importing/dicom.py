@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from autoseg.errors import AutosegError, DataError, Fault
 from autoseg.layouts.written_tables import PIXEL_SIZES, save_pixel_sizes
 from autoseg.records import Spacing
 from autoseg.stages.importing.writing import IMAGES
-from autoseg.volume.dicom import DicomImage, list_images, read, take_frames
+from autoseg.volume.dicom import DicomImage, Listing, list_images, read, take_frames
 from autoseg.volume.volume import Volume
 from autoseg.writing import whole_file
 
@@ -38,28 +39,73 @@ def import_dicom(root: Path, out: Path, *, every: int = 1) -> tuple[list[str], l
     listing = list_images(root)
     if not listing.images:
         raise DataError(list(listing.damaged) or f"{root} holds no DICOM image")
-    faults, notes = list(listing.damaged), []
-    spacings: dict[str, Spacing] = {}
-    names: list[str] = []
+    damaged = {root / one.case: one for one in listing.damaged}
+    found, failed = _Outcome(), []
     for image in listing.images:
+        called = replace(image, name=_distinct(image.name, found.taken))
+        if called.name != image.name:
+            place = image.path.relative_to(root).as_posix()
+            found.notes.append(f"{image.name} is the name of several images; the one of {place} is called {called.name}")
         try:
-            for name, volume in _parts(image, every):
-                _write(out / IMAGES / name, volume)
-                names.append(name)
-                notes += [f"{name}: {note}" for note in volume.notes]
-                if volume.geometry.rank == 2 and volume.geometry.spacing_mm is not None:
-                    spacings[name] = volume.geometry.spacing_mm
+            _take(called, out, every, found)
         except (AutosegError, OSError) as error:
-            faults.append(Fault(image.name, str(error).removeprefix(f"{image.name}: ")))
+            failed.append(Fault(called.name, str(error).removeprefix(f"{image.name}: ")))
+            for one in error.faults if isinstance(error, DataError) else ():
+                damaged.pop(image.files[0].parent / one.case, None)  # told with its image
+    faults = [*damaged.values(), *failed]
+    if not found.names:
+        raise DataError(faults)
+    if found.spacings:
+        save_pixel_sizes(out / PIXEL_SIZES, found.names, found.spacings)
+    return found.names, faults, [*found.notes, *_told(listing, found.done)]
+
+
+@dataclass
+class _Outcome:
+    """What was written so far; `taken` are names in small letters."""
+
+    names: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    spacings: dict[str, Spacing] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+    done: list[DicomImage] = field(default_factory=list)
+
+
+def _take(image: DicomImage, out: Path, every: int, found: _Outcome) -> None:
+    for part, volume in _parts(image, every):
+        name = part if part == image.name else _distinct(part, found.taken)
+        _write(out / IMAGES / name, volume)
+        found.names.append(name)
+        found.notes += [f"{name}: {note}" for note in volume.notes]
+        if volume.geometry.rank == 2 and volume.geometry.spacing_mm is not None:
+            found.spacings[name] = volume.geometry.spacing_mm
+    found.done.append(image)
+
+
+def _told(listing: Listing, done: Sequence[DicomImage]) -> list[str]:
+    """What is to be said of all files together."""
+    notes = []
     if listing.localizers:
         notes.append(f"{len(listing.localizers)} survey images are left out")
     if listing.without_image:
         notes.append(f"{len(listing.without_image)} DICOM files hold no image")
-    if spacings:
-        save_pixel_sizes(out / PIXEL_SIZES, names, spacings)
-    if not names:
-        raise DataError(faults)
-    return names, faults, notes
+    yes, silent = (sum(image.burned_in == said for image in done) for said in ("YES", ""))
+    if yes or silent:
+        notes.append(
+            f"the pixels of {yes + silent} of {len(done)} images were not searched for names burned into them (BurnedInAnnotation is YES in {yes}, "
+            f"and not told in {silent}); look at them before you hand them on"
+        )
+    return notes
+
+
+def _distinct(name: str, taken: set[str]) -> str:
+    """The name, or with the first number that nobody has; entered into `taken`, in which upper and lower case are one."""
+    found, number = name, 1
+    while found.casefold() in taken:
+        number += 1
+        found = f"{name}_{number}"
+    taken.add(found.casefold())
+    return found
 
 
 def _parts(image: DicomImage, every: int) -> Iterator[tuple[str, Volume]]:

@@ -39,6 +39,7 @@ IMAGE_TAGS = (
     "ModalityLUTSequence",
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
+    "BurnedInAnnotation",
 )
 NO_IMAGES = {  # kinds of objects that come along with images, by a word of their class
     "Directory": "is a directory of other files (DICOMDIR); give the folder with the images",
@@ -111,6 +112,7 @@ class ImageFacts:
     regions: tuple[Region, ...]
     series_uid: str = field(repr=False)
     instance_uid: str = field(repr=False)
+    burned_in: str = ""  # YES or NO: whether the pixels hold words that identify the patient; empty where the file does not say
 
     @property
     def is_volume(self) -> bool:
@@ -165,6 +167,7 @@ def facts_of(path: Path, data: Any) -> ImageFacts:
         regions=tuple(_region(path, item) for item in data.get("SequenceOfUltrasoundRegions") or ()),
         series_uid=str(data.get("SeriesInstanceUID") or ""),
         instance_uid=str(data.get("SOPInstanceUID") or ""),
+        burned_in=_word(data, "BurnedInAnnotation"),
     )
 
 

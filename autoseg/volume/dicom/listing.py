@@ -32,7 +32,8 @@ class DicomImage:
     """One image: `path` is what `read` takes, `name` what the case is called, which tells nothing of the patient.
 
     `kind`: a volume (a series of slices, or one file with frames in space), a single frame, or a cine (frames over time, which are
-    taken out of it one by one). `files` are the files that hold it, `frames` the number of its slices or frames.
+    taken out of it one by one). `files` are the files that hold it, `frames` the number of its slices or frames. `burned_in`: YES where
+    a file says that the patient is named in the pixels, NO where all say that nobody is, else empty.
     """
 
     path: Path
@@ -42,6 +43,7 @@ class DicomImage:
     frames: int
     modality: str
     series_number: int | None
+    burned_in: str = ""
 
     @property
     def rank(self) -> int:
@@ -51,7 +53,7 @@ class DicomImage:
 
 @dataclass(frozen=True)
 class Listing:
-    """What was found: images, survey images that are left out, DICOM files that hold no image, and files that are damaged."""
+    """What was found: images, survey images that are left out, DICOM files that hold no image, and files that are damaged (from the root)."""
 
     images: tuple[DicomImage, ...]
     localizers: tuple[Path, ...] = ()
@@ -115,8 +117,8 @@ def slices_of(path: Path) -> list[ImageFacts]:
     match = SERIES.fullmatch(path.name)
     folder, case = (path.parent if match else path), told_path(path)
     facts, others, damaged = _facts_in(folder)
-    if damaged:
-        raise DataError(damaged)
+    if damaged:  # the slice may be of any series of the folder, and a volume without it would be another one
+        raise DataError(Fault(one.case, f"{one.message}; no series of its folder is read without it") for one in damaged)
     volumes, singles = _grouped(facts)
     if match:
         if path.name not in volumes:
@@ -192,7 +194,8 @@ def _in_folder(folder: Path, root: Path) -> Listing:
         for fault in damaged:
             file = folder / fault.case
             images.append(DicomImage(file, "_".join((*inside, case_name(file))), "frame", (file,), 1, "", None))
-    return Listing(tuple(sorted(images, key=lambda image: image.name)), localizers, tuple(others), tuple(damaged))
+    placed = tuple(Fault("/".join((*inside, fault.case)), fault.message) for fault in damaged)
+    return Listing(tuple(sorted(images, key=lambda image: image.name)), localizers, tuple(others), placed)
 
 
 def _grouped(facts: Sequence[ImageFacts]) -> tuple[dict[str, list[ImageFacts]], list[ImageFacts]]:
@@ -230,7 +233,10 @@ def _image(group: Sequence[ImageFacts], path: Path, name: str) -> DicomImage:
     first = group[0]
     frames = len(group) if len(group) > 1 else first.frames
     kind: Kind = "volume" if len(group) > 1 or first.is_volume else "frame" if first.frames == 1 else "cine"
-    return DicomImage(path, name, kind, tuple(sorted(one.path for one in group)), frames, first.modality, first.series_number)
+    said = {one.burned_in for one in group}
+    burned_in = "YES" if "YES" in said else "NO" if said == {"NO"} else ""
+    files = tuple(sorted(one.path for one in group))
+    return DicomImage(path, name, kind, files, frames, first.modality, first.series_number, burned_in)
 
 
 def _spoken(address: str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from autoseg.metrics.picture_hash import hash_of
+from autoseg.metrics.picture_hash import bits_apart, common_content, hash_of
 from autoseg.stages.check import duplicates
 from autoseg.stages.check.look import ChannelLook
 from tests.stages.check.sets import image_look, label_look, look, numbered, set_look
@@ -57,9 +57,33 @@ def test_one_layout_with_another_texture_is_no_copy() -> None:
     """Two pictures of the same brightness at large: the hash cannot tell them apart, the fine structure can."""
     layout = 120 + 700 * gaussian_filter(NOISE.normal(size=(64, 64)), 6)
     one, other = (np.clip(layout + NOISE.normal(0, 12, (64, 64)), 0, 255).astype(np.uint8) for _ in range(2))
-    assert duplicates.bits_apart(np.array([hash_of(one)], np.uint64), hash_of(other))[0] <= duplicates.MOST_BITS
+    assert bits_apart(np.array([hash_of(one)], np.uint64), hash_of(other))[0] <= duplicates.MOST_BITS
     assert duplicates.alike_planes(one[None], other[None], None) is None
     assert duplicates.alike_planes(one[None], one[None], None) == pytest.approx(1)
+
+
+def test_near_duplicates_are_those_of_comparing_all_with_all() -> None:
+    """Copies in several degrees among pictures of one layout, with what they have in common known."""
+    layout = 120 + 500 * gaussian_filter(NOISE.normal(size=(64, 64)), 8)
+    pictures = [layout + 25 * np.kron(NOISE.normal(size=(32, 32)), np.ones((2, 2))) for _ in range(14)]
+    pictures += [
+        0.8 * pictures[0] + 20,
+        pictures[1] + NOISE.normal(0, 8, (64, 64)),
+        np.roll(pictures[2], 1, 0),
+        pictures[3][::-1],
+    ]
+    thumbnails = [np.clip(one, 0, 255).astype(np.uint8) for one in pictures]
+    looks = [look(f"c{place:02d}", shown(one, str(place))) for place, one in enumerate(thumbnails)]
+    common = common_content(thumbnails)[None]
+    expected = {}
+    for place, one in enumerate(thumbnails):
+        for after in range(place + 1, len(thumbnails)):
+            bits = bits_apart(np.array([hash_of(thumbnails[after])], np.uint64), hash_of(one))[0]
+            alike = duplicates.alike_planes(one[None], thumbnails[after][None], common)
+            if bits <= duplicates.MOST_BITS and alike is not None:
+                expected[f"c{place:02d}", f"c{after:02d}"] = alike
+    found = {(pair.one, pair.other): pair.likeness for pair in twins(looks).near}
+    assert found == expected and {("c00", "c14"), ("c01", "c15")} <= set(found)
 
 
 def test_all_planes_of_a_volume_must_agree() -> None:
@@ -78,6 +102,9 @@ def test_pairs_that_share_a_case_are_told_together() -> None:
     ((cases, members),) = duplicates.joined(pairs)
     assert set(cases) == {"a", "b", "c", "d"} and len(members) == 3
     assert len(duplicates.joined(pairs[:2])) == 2
+    many = [duplicates.Pair(str(place), str(place + 1), 0.9) for place in range(20_000) if place % 5 != 4]
+    groups = duplicates.joined(many)
+    assert len(groups) == 4000 and all(len(cases) == 5 and len(members) == 4 for cases, members in groups)
 
 
 def test_equal_labels() -> None:

@@ -62,7 +62,17 @@ def test_neighbouring_greys_that_never_meet() -> None:
 def test_colours_without_names() -> None:
     looks = [look(f"c{place}", label=label_look({"0,0,0": 9000, "9,8,7": 1000}, coloured=True)) for place in range(3)]
     (found,) = guessed(set_look(looks, names=(), declared=False))
-    assert found.kind == "colours" and found.fixable and "9,8,7 (3 images)" in found.told
+    assert found.kind == "colours" and found.fixable and "9,8,7 (3 images)" in found.told and "in values" not in found.told
+    grey = [look("grey"), look("empty", label=label_look({"0": 10_000}))]
+    mixed = [
+        *grey,
+        *(
+            look(f"m{place}", label=label_look({"0,0,0": 9000, "9,8,7": 1000}, coloured=True, in_channels=True))
+            for place in range(3)
+        ),
+    ]
+    told = next(one.told for one in guessed(set_look(mixed, names=(), declared=False)) if one.kind == "colours")
+    assert "1 other label in values, and nothing tells which colour is which value" in told
 
 
 def test_a_scheme_is_made_of_the_labels_that_are_masks() -> None:

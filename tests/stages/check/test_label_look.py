@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from autoseg.stages.check.label_look import LabelLook, look_at_label
-from autoseg.stages.check.runs import runs_of
+from autoseg.stages.check.runs import packed_colours, runs_of, runs_of_colours
 from autoseg.volume.geometry import Geometry
 
 
@@ -51,6 +52,17 @@ def test_runs_are_the_label_again() -> None:
     runs = runs_of(array)
     assert (np.array([int(key) for key in runs.keys])[runs.map()] == array).all()
     assert runs_of(np.zeros((0, 4))).counts() == {}
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_runs_of_colours_are_those_of_colours_packed_for_every_pixel(dtype: type) -> None:
+    colours = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255], [1, 2, 3]], dtype)
+    places = np.repeat(np.random.default_rng(1).integers(0, 5, (20, 6)), 5, axis=1)
+    array = np.ascontiguousarray(np.moveaxis(colours[places], -1, 0))
+    found, expected = runs_of_colours(array), runs_of(packed_colours(array), coloured=True)
+    assert found.keys == expected.keys and found.shape == expected.shape and found.digest() == expected.digest()
+    assert (found.map() == expected.map()).all() and len(found.keys) == 5
+    assert runs_of_colours(array[:, :0]).counts() == {}
 
 
 def test_borders_that_were_smoothed() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autoseg.stages.check.lines import is_outline, outlines
+from autoseg.stages.check.lines import is_outline, outlines, pen_lines
 from autoseg.stages.check.runs import runs_of
 
 
@@ -25,6 +25,14 @@ def test_a_thin_ring_is_an_outline_and_a_wall_is_none(thickness: float, found: b
     assert set(found_lines) == ({"3"} if found else set())
     if found:
         assert found_lines["3"] == pytest.approx(np.pi * 60**2, rel=0.02)
+
+
+@pytest.mark.parametrize(("thickness", "by_pen"), [(1.0, True), (2.0, True), (3.0, True), (4.2, False), (8.0, False)], ids=str)
+def test_a_pen_is_three_pixels_wide_at_most(thickness: float, by_pen: bool) -> None:
+    line = ring(thickness, size=150)
+    assert pen_lines(runs_of(line.astype(np.uint8) * 7), ["7"]) == (("7",) if by_pen else ())
+    line[70:74, 130:134] = True  # where the pen was set down twice
+    assert pen_lines(runs_of(line.astype(np.uint8) * 7), ["7"]) == (("7",) if by_pen else ())
 
 
 def test_a_ring_by_numbers() -> None:

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from PIL import Image
 
 from autoseg.errors import DataError
 from autoseg.records import CheckFinding, Dataset, RepairReport, Structure, ValueEncoding
 from autoseg.stages.check import examine, look_at_cases, set_of
 from autoseg.stages.check.facts import SetLook
-from autoseg.stages.check.repair import meaning_of, reasons_to_leave_out, repair
+from autoseg.stages.check.meaning import meaning_of
+from autoseg.stages.check.repair import reasons_to_leave_out, repair
 from autoseg.stages.index import index_dataset
+from autoseg.volume.files import read as volume
 from tests.layouts.written import declare, picture
 from tests.stages.check.sets import label_look, look, numbered, set_look
 
@@ -71,13 +74,12 @@ def faulty(tmp_path: Path) -> Path:
 
 def test_what_is_safe_is_mended_and_the_rest_is_left_out(faulty: Path, tmp_path: Path) -> None:
     the_set, findings = checked(faulty)
-    assert set(fixable(findings)) == {"outline", "0 and 255", "float labels", "palette"}
+    assert set(fixable(findings)) == {"0 and 255", "float labels", "palette"}
     out = tmp_path / "copy"
     report = repair(the_set, findings, out)
     assert RepairReport.load(out / "repairs.json") == report
     changes = {case.id: case.changes for case in report.cases if case.changes}
     assert changes == {
-        "line": ("1: the outline is an ellipse, filled to the centre of its line",),
         "white": ("values: 255 -> 1",),
         "float": ("float32 is stored as whole numbers",),
         "palette": ("the palette is taken away",),
@@ -86,14 +88,119 @@ def test_what_is_safe_is_mended_and_the_rest_is_left_out(faulty: Path, tmp_path:
     for name in ("white", "float", "palette"):
         stored = read(out / "labels" / f"{name}.png")
         assert stored.dtype == np.uint8 and (stored == DISC).all()
-    filled = read(out / "labels" / "line.png")
-    assert set(np.unique(filled)) == {0, 1} and filled.sum() == pytest.approx(np.pi * 23.5**2, rel=0.03)
+    (line,) = [case for case in report.cases if case.id == "line"]
+    assert line.filled == () and [told.split(":")[0] for told in line.remaining] == ["outline"], "one ring among discs stays"
+    assert (out / "labels" / "line.png").read_bytes() == (faulty / "labels" / "line.png").read_bytes()
     assert (out / "labels" / "s1.png").read_bytes() == (faulty / "labels" / "s1.png").read_bytes()
     assert not (out / "images" / "grid.png").exists()
     _, again = checked(out)
     assert fixable(again) == [] and not [one for one in again if one.severity == "error"]
     dataset, faults = index_dataset(out)
     assert faults == [] and dataset is not None and {case.spacing_mm for case in dataset.cases} == {(0.2, 0.2)}
+
+
+def ring(thickness: float, *, radius: float = 25.0) -> np.ndarray:
+    distance = np.hypot(*np.meshgrid(np.arange(80) - 40, np.arange(100) - 50, indexing="ij"))
+    return (distance <= radius) & (distance > radius - thickness)
+
+
+def test_outlines_are_filled_where_nearly_all_labels_have_them_and_rings_of_a_wall_are_not(tmp_path: Path) -> None:
+    """Value 1 is drawn with a pen in all labels; value 2 is a wall, as thin as a pen in 12 of 20 labels and 4 or 5 pixels thick in the others."""
+    folder = tmp_path / "faulty"
+    for place in range(20):
+        image(folder, f"s{place}")
+        array = np.zeros(SIZE)
+        array[np.roll(ring(1.5 + place % 2, radius=16.0), -30, 1)] = 1
+        array[np.roll(ring(3.0 if place < 12 else 4.0 + place % 2, radius=17.0), 25, 1)] = 2
+        label(folder, f"s{place}", array)
+    declare(folder, labels={"background": 0, "head": 1, "wall": 2})
+    the_set, findings = checked(folder)
+    lines = {one.told.split(" is ")[0]: one.fixable for one in findings if one.kind == "outline"}
+    assert lines == {"the value 1": True, "the value 2": False}
+    report = repair(the_set, findings, tmp_path / "copy")
+    assert {case.filled for case in report.cases} == {(1,)}
+    assert report.cases[0].changes == ("1: the outline is an ellipse, filled to the centre of its line",)
+    for place in range(20):
+        before, after = read(folder / f"labels/s{place}.png"), read(tmp_path / f"copy/labels/s{place}.png")
+        assert ((before == 2) == (after == 2)).all()
+        assert (after == 1).sum() == pytest.approx(np.pi * (16 - (1.5 + place % 2) / 2) ** 2, rel=0.06)
+    assert fixable(checked(tmp_path / "copy")[1]) == []
+
+
+def coloured(*parts: tuple[np.ndarray, tuple[int, int, int]]) -> np.ndarray:
+    array = np.zeros((*SIZE, 3), np.uint8)
+    for where, colour in parts:
+        array[where] = colour
+    return array
+
+
+CORNER = np.zeros(SIZE, bool)
+CORNER[2:9, 2:9] = True
+
+
+def test_values_among_colours_are_left_out_and_white_in_colours_is_a_class(tmp_path: Path) -> None:
+    folder = tmp_path / "faulty"
+    labels = {f"s{place}": coloured((DISC, (255, 0, 0)), (np.roll(CORNER, place, 1), (255, 255, 255))) for place in range(4)}
+    labels |= {"white": coloured((CORNER, (255, 255, 255))), "black": coloured(), "grey": DISC * 2, "empty": DISC * 0}
+    for name, array in labels.items():
+        image(folder, name)
+        label(folder, name, array)
+    the_set, findings = checked(folder)
+    report = repair(the_set, findings, tmp_path / "copy")
+    assert [one.id for one in report.left_out] == ["grey"] and "most others are in colours" in report.left_out[0].reason
+    assert json.loads((tmp_path / "copy/dataset.json").read_text())["labels"] == {
+        "background": 0, "colour_255_0_0": 1, "colour_255_255_255": 2,
+    }  # fmt: skip
+    assert (read(tmp_path / "copy/labels/white.png") == CORNER * 2).all()
+    assert not [one for one in checked(tmp_path / "copy")[1] if one.severity == "error"]
+
+
+def test_colours_among_values_are_left_out(tmp_path: Path) -> None:
+    folder = tmp_path / "faulty"
+    for place in range(4):
+        image(folder, f"s{place}")
+        label(folder, f"s{place}", np.roll(DISC, place, 1) * 2)
+    image(folder, "red")
+    label(folder, "red", coloured((DISC, (255, 0, 0))))
+    the_set, findings = checked(folder)
+    report = repair(the_set, findings, tmp_path / "copy")
+    assert [one.id for one in report.left_out] == ["red"] and "most others are in values" in report.left_out[0].reason
+    assert (read(tmp_path / "copy/labels/s0.png") == DISC * 2).all()
+
+
+def test_fringes_of_jpeg_and_of_smoothed_colours_become_no_classes(tmp_path: Path) -> None:
+    folder = tmp_path / "faulty"
+    for place in range(4):
+        image(folder, f"s{place}")
+        label(folder, f"s{place}", coloured((np.roll(DISC, place, 1), (255, 0, 0))))
+    red = Image.fromarray(coloured((DISC, (255, 0, 0))))
+    image(folder, "jpeg")
+    red.save(folder / "labels" / "jpeg.jpg", quality=60)
+    image(folder, "soft")
+    red.resize((50, 40), Image.Resampling.BILINEAR).resize((100, 80), Image.Resampling.BICUBIC).save(folder / "labels/soft.png")
+    image(folder, "broken")
+    Image.fromarray(DISC.astype(np.float32) * 0.5).save(folder / "labels" / "broken.tif")
+    the_set, findings = checked(folder)
+    report = repair(the_set, findings, tmp_path / "copy")
+    assert {one.id for one in report.left_out} == {"jpeg", "soft", "broken"}
+    assert json.loads((tmp_path / "copy/dataset.json").read_text())["labels"] == {"background": 0, "colour_255_0_0": 1}
+
+
+def test_images_and_labels_in_two_files_are_copied_with_both(tmp_path: Path) -> None:
+    folder = tmp_path / "faulty"
+    for place in range(3):
+        array = RANDOM.integers(0, 1000, (6, 10, 12)).astype(np.int16)
+        for part, values in (("images", array), ("labels", (array > 500).astype(np.uint8))):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+            sitk.WriteImage(sitk.GetImageFromArray(values), str(folder / part / f"v{place}.mhd"))
+    image_of_lost = folder / "images" / "v2.mhd"
+    (folder / "labels" / "v2.raw").rename(folder / "labels" / "elsewhere")
+    the_set, findings = checked(folder)
+    report = repair(the_set, findings, tmp_path / "copy")
+    assert [case.id for case in report.cases] == ["v0", "v1"] and image_of_lost.is_file()
+    for part in ("images", "labels"):
+        assert sorted(path.name for path in (tmp_path / "copy" / part).iterdir()) == ["v0.mhd", "v0.raw", "v1.mhd", "v1.raw"]
+        assert (volume(tmp_path / "copy" / part / "v1.mhd").array == volume(folder / part / "v1.mhd").array).all()
 
 
 def test_two_codings_become_one(tmp_path: Path) -> None:

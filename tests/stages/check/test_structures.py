@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from autoseg.stages.check import structures
+from autoseg.stages.check.look import CaseLook
 from tests.stages.check.sets import label_look, look, numbered, set_look
 
 EMPTY, FULL = {"0": 10_000}, {"0": 200, "1": 9800}
@@ -60,11 +63,39 @@ def test_labels_with_stray_values_say_nothing_of_structures() -> None:
     assert structures.presence(set_look(looks)) == []
 
 
+LINE, WALL = {"outlines": {"1": 3000}, "by_pen": ("1",)}, {"outlines": {"1": 3000}}
+
+
+def drawn(number: int, name: str = "line", **how: object) -> list[CaseLook]:
+    return [look(f"{name}{place}", label=label_look({"0": 9700, "1": 300}, **how)) for place in range(number)]
+
+
 def test_lines_in_place_of_structures() -> None:
-    line = label_look({"0": 9700, "1": 300}, outlines={"1": 3000})
-    (found,) = structures.outlines(set_look([*numbered(3), look("line", label=line)]))
-    assert (found.kind, found.severity, found.cases, found.fixable) == ("outline", "warning", ("line",), True)
-    assert "the line is 10% of what it encloses" in found.told
+    (found,) = structures.outlines(set_look(drawn(4, **LINE)))
+    assert (found.kind, found.severity, found.fixable) == ("outline", "warning", True) and len(found.cases) == 4
+    assert "the line is 10% of what it encloses" in found.told and found.told.endswith("fill it")
+
+
+@pytest.mark.parametrize(
+    "looks",
+    [
+        [*numbered(3), *drawn(1, **LINE)],
+        drawn(2, **LINE),
+        [*drawn(18, **LINE), *drawn(2, "wall", **WALL)],
+        [*drawn(18, **LINE), *numbered(2)],
+        drawn(20, **WALL),
+    ],
+    ids=["one among discs", "two labels", "walls in a tenth", "discs in a tenth", "all wider than a pen"],
+)
+def test_lines_that_may_be_rings_are_not_for_a_copy_to_fill(looks: list[CaseLook]) -> None:
+    found = structures.outlines(set_look(looks))
+    assert found and not any(one.fixable for one in found) and "right of a ring" in found[0].told
+    assert structures.fillable(set_look(looks)) == {}
+
+
+def test_a_wide_line_among_many_of_a_pen_is_told_apart() -> None:
+    found = structures.outlines(set_look([*drawn(39, **LINE), *drawn(1, "wall", **WALL)]))
+    assert [(len(one.cases), one.fixable) for one in found] == [(39, True), (1, False)]
 
 
 def test_subjects_for_the_folds() -> None:
