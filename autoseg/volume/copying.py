@@ -7,10 +7,12 @@ from pathlib import Path
 
 from autoseg.errors import DataError, Fault
 from autoseg.volume import companions, dicom
-from autoseg.volume.files import is_dicom, split_suffix
+from autoseg.volume.files import IMAGE_SUFFIXES, is_dicom, split_suffix
 from autoseg.writing import telling_full_disk
 
 PACKED = (".gz", ".bz2")  # endings of data files that stand behind another one
+DATA = (".raw", ".zraw", ".img", ".bin", ".dat")  # and what they stand behind
+ENDINGS = frozenset(IMAGE_SUFFIXES) | {f"{data}{packed}" for data in DATA for packed in ("", *PACKED)}
 
 
 def refuse_uncopyable(path: Path) -> None:
@@ -55,6 +57,18 @@ def copy_image(source: Path, target: Path) -> Path:
             return copy
         shutil.copyfile(source, copy)
         return copy
+
+
+def remove_copy(target: Path) -> None:
+    """Remove whatever `copy_image` made, or began to make, for a target; `a` is not `a.b`, which is a name of its own."""
+    if not target.parent.is_dir():
+        return
+    for file in target.parent.iterdir():
+        ending = file.name.removeprefix(target.name)
+        if file.name == target.name and file.is_dir():
+            shutil.rmtree(file)
+        elif ending != file.name and ending.lower() in ENDINGS:
+            file.unlink()
 
 
 def _copy_dicom(source: Path, target: Path) -> Path:

@@ -356,3 +356,19 @@ def test_label_maps_of_volumes_that_lie_elsewhere(tmp_path: Path, kind: str) -> 
         assert report.cases == 2 and any(note.startswith("1 cases, such as b: the label's header") for note in report.notes)
     else:
         assert [one.id for one in report.failed] == ["b"] and "spacing" in report.failed[0].reason
+
+
+def test_images_in_two_files_come_along_whole(tmp_path: Path) -> None:
+    """A header and its values: MetaImage as many programs write it."""
+    labels = np.zeros((6, 8, 9), np.uint8)
+    labels[2:4, 2:5, 2:6] = 1
+    for case in "ab":
+        (tmp_path / "set" / case).mkdir(parents=True)
+        sitk.WriteImage(sitk.GetImageFromArray(labels * 10), str(tmp_path / "set" / case / "image.mhd"))
+        sitk.WriteImage(sitk.GetImageFromArray(labels), str(tmp_path / "set" / case / "seg.nii.gz"))
+    autoseg.import_dataset(
+        tmp_path / "set", tmp_path / "out", images={"": "{case}/image.mhd"}, labels={"": "{case}/seg.nii.gz"}, workers=0
+    )
+    shutil.rmtree(tmp_path / "set")
+    dataset = indexed(tmp_path / "out")
+    assert [np.array_equal(load_image(dataset, case).array[0], labels * 10) for case in dataset.cases] == [True, True]

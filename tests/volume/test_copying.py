@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 
 from autoseg.errors import DataError
-from autoseg.volume.copying import copy_image
+from autoseg.volume.copying import copy_image, remove_copy
 from autoseg.volume.files import parts_of, read
 from tests.layouts.written import picture
 
@@ -70,3 +70,13 @@ def test_dicom_is_copied_as_it_lies(tmp_path: Path) -> None:
     frame = write_frame(tmp_path / "1.2.840.17", ARRAY[0].astype(np.uint8))
     copy = copy_image(frame, tmp_path / "new" / "frame")
     assert copy.name == "frame.dcm" and (read(copy).array == read(frame).array).all()
+
+
+def test_a_copy_is_removed_with_all_its_files(tmp_path: Path) -> None:
+    """And nothing of a case whose name goes on."""
+    names = ("a.mhd", "a.raw", "a.nii.gz", "a.raw.gz", "a_0001.png", "a.b.png", "ab.png", "a.txt")
+    for name in names:
+        (tmp_path / name).touch()
+    (tmp_path / "a").mkdir()
+    remove_copy(tmp_path / "a")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.b.png", "a.txt", "a_0001.png", "ab.png"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +21,8 @@ from autoseg.processing.cases import differently_placed, grid_faults, load_label
 from autoseg.records import Covered, Dataset, FailedCase, ImportedLabel, ImportReport, Spacing, write_text
 from autoseg.stages.importing.labels import told_unknown
 from autoseg.stages.importing.matching import Source
-from autoseg.volume.files import Header, is_picture, is_turned, read_header, split_suffix, write_labels
+from autoseg.volume.copying import copy_image, remove_copy
+from autoseg.volume.files import Header, is_picture, is_turned, read_header, write_labels
 from autoseg.volume.geometry import Geometry
 
 IMAGES, LABELS = "images", "labels"
@@ -185,8 +185,8 @@ def _written(source: Source, *, work: Work) -> Written:
         return _write(source, work)
     except (AutosegError, OSError, ValueError) as error:
         _label_file(source, work.out).unlink(missing_ok=True)
-        for file in _image_files(source, work.out):
-            file.unlink(missing_ok=True)
+        for target in _image_targets(source, work.out):
+            remove_copy(target)
         return Written(source.id, error=str(error).removeprefix(f"{source.id}: "))
 
 
@@ -244,18 +244,18 @@ def _by_label(pixels: Mapping[int, int], work: Work) -> dict[str, int]:
 def _save(source: Source, labels: np.ndarray, geometry: Geometry, out: Path) -> None:
     """The label map first: where an image is, its label is."""
     write_labels(_label_file(source, out), labels, geometry)
-    for file, copy in zip(source.files, _image_files(source, out), strict=True):
-        shutil.copyfile(file, copy)
+    for file, target in zip(source.files, _image_targets(source, out), strict=True):
+        copy_image(file, target)
 
 
 def _label_file(source: Source, out: Path) -> Path:
     return out / LABELS / (source.id + (PICTURE_LABEL if is_picture(source.files[0]) else VOLUME_LABEL))
 
 
-def _image_files(source: Source, out: Path) -> list[Path]:
+def _image_targets(source: Source, out: Path) -> list[Path]:
+    """Without suffixes."""
     several = len(source.files) > 1
-    endings = [file.name[len(split_suffix(file)[0]) :] for file in source.files]
-    return [out / IMAGES / f"{source.id}{f'_{channel:04d}' if several else ''}{ending}" for channel, ending in enumerate(endings)]
+    return [out / IMAGES / f"{source.id}{f'_{channel:04d}' if several else ''}" for channel in range(len(source.files))]
 
 
 def _label_files(source: Source, dataset: Dataset | None) -> list[Path]:
