@@ -64,13 +64,13 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", type=float, default=3)
-    parser.add_argument("--only", default="", help="part of the names of sets")
+    parser.add_argument("--only", default="", help="expression searched in the names of sets")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     file = given.out / "trained.json"
     found: dict[str, dict[str, object]] = json.loads(file.read_text()) if file.is_file() else {}
     for number, row in enumerate(ROW.finditer(PAGE.read_text(encoding="utf-8"))):
-        if row["set"] in found or given.only.casefold() not in row["set"].casefold():
+        if row["set"] in found or not re.search(given.only, row["set"], re.IGNORECASE):
             continue
         place = given.out / f"{number:02d}_{time.strftime('%H%M%S')}"
         found[row["set"]] = train(row["line"], given.data, place, given.minutes)
