@@ -51,7 +51,9 @@ def bright_rows(picture: np.ndarray) -> tuple[Box, ...]:
     number = int(np.count_nonzero(bright))
     if not FEWEST_LETTERS * SMALLEST_HEIGHT <= number <= LARGEST_SHARE * picture.size:
         return ()
-    rows, columns = (_reach(np.asarray(bright.any(axis=axis))) for axis in (1, 0))  # most of a picture is beside whatever is bright in it
+    rows, columns = (
+        _reach(np.asarray(bright.any(axis=axis))) for axis in (1, 0)
+    )  # most of a picture is beside whatever is bright in it
     picture = picture[rows, columns]
     regions, count = label(bright[rows, columns], structure=np.ones((3, 3), int))
     if count < FEWEST_LETTERS:
