@@ -18,6 +18,7 @@ from autoseg.stages.check.meaning import meaning_of
 from autoseg.stages.check.repair import reasons_to_leave_out, repair
 from autoseg.stages.index import index_dataset
 from autoseg.volume.files import read as volume
+from autoseg.volume.files import write_labels
 from tests.layouts.written import declare, picture
 from tests.stages.check.sets import label_look, look, numbered, set_look
 
@@ -201,6 +202,28 @@ def test_images_and_labels_in_two_files_are_copied_with_both(tmp_path: Path) -> 
     for part in ("images", "labels"):
         assert sorted(path.name for path in (tmp_path / "copy" / part).iterdir()) == ["v0.mhd", "v0.raw", "v1.mhd", "v1.raw"]
         assert (volume(tmp_path / "copy" / part / "v1.mhd").array == volume(folder / part / "v1.mhd").array).all()
+
+
+def test_series_of_dicom_are_copied_slice_by_slice(tmp_path: Path) -> None:
+    pytest.importorskip("pydicom")
+    from tests.volume.dicom.written import write_series
+
+    folder = tmp_path / "faulty"
+    (folder / "labels").mkdir(parents=True)
+    for place in range(3):
+        write_series(folder / "images" / f"v{place}", RANDOM.integers(0, 1000, (4, 10, 12)))
+        image_volume = volume(folder / "images" / f"v{place}")
+        mask = (image_volume.array[0] > -600).astype(np.float32)
+        write_labels(folder / "labels" / f"v{place}.nii.gz", mask.astype(np.uint8), image_volume.geometry)
+        stored = sitk.ReadImage(str(folder / "labels" / f"v{place}.nii.gz"))
+        sitk.WriteImage(sitk.Cast(stored, sitk.sitkFloat32), str(folder / "labels" / f"v{place}.nii.gz"))
+    the_set, findings = checked(folder)
+    report = repair(the_set, findings, tmp_path / "copy")
+    assert {case.changes for case in report.cases} == {("float32 is stored as whole numbers",)} and report.left_out == ()
+    for place in range(3):
+        copy, before = tmp_path / "copy" / "images" / f"v{place}", folder / "images" / f"v{place}"
+        assert len(list(copy.iterdir())) == 4 and (volume(copy).array == volume(before).array).all()
+    assert not [one for one in checked(tmp_path / "copy")[1] if one.severity == "error"]
 
 
 def test_two_codings_become_one(tmp_path: Path) -> None:
