@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from autoseg.errors import RunFolderError
 from autoseg.records import Configuration, Dataset, Fingerprint, MachineProfile, Model, ModelCard, Plan, Splits
 from autoseg.records.base import write_texts
@@ -98,6 +96,8 @@ class RunFolder:
         Raises:
             RunFolderError: somebody does.
         """
+        from filelock import FileLock, Timeout  # it brings asyncio along, which planning has no time for
+
         lock = FileLock(self.root / LOCK)
         try:
             lock.acquire(timeout=0)

@@ -56,7 +56,6 @@ def test_options_and_formulae_that_it_names_exist() -> None:
         f"has more than {100 * biometry.PIECE_FAILS:.0f} % of the largest",
         f"more than {100 * biometry.OFF_FAILS:.0f} % of the outline is farther than {100 * biometry.OFF:.0f} % of half the BPD",
         f"or than {biometry.OFF_PIXELS:g} pixels",
-        f"more than {100 * biometry.RESIDUAL_FAILS:.0f} % of half the BPD off",
         f"backs less than {100 * biometry.SEEN_FAILS:.0f} % of the ellipse, because",
         f"has more than {100 * biometry.PIECE_WARNS:.0f} %, more than {100 * biometry.OFF_WARNS:.0f} % of the outline is off",
         f"more than {100 * biometry.RESIDUAL_WARNS:.0f} % off on average, it backs less than {100 * biometry.SEEN_WARNS:.0f} %",

@@ -60,7 +60,7 @@ def test_plan_passes_everything_on(replaced: Any, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("autoseg.cli_tables.plan_report", lambda outcome: ["planned"])
     table = tmp_path / "mm.csv"
     table.write_text("name,mm\n")
-    plan = replaced("plan", SimpleNamespace())
+    plan = replaced("plan", SimpleNamespace(splits=SimpleNamespace(can_validate=True)))
     words = f"plan data run --preset nnunet --device cuda --memory 24GB --time-budget 1h30m --subjects (\\d+)_ --spacing {table}"
     words += " --hold-out 0.2 --folds 3 --seed 7 --set a=1 --set b=2 --workers 0 --overwrite --layout msd"
     words += " --augmentation light --throughput there/machine.json --init-from other"

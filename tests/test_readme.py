@@ -9,7 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
 SMALL = (
@@ -65,7 +67,18 @@ def test_worked_example_runs_and_leaves_what_it_says(worked_example: tuple[Path,
     folder, printed = worked_example
     verbs = [line.split()[1] for line in printed]
     first = ["phantom", "plan", "train", "select", "phantom", "predict", "evaluate"]
-    assert verbs == [*first, *["plan"] * 5, "export", "predict", "measure", "evaluate", "compare", "doctor"]
+    assert verbs == [
+        *first,
+        *["plan"] * 5,
+        "export",
+        "predict",
+        "measure",
+        "evaluate",
+        "compare",
+        "doctor",
+        "export-masks",
+        "import",
+    ]
     images = sorted(path.stem for path in (folder / "heads-new" / "images").iterdir())
     assert len(images) >= 2
     assert set(images) <= {path.stem for path in (folder / "heads-masks").glob("*.png")}
@@ -74,6 +87,11 @@ def test_worked_example_runs_and_leaves_what_it_says(worked_example: tuple[Path,
     assert (folder / "heads-run" / "plan.json").is_file() and (folder / "heads-run" / "selection.json").is_file()
     assert (folder / "heads-run" / "doctor" / "index.html").is_file()
     assert len(list((folder / "heads-masks" / "measurements").glob("*.png"))) == len(images)
+    for name in images:  # what goes out for correction comes back as it was
+        mask, label = (
+            np.asarray(Image.open(folder / part / f"{name}.png")) for part in ("heads-masks", "heads-corrected/labels")
+        )
+        assert np.array_equal(mask > 0, label > 0)
     for structure in ("Brain", "CSP", "LV"):
         assert all(structure in text for line, text in printed.items() if line.split()[1] in ("train", "evaluate"))
         assert structure in printed["autoseg plan heads heads-run --time-budget 2m"]

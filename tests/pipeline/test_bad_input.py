@@ -177,13 +177,6 @@ def test_a_sound_set_is_planned_despite_bom_and_doubled_spaces(pictures: Path, t
     assert (tmp_path / "run" / "plan.json").exists()
 
 
-def test_one_subject_only(pictures: Path, tmp_path: Path) -> None:
-    (pictures / "dataset.json").write_text(json.dumps({"labels": {"blob": 1}, "subjects": "_(1)"}))
-    with pytest.raises(DataError, match="subject"):
-        plan(pictures, tmp_path / "run", preset="nnunet")
-    assert not (tmp_path / "run").exists()
-
-
 def test_folders_that_hold_something_else(pictures: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()

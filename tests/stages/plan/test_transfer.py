@@ -178,7 +178,7 @@ def test_weights_that_saw_a_folds_validation_come_last() -> None:
     assert trained_on == {"0": {"hash of c"}, "1": {"hash of a"}, "full": {"hash of a", "hash of c"}}
     assert kept_out["0"] == {"hash of a", "hash of h"}
     assert kept_out["full"] == {"hash of h"}
-    trained = {name: TrainedFold(fold=name, weights="", sha256="") for name in ("1", "full")}
+    trained = {name: TrainedFold(fold=name, weights=f"fold_{name}/weights.safetensors", sha256="") for name in ("1", "full")}
     chosen = starting_weights(trained, dict.fromkeys(trained, ""), trained_on, kept_out)
     assert [(entry.fold, entry.source_fold, entry.seen) for entry in chosen] == [
         ("0", "full", 1),
