@@ -26,7 +26,7 @@ MASKS = ("masks", "mask", "labels", "label", "annotations", "annotation", "segme
 TABLES = ("labelmap.txt", "label_colors.txt", "labels.txt", "classes.txt", "classes.csv", "class_dict.csv", "labels.csv")
 DECLARATION = "dataset.json"
 TAIL = re.compile(r"[-_. ](masks?|labels?|segm?|segmentation|annotation|gt|colou?rs?)$", re.IGNORECASE)
-CURE = "name them with --structure NAME=R,G,B, or in labels.txt with a line 'name r,g,b' each"
+CURE = "name them with --structure NAME=R,G,B (or NAME=255 of masks in black and white), or in labels.txt with a line 'name r,g,b' each"
 
 
 def recognise(path: Path) -> str | None:

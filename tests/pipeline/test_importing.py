@@ -372,3 +372,23 @@ def test_images_in_two_files_come_along_whole(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "set")
     dataset = indexed(tmp_path / "out")
     assert [np.array_equal(load_image(dataset, case).array[0], labels * 10) for case in dataset.cases] == [True, True]
+
+
+def test_a_value_of_several_structures_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    """Nested structures of a label map: each value can stand for one of them only; regions are declared of the single values."""
+    labels = np.zeros((6, 8, 9), np.uint8)
+    labels[1:5, 1:6, 1:7], labels[2:4, 2:5, 2:6] = 2, 1
+    (tmp_path / "set" / "a").mkdir(parents=True)
+    sitk.WriteImage(sitk.GetImageFromArray(labels * 10), str(tmp_path / "set" / "a" / "image.nii.gz"))
+    sitk.WriteImage(sitk.GetImageFromArray(labels), str(tmp_path / "set" / "a" / "seg.nii.gz"))
+    files = {"images": {"": "{case}/image.nii.gz"}, "labels": {"": "{case}/seg.nii.gz"}}
+    nested = {"whole": (1, 2), "core": (1,)}
+    for overlap in ("order", "regions"):
+        with pytest.raises(DataError, match=r"the value 1 is named for whole and for core.*regions_class_order"):
+            autoseg.import_dataset(tmp_path / "set", tmp_path / "out", structures=nested, overlap=overlap, workers=0, **files)
+    autoseg.import_dataset(tmp_path / "set", tmp_path / "out", structures={"core": (1,), "rim": (2,)}, workers=0, **files)
+    content = json.loads((tmp_path / "out" / "dataset.json").read_text())
+    content |= {"labels": {"background": 0, "whole": [1, 2], "core": [1]}, "regions_class_order": [1, 2]}
+    (tmp_path / "out" / "dataset.json").write_text(json.dumps(content))
+    dataset = indexed(tmp_path / "out")
+    assert dataset.regions and {one.name: len(one.values) for one in dataset.targets} == {"whole": 2, "core": 1}

@@ -22,13 +22,25 @@ FEW_CASES = 3  # colours in that few images are told with their number
 
 
 def options_of(structures: Mapping[str, Sequence[int] | Colour] | None, colours: bool, folders: bool = False) -> ReadOptions:
-    """What the user says of values or colours, as formats take it."""
+    """What the user says of values or colours, as formats take it.
+
+    Raises:
+        DataError: a value is named for several structures.
+    """
     if structures is None:
         return ReadOptions(folders_are_labels=folders)
     if colours:
         named = {(int(r), int(g), int(b)): name for name, (r, g, b) in structures.items()}
         return ReadOptions(colours=named, folders_are_labels=folders)
-    valued = {int(value): name for name, several in structures.items() for value in several}
+    pairs = [(int(value), name) for name, several in structures.items() for value in several]
+    valued = dict(pairs)
+    if twice := [(value, name) for value, name in pairs if valued[value] != name]:
+        value, name = twice[0]
+        raise DataError(
+            f"the value {value} is named for {name} and for {valued[value]}, and an import takes each value once; name the single values, and let "
+            f'overlapping structures be made of them in dataset.json: "labels": {{"{name}": [1, 2], "{valued[value]}": [2]}}, with '
+            '"regions_class_order": [1, 2]'
+        )
     return ReadOptions(values=valued, folders_are_labels=folders)
 
 
