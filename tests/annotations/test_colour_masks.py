@@ -83,7 +83,7 @@ def test_colours_that_nobody_named_are_told(tmp_path: Path) -> None:
     assert found.notes == (
         "2 colours occur in masks/ that nobody named: 255,255,0 in 5 images (500 pixels), 0,0,255 in 1 image (100 pixels); "
         "1 of them in 1 image only; "
-        "name them with --structure NAME=R,G,B, or in labels.txt with a line 'name r,g,b' each",
+        "name them with --structure NAME=R,G,B (or NAME=255 of masks in black and white), or in labels.txt with a line 'name r,g,b' each",
     )
     assert YELLOW not in found.colours and len(found.images) == 5 and found.faults == (), (
         "what becomes of them is the caller's choice"
