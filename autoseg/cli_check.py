@@ -63,7 +63,9 @@ def check(
             show(console, check_report(outcome.report, out))
             if outcome.repairs is not None and fix is not None:
                 show(console, repair_report(outcome.repairs, fix))
-    if outcome.report.errors:
+        if outcome.no_copy is not None:
+            progress.message(f"no repaired copy was written: {outcome.no_copy}")
+    if outcome.report.errors or outcome.no_copy is not None:
         raise typer.Exit(EXIT_SOME_FAILED)
 
 

@@ -109,3 +109,12 @@ def test_a_whole_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         ("undeclared values", ["c5"])
     ]
     assert exit_code("check", str(tmp_path / "nowhere")) == 2
+
+
+def test_what_was_found_is_told_where_no_copy_can_be_made(
+    replaced: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replaced("check", CheckOutcome(report(), no_copy="every case has an error"))
+    assert exit_code("check", "data", "--fix", str(tmp_path)) == 1
+    printed = capsys.readouterr()
+    assert "0 errors" in printed.out and "no repaired copy was written: every case has an error" in printed.out + printed.err

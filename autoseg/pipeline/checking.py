@@ -23,10 +23,11 @@ FOLDS = 5  # of `plan`, where it is not told otherwise
 
 @dataclass(frozen=True)
 class CheckOutcome:
-    """What was found, and what a repaired copy has otherwise (None where none was asked for)."""
+    """What was found, and what a repaired copy has otherwise (None where none was asked for, or could be made: `no_copy` says why)."""
 
     report: CheckReport
     repairs: RepairReport | None = None
+    no_copy: str | None = None
 
 
 def check(
@@ -80,7 +81,10 @@ def check(
     if copy is None:
         return CheckOutcome(report)
     progress.stage("writing the repaired copy", len(found.cases))
-    return CheckOutcome(report, repair(the_set, findings, copy, workers=cores, on_done=progress.advance))
+    try:
+        return CheckOutcome(report, repair(the_set, findings, copy, workers=cores, on_done=progress.advance))
+    except DataError as error:  # what was found is worth telling all the same
+        return CheckOutcome(report, no_copy=str(error))
 
 
 def read_splits(path: Path) -> Splits:

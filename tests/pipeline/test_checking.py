@@ -108,3 +108,16 @@ def test_hc18(shared_data: Path, tmp_path: Path) -> None:
     assert outcome.repairs is not None and all("filled to the centre" in case.changes[0] for case in outcome.repairs.cases)
     again = autoseg.check(tmp_path / "copy", workers=0).report
     assert kinds(again, "error", "warning") == {"exact duplicate"} and again.subjects == 5
+
+
+def test_findings_are_told_where_nothing_can_be_copied(tmp_path: Path) -> None:
+    """All masks are JPEG: their classes cannot be told, and what is wrong with them is."""
+    for name in "abc":
+        for folder, suffix in (("images", "png"), ("labels", "jpg")):
+            (tmp_path / "set" / folder).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 50)).astype(np.uint8)).save(
+                tmp_path / "set" / folder / f"{name}.{suffix}"
+            )
+    outcome = autoseg.check(tmp_path / "set", fix=tmp_path / "copy", workers=0)
+    assert "JPEG labels" in kinds(outcome.report, "error") and outcome.repairs is None and outcome.no_copy
+    assert not (tmp_path / "copy").exists()
