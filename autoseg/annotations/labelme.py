@@ -63,7 +63,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
         if content is None:
             faults.append(Fault(file.name, "is no proper JSON; save it again"))
         elif isinstance(content, dict) and _is_labelme(content):
-            image, wrong = _image(content, file, left_out)
+            image, wrong = _image(content, file, path, left_out)
             images.append(image)
             faults += wrong
             labels |= dict.fromkeys(one.label for one in image.annotations)
@@ -84,8 +84,8 @@ def _is_labelme(content: object) -> bool:
     return isinstance(content, dict) and isinstance(content.get("shapes"), list) and isinstance(content.get("imagePath"), str)
 
 
-def _image(content: Json, file: Path, left_out: Counter[str]) -> tuple[AnnotatedImage, list[Fault]]:
-    name = _name(content["imagePath"]) or file.stem
+def _image(content: Json, file: Path, root: Path, left_out: Counter[str]) -> tuple[AnnotatedImage, list[Fault]]:
+    name = _placed(content["imagePath"], file, root) or _name(content["imagePath"]) or file.stem
     found: list[Annotation] = []
     faults: list[Fault] = []
     for number, one in enumerate(content["shapes"], start=1):
@@ -102,6 +102,12 @@ def _image(content: Json, file: Path, left_out: Counter[str]) -> tuple[Annotated
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             faults.append(Fault(name, f"shape {number} of {file.name} cannot be read: {error}; draw it again"))
     return AnnotatedImage(name, _size(content), tuple(found)), faults
+
+
+def _placed(image_path: str, file: Path, root: Path) -> str | None:
+    """The image's path from the root, where it lies as its JSON says: of folders with the same names each has its own."""
+    wanted = (file.parent / image_path.replace("\\", "/")).resolve()
+    return wanted.relative_to(root.resolve()).as_posix() if wanted.is_file() and wanted.is_relative_to(root.resolve()) else None
 
 
 def _name(image_path: str) -> str:

@@ -133,3 +133,14 @@ def test_what_is_no_labelme(tmp_path: Path) -> None:
     assert labelme.recognise(tmp_path) is None
     with pytest.raises(DataError, match=r"broken.json: is no proper JSON; save it again"):
         labelme.read(tmp_path)
+
+
+def test_equal_names_in_two_folders_are_two_images(tmp_path: Path) -> None:
+    """Each JSON means the image beside it, or where its path leads."""
+    for folder in ("a", "b"):
+        (tmp_path / folder / "json").mkdir(parents=True)
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / folder / "p.png")
+        content = {"shapes": [], "imagePath": "..\\p.png", "imageHeight": 8, "imageWidth": 8}
+        (tmp_path / folder / "json" / "p.json").write_text(json.dumps(content))
+    found = labelme.read(tmp_path)
+    assert [image.name for image in found.images] == ["a/p.png", "b/p.png"] and not found.faults
