@@ -72,3 +72,13 @@ def clear_parts(path: Path) -> None:
             before.rename(path)
     for part in path.parent.glob(f".{path.name}.*.part"):
         shutil.rmtree(part, ignore_errors=True)
+
+
+def clear_dead_parts(path: Path) -> None:
+    """Remove what programs that have ended, killed perhaps, have left of `path`; others may be writing theirs at this moment."""
+    import psutil  # planning has no time for it
+
+    for part in path.parent.glob(f".{path.name}.*.part*"):
+        number = part.name.removeprefix(f".{path.name}.").partition(".")[0]
+        if number.isdecimal() and not psutil.pid_exists(int(number)):
+            shutil.rmtree(part, ignore_errors=True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from autoseg.errors import DiskFull
-from autoseg.writing import clear_parts, part_of, replace_folder, whole_file
+from autoseg.writing import clear_dead_parts, clear_parts, part_of, replace_folder, whole_file
 
 
 def test_a_file_takes_its_place_when_it_is_whole(tmp_path: Path) -> None:
@@ -55,3 +58,18 @@ def test_what_killed_programs_left_is_cleared_or_put_back(tmp_path: Path) -> Non
     (tmp_path / ".masks.13.before").mkdir()
     clear_parts(place)
     assert [path.name for path in tmp_path.iterdir()] == ["masks"] and (place / "whole.png").exists()
+
+
+def test_parts_of_programs_that_have_ended_are_removed(tmp_path: Path) -> None:
+    """And not of one that is at work, nor of a folder whose name goes on."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for name in (
+        f".out.{ended.pid}.part",
+        f".out.{ended.pid}.part.source",
+        f".out.{os.getpid()}.part",
+        f".outer.{ended.pid}.part",
+    ):
+        (tmp_path / name / "images").mkdir(parents=True)
+    clear_dead_parts(tmp_path / "out")
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([f".out.{os.getpid()}.part", f".outer.{ended.pid}.part"])

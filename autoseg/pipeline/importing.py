@@ -42,7 +42,7 @@ from autoseg.stages.importing import (
     values_in_files,
 )
 from autoseg.stages.index import index_dataset
-from autoseg.writing import part_of, replace_folder
+from autoseg.writing import clear_dead_parts, part_of, replace_folder
 
 AUTO, PATTERNS, DICOM = "auto", "patterns", "dicom"
 PREVIEW = "preview.png"
@@ -129,6 +129,7 @@ def import_dataset(
     )
     root, place, progress = Path(source).expanduser().resolve(), Path(out), progress or SilentProgress()
     _check(root, place, wish, overwrite)
+    clear_dead_parts(place)
     progress.stage("reading the set")
     if format == DICOM:
         return _images_of_dicom(root, place, every)

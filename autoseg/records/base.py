@@ -26,7 +26,7 @@ Spacing = tuple[float, ...]
 class Part(BaseModel):
     """A piece of a record."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", allow_inf_nan=False)
 
     def digest(self) -> str:
         """Twelve hex digits of the SHA-256 of the canonical JSON."""
