@@ -40,6 +40,7 @@ from autoseg.stages.importing import (
     sources_of,
     undeclared,
     values_in_files,
+    without_chosen_mask,
 )
 from autoseg.stages.index import index_dataset
 from autoseg.writing import clear_dead_parts, part_of, replace_folder
@@ -300,6 +301,9 @@ class _Import:
             names = naming(found, _by_name(undeclared(values_in_files(maps, self.workers, self.progress.advance))), wish.only)
         if not names.labels:
             raise DataError(f"{self.root}: nothing says what the labels are called; name them with --structure NAME=VALUE")
+        sources, without = without_chosen_mask(sources, names.labels)
+        if not sources:
+            raise DataError(without)
         subjects, more = self._subjects(sources)
         spacings, wrong = self._spacings(sources)
         written = self._written(sources, names, None)
@@ -312,7 +316,7 @@ class _Import:
         values = sorted({value for one in written for value in one.pixels})
         content: dict[str, object] = {"name": self.name, **declaration(names.labels, wish.overlap, values, sizes_of(written))}
         content |= {"channels": list(found.channels)} if found.channels else {}
-        every = (*found.faults, *faults, *wrong)
+        every = (*found.faults, *faults, *without, *wrong)
         return self._finished(content, written, names, subjects, spacings, every, (*found.notes, *notes, *more))
 
     def _written(self, sources: Sequence[Source], names: Naming, dataset: Dataset | None) -> list[Written]:

@@ -392,3 +392,16 @@ def test_a_value_of_several_structures_is_refused_with_what_to_do(tmp_path: Path
     (tmp_path / "out" / "dataset.json").write_text(json.dumps(content))
     dataset = indexed(tmp_path / "out")
     assert dataset.regions and {one.name: len(one.values) for one in dataset.targets} == {"whole": 2, "core": 1}
+
+
+def test_a_missing_mask_of_a_chosen_structure_is_no_empty_one(tmp_path: Path) -> None:
+    """As in retina sets whose test images have a mask of the field of view alone."""
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[5:9, 6:12] = 255
+    for case, ends in (("a", ("artery", "field")), ("b", ("field",)), ("c", ("artery", "field"))):
+        picture(tmp_path / "set" / f"{case}.png")
+        for end in ends:
+            picture(tmp_path / "set" / f"{case}_{end}.png", mask)
+    report = autoseg.import_dataset(tmp_path / "set", tmp_path / "out", only=("artery",), workers=0)
+    assert (report.cases, report.empty) == (2, 0)
+    assert [(one.id, one.reason.split(";")[0]) for one in report.failed] == [("b.png", "has a mask of field and none of artery")]

@@ -9,7 +9,7 @@ from autoseg.stages.importing.labels import (
     undeclared,
     values_in_files,
 )
-from autoseg.stages.importing.matching import Source, matched, sources_of
+from autoseg.stages.importing.matching import Source, matched, sources_of, without_chosen_mask
 from autoseg.stages.importing.sheet import save_import_sheet
 from autoseg.stages.importing.writing import REPORT, Written, hidden, import_cases, report_of, save_dataset, sizes_of
 
@@ -32,4 +32,5 @@ __all__ = [
     "sources_of",
     "undeclared",
     "values_in_files",
+    "without_chosen_mask",
 ]

@@ -77,6 +77,23 @@ def matched(found: AnnotationSet, root: Path, images: Path | None = None) -> tup
     return sources, faults, [told] if told and not found.images[0].files else []
 
 
+def without_chosen_mask(sources: Sequence[Source], labels: Sequence[str]) -> tuple[list[Source], list[Fault]]:
+    """Sources that have a mask of a chosen label, and faults of those that have masks of other labels alone.
+
+    A drawing program writes nothing where nothing is; a file of its own for each label is written where there is nothing, too, or was lost.
+    """
+    kept, faults = [], []
+    for source in sources:
+        shapes = source.image.annotations
+        if shapes and all(isinstance(one.shape, MaskFile) for one in shapes) and not any(one.label in labels for one in shapes):
+            others = ", ".join(dict.fromkeys(one.label for one in shapes))
+            told = f"has a mask of {others} and none of {', '.join(labels)}; give it an empty one if nothing is on it"
+            faults.append(Fault(source.image.name, told))
+        else:
+            kept.append(source)
+    return kept, faults
+
+
 def _fault(name: str, candidates: Sequence[tuple[Path, ...]], claims: Counter[Path], where: Path) -> Fault | None:
     """Why an image is not the one that its name tells; None where all is well."""
     if not candidates:
