@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autoseg.errors import DataError, Fault, RunFolderError
+from autoseg.errors import DataError, RunFolderError
 from autoseg.parallel import available_cores
 from autoseg.progress import Progress, SilentProgress
-from autoseg.records import CheckReport, Fold, RepairReport, Splits, write_text
+from autoseg.records import CheckReport, RepairReport, write_text
 from autoseg.stages.check import examine, look_at_cases, report_of, set_of
 from autoseg.stages.check.drawing import draw
 from autoseg.stages.check.page import PAGE, PICTURES, page_of
 from autoseg.stages.check.repair import repair
 from autoseg.stages.index import index_dataset
+from autoseg.stages.split import read_splits
 
 REPORT = "check.json"
 FOLDS = 5  # of `plan`, where it is not told otherwise
@@ -85,32 +84,6 @@ def check(
         return CheckOutcome(report, repair(the_set, findings, copy, workers=cores, on_done=progress.advance))
     except DataError as error:  # what was found is worth telling all the same
         return CheckOutcome(report, no_copy=str(error))
-
-
-def read_splits(path: Path) -> Splits:
-    """Our record, or nnU-Net's list of `{"train": [...], "val": [...]}`; whether the folds are sound is what is to be found out.
-
-    Raises:
-        DataError, RecordError: it is neither.
-    """
-    try:
-        content: object = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise DataError(f"the splits file {path} cannot be read ({error.strerror})") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError([Fault(path.name, f"is not valid JSON: {error}")]) from error
-    if not isinstance(content, list):
-        return Splits.load(path)
-    folds = [fold for entry in content if (fold := _nnunet_fold(entry)) is not None]
-    if not folds or len(folds) < len(content):
-        raise DataError([Fault(path.name, 'expected our splits.json, or nnU-Net\'s list of {"train": [...], "val": [...]}')])
-    return Splits(rule="", seed=None, folds=tuple(folds))
-
-
-def _nnunet_fold(entry: object) -> Fold | None:
-    sides: Sequence[object] = [entry.get(key) for key in ("train", "val")] if isinstance(entry, dict) else []
-    names = [side for side in sides if isinstance(side, list) and all(isinstance(name, str) for name in side)]
-    return Fold(train=tuple(names[0]), validation=tuple(names[1])) if len(names) == 2 else None
 
 
 def _refuse_places(source: Path, out: Path | None, copy: Path | None) -> None:

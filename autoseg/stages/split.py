@@ -287,7 +287,7 @@ def refuse_unsound(splits: Splits, dataset: Dataset, path: Path) -> None:
 
 def _from_file(path: Path, dataset: Dataset, groups: Sequence[Group], held: tuple[str, ...], held_rule: list[str]) -> Splits:
     """Folds from a user's file, checked; subjects that stand on both sides are said, not forbidden."""
-    given = _load(path)
+    given = read_splits(path)
     held_out = set(held) | set(given.held_out)
     folds = [
         Fold(
@@ -314,8 +314,12 @@ def _from_file(path: Path, dataset: Dataset, groups: Sequence[Group], held: tupl
     return Splits(rule="; ".join(sentences), seed=given.seed, folds=tuple(folds), held_out=_in_order(held_out, order))
 
 
-def _load(path: Path) -> Splits:
-    """Our record, or nnU-Net's list of `{"train": [...], "val": [...]}`."""
+def read_splits(path: Path) -> Splits:
+    """Our record, or nnU-Net's list of `{"train": [...], "val": [...]}`; whether the folds are sound is not looked at.
+
+    Raises:
+        DataError: it is neither.
+    """
     try:
         content: object = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:

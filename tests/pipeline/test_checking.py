@@ -13,8 +13,8 @@ from PIL import Image
 import autoseg
 from autoseg.errors import DataError, RunFolderError
 from autoseg.phantom import write_fetal_head, write_volumes
-from autoseg.pipeline.checking import read_splits
 from autoseg.records import CheckReport, Fold, Splits
+from autoseg.stages.split import read_splits
 
 
 @pytest.fixture(scope="module")
