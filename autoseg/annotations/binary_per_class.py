@@ -23,7 +23,7 @@ from autoseg.annotations.base import (
     ReadOptions,
     is_background,
 )
-from autoseg.annotations.reading import SUBSETS, bare, child, pictures_under, size_of
+from autoseg.annotations.reading import SUBSETS, bare, find_child, pictures_under, size_of
 from autoseg.errors import DataError, Fault
 from autoseg.volume.files import LOSSY_SUFFIXES
 
@@ -86,18 +86,18 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
 
 def _class_folders(path: Path) -> dict[str, Path]:
     """By class; none where masks lie beside the folders, or where the folders are subsets, or those of the images."""
-    masks = child(path, *MASKS)
+    masks = find_child(path, *MASKS)
     if masks is None or any(file.parent == masks for file in pictures_under(masks)):
         return {}
     folders = {one.name: one for one in sorted(masks.iterdir()) if one.is_dir() and pictures_under(one)}
-    images = child(path, *IMAGES)
-    mirrored = images is not None and all(child(images, name) for name in folders)
+    images = find_child(path, *IMAGES)
+    mirrored = images is not None and all(find_child(images, name) for name in folders)
     return {} if mirrored or {name.casefold() for name in folders} <= SUBSETS else folders
 
 
 def _in_class_folders(path: Path, folders: Mapping[str, Path]) -> tuple[Masks, list[str]]:
     """Masks, and names of images without any."""
-    place = child(path, *IMAGES)
+    place = find_child(path, *IMAGES)
     pictures = {bare(file, place): file.relative_to(place).as_posix() for file in pictures_under(place)} if place else {}
     masks: Masks = {}
     for label, folder in folders.items():

@@ -9,7 +9,7 @@ import re
 from itertools import islice
 from pathlib import Path
 
-from autoseg.annotations.reading import child, files_under, lines_of
+from autoseg.annotations.reading import files_under, find_child, lines_of
 from autoseg.errors import DataError
 
 INSTEAD = "boxes hold no outline; export the same project as 'COCO 1.0', 'CVAT for images 1.1' or 'Segmentation mask 1.1'"
@@ -64,13 +64,17 @@ def _icdar(path: Path) -> str | None:
 
 
 def _voc(path: Path) -> str | None:
-    folder = child(path, "Annotations")
+    folder = find_child(path, "Annotations")
     file = next((file for file in islice(files_under(folder, ".xml"), LOOKED_AT) if _holds_box(file)), None) if folder else None
-    return f"found {file.name} with <bndbox>, a box of PASCAL VOC" if file and child(path, "SegmentationClass") is None else None
+    return (
+        f"found {file.name} with <bndbox>, a box of PASCAL VOC"
+        if file and find_child(path, "SegmentationClass") is None
+        else None
+    )
 
 
 def _open_images(path: Path) -> str | None:
-    folder = child(path, "annotations")
+    folder = find_child(path, "annotations")
     names = [file.name for file in folder.iterdir()] if folder else []
     boxes = next((name for name in names if name.endswith("-annotations-bbox.csv")), None)
     masks = any(name.endswith("-annotations-object-segmentation.csv") for name in names)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from autoseg.annotations.base import DEFAULTS, AnnotatedImage, AnnotationSet, Format, ReadOptions
 from autoseg.annotations.colours import ColourTable, colour_first_entries, table_of, with_options
-from autoseg.annotations.reading import child, once, pictures_under
+from autoseg.annotations.reading import find_child, once, pictures_under
 from autoseg.errors import DataError, Fault
 
 TABLE = "label_colors.txt"
@@ -23,7 +23,7 @@ IMAGE = re.compile(r"_leftImg8bit$")
 
 def recognise(path: Path) -> str | None:
     """A folder `gtFine` with masks in colours or in values."""
-    folder = child(path, MASKS)
+    folder = find_child(path, MASKS)
     masks = _masks(folder) if folder else {}
     return f"found {MASKS}/ with {next(iter(masks.values())).name}" if masks else None
 
@@ -34,7 +34,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     Raises:
         DataError: no masks, or colours that nobody names.
     """
-    folder = child(path, MASKS)
+    folder = find_child(path, MASKS)
     masks = _masks(folder) if folder else {}
     if not masks:
         raise DataError(
@@ -67,8 +67,8 @@ def _masks(folder: Path) -> dict[tuple[str, str], Path]:
 
 def _images(path: Path) -> dict[tuple[str, str], Path]:
     """Images by subset and name, where the export holds them; their own names end in `_leftImg8bit`, and those of masks do not."""
-    place = child(path, "imgsFine") or path
-    folder = child(place, "leftImg8bit")
+    place = find_child(path, "imgsFine") or path
+    folder = find_child(place, "leftImg8bit")
     files = [file for file in pictures_under(folder) if IMAGE.search(file.stem)] if folder else []
     return {_placed(file, folder, IMAGE): file for file in files} if folder else {}
 

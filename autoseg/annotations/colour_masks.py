@@ -17,7 +17,7 @@ from autoseg.annotations.colours import (
     table_of,
     with_options,
 )
-from autoseg.annotations.reading import bare, child, object_in, pictures_under
+from autoseg.annotations.reading import bare, find_child, object_in, pictures_under
 from autoseg.annotations.unnamed import Survey, told
 from autoseg.errors import DataError, Fault
 
@@ -31,7 +31,7 @@ CURE = "name them with --structure NAME=R,G,B (or NAME=255 of masks in black and
 
 def recognise(path: Path) -> str | None:
     """A folder of images beside one of masks that are pictures and bear the images' names."""
-    images, masks = child(path, *IMAGES), child(path, *MASKS)
+    images, masks = find_child(path, *IMAGES), find_child(path, *MASKS)
     if images is None or masks is None:
         return None
     pictures = _pictures(images)
@@ -47,7 +47,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     Raises:
         DataError: no masks, or no colour is named; all that occur are told.
     """
-    folder = child(path, *MASKS)
+    folder = find_child(path, *MASKS)
     masks = pictures_under(folder) if folder else []
     if folder is None or not masks:
         raise DataError(f"{path} holds no folder of masks; put pictures in colours into masks/, beside images/")
@@ -116,7 +116,7 @@ def _matched(
     path: Path, folder: Path, readable: Iterable[Path], masks: Iterable[Path]
 ) -> tuple[tuple[AnnotatedImage, ...], list[str]]:
     """Masks that could be read, by the name of their image where there is one, and images without any mask."""
-    pictures = _pictures(child(path, *IMAGES))
+    pictures = _pictures(find_child(path, *IMAGES))
     keys = {mask: _key(bare(mask, folder), pictures) for mask in masks}
     found = tuple(AnnotatedImage(pictures.get(keys[mask], keys[mask]), None, label_map=mask) for mask in readable)
     with_mask = set(keys.values())

@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from autoseg.annotations.base import AnnotatedImage, Annotation, AnnotationSet, MaskFile, Shape, Size, is_background
-from autoseg.annotations.reading import child, files_under, once, within, xml_in
+from autoseg.annotations.reading import files_under, find_child, once, within, xml_in
 from autoseg.annotations.shapes import polygon
 from autoseg.errors import DataError, Fault
 
@@ -100,7 +100,7 @@ def _shape(element: ElementTree.Element, folder: Path) -> Shape | None:
         return None if _text(element, "type") == BOX else polygon(points)
     if mask is None:
         raise ValueError("it has no polygon and no mask")
-    name, place = _text(mask, "mask"), child(folder, "Masks")
+    name, place = _text(mask, "mask"), find_child(folder, "Masks")
     file = within(place, name) if place and name else None
     if file is None:
         raise ValueError(f"its mask {name or 'without a name'} is not in Masks/")

@@ -18,7 +18,7 @@ from autoseg.annotations.base import (
     ReadOptions,
     is_background,
 )
-from autoseg.annotations.reading import bare, child, lines_of, pictures_under, rows_of, size_of
+from autoseg.annotations.reading import bare, find_child, lines_of, pictures_under, rows_of, size_of
 from autoseg.errors import DataError, Fault
 
 FOLDER = "annotations"
@@ -77,7 +77,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
 
 
 def _files(path: Path, pattern: str) -> list[Path]:
-    folder = child(path, FOLDER)
+    folder = find_child(path, FOLDER)
     return [file for file in sorted(folder.glob(pattern)) if not file.name.startswith(".")] if folder else []
 
 
@@ -98,7 +98,7 @@ def _masks(path: Path) -> dict[tuple[str, str], Path]:
 
 def _listed(path: Path) -> list[str]:
     rows = [row["ImageID"] for pattern in IMAGES for file in _files(path, pattern) for row in rows_of(file, "ImageID")]
-    folder = child(path, "images")
+    folder = find_child(path, "images")
     held = [bare(file, folder) for file in pictures_under(folder)] if folder else []
     known = set(rows)
     below_subset = [name.partition("/")[2] or name for name in held]

@@ -43,7 +43,7 @@ def pictures_under(folder: Path) -> list[Path]:
     return sorted(file for file in folder.rglob("*") if is_picture(file) and _is_own(file, folder) and file.is_file())
 
 
-def child(folder: Path, *names: str) -> Path | None:
+def find_child(folder: Path, *names: str) -> Path | None:
     """The first folder in a folder that bears one of the names, ignoring case; None where there is none."""
     if not folder.is_dir():
         return None

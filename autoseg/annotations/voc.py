@@ -10,7 +10,7 @@ from pathlib import Path
 
 from autoseg.annotations.base import DEFAULTS, AnnotatedImage, AnnotationSet, Format, ReadOptions
 from autoseg.annotations.colours import BACKGROUND, ColourTable, labelmap_entries, table_of, voc_colour, with_options
-from autoseg.annotations.reading import bare, child, lines_of, pictures_under
+from autoseg.annotations.reading import bare, find_child, lines_of, pictures_under
 from autoseg.errors import DataError, Fault
 
 MASKS = "SegmentationClass"
@@ -24,7 +24,7 @@ VOID = 255  # the place of the borders that PASCAL VOC leaves undecided
 
 def recognise(path: Path) -> str | None:
     """A folder `SegmentationClass`."""
-    masks = child(path, MASKS)
+    masks = find_child(path, MASKS)
     return f"found {masks.name}/ {'and' if (path / TABLE).is_file() else 'without'} {TABLE}" if masks else None
 
 
@@ -36,7 +36,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     Raises:
         DataError: no masks, or a table that cannot be used.
     """
-    folder = child(path, MASKS)
+    folder = find_child(path, MASKS)
     masks = {bare(file, folder): file for file in pictures_under(folder)} if folder else {}
     if folder is None or not masks:
         raise DataError(f"{path} holds no {MASKS}/ with masks; give the folder of an export as 'Segmentation mask 1.1'")
@@ -70,8 +70,8 @@ def _standard_table() -> ColourTable:
 
 def _listed(path: Path) -> dict[str, str]:
     """Names of images, and the list that each is in."""
-    sets = child(path, "ImageSets")
-    folder = child(sets, "Segmentation") if sets else None
+    sets = find_child(path, "ImageSets")
+    folder = find_child(sets, "Segmentation") if sets else None
     files = sorted(folder.glob("*.txt")) if folder else []
     return {line.strip('"'): file.name for file in files if not file.name.startswith(".") for line in lines_of(file)}
 

@@ -93,14 +93,6 @@ def image_stem(path: Path) -> str:
     return case_name(path) if is_dicom(path) else stem_of(path)
 
 
-def find_child(folder: Path, *names: str) -> Path | None:
-    """The first sub-folder that bears one of the names, ignoring case; None where there is none."""
-    if not folder.is_dir():
-        return None
-    children = {child.name.casefold(): child for child in sorted(folder.iterdir(), reverse=True) if child.is_dir()}
-    return next((children[name.casefold()] for name in names if name.casefold() in children), None)
-
-
 def relative(path: Path, root: Path) -> str:
     """A path as it stands in `Case`: relative to the data set's root where it lies inside, else absolute."""
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from autoseg.annotations.reading import find_child
 from autoseg.errors import DataError, Fault
 from autoseg.layouts.archives import JUNK, extract_more, files_below, find_archives, members_of, unpack_archives, unpack_one
 from autoseg.layouts.base import (
@@ -24,7 +25,6 @@ from autoseg.layouts.base import (
     ReadOptions,
     Recognition,
     check_images,
-    find_child,
     listed,
     relative,
     stem_of,

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from autoseg.annotations.reading import find_child
 from autoseg.errors import DataError, Fault
 from autoseg.layouts.base import (
     CHANNEL_SUFFIX,
@@ -28,7 +29,6 @@ from autoseg.layouts.base import (
     channel_names,
     check_images,
     files_in,
-    find_child,
     image_stem,
     images_in,
     listed,

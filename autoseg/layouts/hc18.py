@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from autoseg.annotations.reading import find_child
 from autoseg.errors import DataError, Fault
 from autoseg.layouts.base import (
     Layout,
@@ -17,7 +18,6 @@ from autoseg.layouts.base import (
     aliases,
     check_images,
     files_in,
-    find_child,
     relative,
     stem_of,
     with_spacings,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from autoseg.annotations.reading import find_child
 from autoseg.errors import DataError, Fault
 from autoseg.layouts.base import (
     CHANNEL_SUFFIX,
@@ -18,7 +19,6 @@ from autoseg.layouts.base import (
     channel_names,
     check_images,
     files_in,
-    find_child,
     listed,
     load_json,
     relative,
