@@ -49,7 +49,13 @@ def import_set(
             metavar="NAME=VALUE|R,G,B", help="Repeatable: what a value or colour of label maps is; head=1+2+3 joins some."
         ),
     ] = None,
-    only: Annotated[str | None, typer.Option(metavar="NAME,NAME", help="Labels to take, in this order. [default: all]")] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[NEW=]NAME,...",
+            help="Labels to take, in this order, perhaps under a new name; lesion=benign+malignant joins some. [default: all]",
+        ),
+    ] = None,
     overlap: Annotated[
         Literal["order", "smaller", "regions"],
         typer.Option(help="Where shapes lie over one another: the upper one counts, the smaller one, or both."),
@@ -84,7 +90,7 @@ def import_set(
             format=format,
             structures=values,
             colours=colours,
-            only=tuple(name.strip() for name in only.split(",")) if only else (),
+            only=_chosen(only or ""),
             overlap=overlap,
             unknown=unknown,
             images=_patterns(image or (), "--image"),
@@ -145,6 +151,18 @@ def _structures(texts: Sequence[str]) -> tuple[dict[str, tuple[int, ...]] | None
     if wrong := [name for name, colour in colours.items() if max(colour) > 255]:
         raise typer.BadParameter(f"--structure: the colour of {wrong[0]} has numbers above 255")
     return None, colours
+
+
+def _chosen(text: str) -> dict[str, tuple[str, ...]]:
+    """Labels by the name that they are to have."""
+    found: dict[str, tuple[str, ...]] = {}
+    for part in filter(None, text.split(",")):
+        new, sign, olds = part.partition("=")
+        name, several = new.strip(), tuple(old.strip() for old in olds.split("+")) if sign else (new.strip(),)
+        if not name or not all(several) or name in found:
+            raise typer.BadParameter(f"--only is NAME,NAME or NEW=NAME or NEW=NAME+NAME, each new name once, not {text!r}")
+        found[name] = several
+    return found
 
 
 def _patterns(texts: Sequence[str], flag: str) -> dict[str, str] | None:

@@ -27,7 +27,7 @@ REPORT = ImportReport(
 def test_import_passes_everything_on(replaced: Any, tmp_path: Path) -> None:
     double = replaced("import_dataset", REPORT)
     words = (
-        "import set out --from voc --structure Brain=1+2 --structure LV=3 --only LV,Brain --overlap smaller --unknown nearest "
+        "import set out --from voc --structure Brain=1+2 --structure LV=3 --only LV,head=Brain+CSP --overlap smaller --unknown nearest "
         "--images pictures --spacing 0.2 --subjects P\\d+ --every 5 --folders-are-labels --overwrite --workers 0"
     )
     assert exit_code(*words.split()) == 0
@@ -38,7 +38,7 @@ def test_import_passes_everything_on(replaced: Any, tmp_path: Path) -> None:
         "format": "voc",
         "structures": {"Brain": (1, 2), "LV": (3,)},
         "colours": None,
-        "only": ("LV", "Brain"),
+        "only": {"LV": ("LV",), "head": ("Brain", "CSP")},
         "overlap": "smaller",
         "unknown": "nearest",
         "images": None,
@@ -70,6 +70,9 @@ def test_patterns_and_colours(replaced: Any) -> None:
         ("--structure", "b=1,2,300"),
         ("--label", "{case}_a.png", "--label", "{case}_b.png"),
         ("--image", "T1={case}.png", "--image", "T1={case}_2.png"),
+        ("--only", "a=b+"),
+        ("--only", "=b"),
+        ("--only", "a=b,a=c"),
     ],
 )
 def test_what_contradicts_itself_is_a_usage_error(replaced: Any, words: tuple[str, ...]) -> None:

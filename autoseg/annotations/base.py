@@ -17,6 +17,7 @@ from typing import Protocol
 
 import numpy as np
 
+from autoseg.annotations.nested import Unions
 from autoseg.errors import Fault
 from autoseg.records import Spacing
 
@@ -96,6 +97,7 @@ class AnnotationSet:
         faults: what could not be read, by image.
         notes: what was left out or assumed, in sentences.
         channels: names, where the format tells.
+        unions: structures that are made of several labels, or share some: see `nested`.
     """
 
     format: str
@@ -106,6 +108,7 @@ class AnnotationSet:
     faults: tuple[Fault, ...] = ()
     notes: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
+    unions: Unions = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

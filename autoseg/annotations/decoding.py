@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
@@ -22,6 +22,7 @@ from autoseg.annotations.colours import (
     runs_in,
     told_colour,
 )
+from autoseg.annotations.nested import Unions
 from autoseg.errors import DataError, Fault
 from autoseg.volume.files import is_picture, read
 
@@ -39,11 +40,18 @@ class Naming:
         labels: names in order; the first has the value 1.
         values: of grey label maps: name by value, "" for the background.
         colours: of label maps in colours, likewise.
+        unions: structures that are made of several labels, or share some: see `nested`.
     """
 
     labels: tuple[str, ...]
     values: Mapping[int, str]
     colours: Mapping[Colour, str]
+    unions: Unions = field(default_factory=dict)
+
+    def structures(self) -> dict[str, tuple[str, ...]]:
+        """What is learned: the unions, and each label that is in none of them, with the labels that they are made of."""
+        inside = {label for labels in self.unions.values() for label in labels}
+        return {**self.unions, **{label: (label,) for label in self.labels if label not in inside}}
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from autoseg.annotations.base import DEFAULTS, AnnotatedImage, AnnotationSet, Format, ReadOptions
+from autoseg.annotations.nested import parted
 from autoseg.annotations.reading import json_files, json_in
 from autoseg.errors import DataError, Fault
 
@@ -45,19 +46,24 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
         else:
             images.append(AnnotatedImage(name=row[ID], size=None, label_map=mask, files=files))
     names = tuple(channels) if len(channels) > 1 else ()
-    values = _values(path if path.is_dir() else path.parent)
-    labels = tuple(dict.fromkeys(name for name in values.values() if name))
-    return AnnotationSet("mist-csv", labels, tuple(images), values=values, channels=names, faults=tuple(faults))
+    values, unions = parted(_classes(path if path.is_dir() else path.parent))
+    labels = tuple(dict.fromkeys(values.values()))
+    declared = {0: "", **values} if values else {}
+    return AnnotationSet("mist-csv", labels, tuple(images), values=declared, channels=names, faults=tuple(faults), unions=unions)
 
 
-def _values(folder: Path) -> dict[int, str]:
-    """Of classes that have one value each, by the configuration's `final_classes`; empty where there is none."""
+def _classes(folder: Path) -> dict[str, list[int]]:
+    """Values of classes by the configuration's `final_classes`, which may share some; empty where there is none."""
     for file in json_files(folder):
         content: Any = json_in(file)
         classes = content.get("final_classes") if isinstance(content, dict) else None
-        if isinstance(classes, dict) and all(isinstance(one, list) and len(one) == 1 for one in classes.values()):
-            return {0: "", **{int(values[0]): str(name) for name, values in classes.items()}}
+        if isinstance(classes, dict) and all(isinstance(one, list) and all(map(_is_value, one)) for one in classes.values()):
+            return {str(name): values for name, values in classes.items()}
     return {}
+
+
+def _is_value(one: object) -> bool:
+    return isinstance(one, int) and one > 0
 
 
 def _place(table: Path, text: str) -> Path:

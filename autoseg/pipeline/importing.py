@@ -6,7 +6,7 @@ import difflib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from autoseg.annotations import FORMATS, PLAIN, AnnotationSet, boxes
@@ -23,8 +23,10 @@ from autoseg.progress import Progress, SilentProgress
 from autoseg.records import Case, Dataset, FailedCase, ImportReport, Spacing
 from autoseg.stages.importing import (
     REPORT,
+    Choice,
     Source,
     Written,
+    choice_of,
     declaration,
     declaration_of,
     hidden,
@@ -33,6 +35,7 @@ from autoseg.stages.importing import (
     matched,
     naming,
     options_of,
+    renamed,
     report_of,
     save_dataset,
     save_import_sheet,
@@ -56,7 +59,7 @@ class ImportWish:
 
     structures: Mapping[str, Sequence[int]] | None = None
     colours: bool = False
-    only: tuple[str, ...] = ()
+    only: Choice = field(default_factory=dict)
     overlap: Overlap = "order"
     unknown: Unknown = "refuse"
     spacing: str | Path | float | None = None
@@ -72,7 +75,7 @@ def import_dataset(
     format: str = AUTO,
     structures: Mapping[str, Sequence[int]] | None = None,
     colours: Mapping[str, Sequence[int]] | None = None,
-    only: Sequence[str] = (),
+    only: Sequence[str] | Mapping[str, str | Sequence[str]] = (),
     overlap: Overlap = "order",
     unknown: Unknown = "refuse",
     images: Mapping[str, str] | None = None,
@@ -93,9 +96,9 @@ def import_dataset(
         out: a new folder.
         format: a name of `autoseg.annotations.FORMATS` or of `autoseg.layouts.LAYOUTS`, "patterns" (which `images` and `labels` imply),
             "dicom" (images without labels), or "auto".
-        structures: values of label maps by name.
+        structures: values of label maps by name; what shares values with others is learned as an overlapping region.
         colours: colours (red, green, blue) of label maps by name.
-        only: labels to take, in this order; none takes all.
+        only: labels to take, in this order, or by a name of your own the label, or several that become one; none takes all.
         overlap: what counts where shapes lie over one another: see `autoseg.annotations.painting`.
         unknown: what becomes of values and colours that nobody named: the case is refused, they are background, or they count as the
             nearest colour that is named.
@@ -120,7 +123,7 @@ def import_dataset(
     wish = ImportWish(
         structures=structures if colours is None else {name: tuple(colour) for name, colour in colours.items()},
         colours=colours is not None,
-        only=tuple(only),
+        only=choice_of(only),
         overlap=overlap,
         unknown=unknown,
         spacing=spacing,
@@ -301,9 +304,10 @@ class _Import:
             names = naming(found, _by_name(undeclared(values_in_files(maps, self.workers, self.progress.advance))), wish.only)
         if not names.labels:
             raise DataError(f"{self.root}: nothing says what the labels are called; name them with --structure NAME=VALUE")
-        sources, without = without_chosen_mask(sources, names.labels)
+        sources, without = without_chosen_mask(sources, [old for olds in wish.only.values() for old in olds] or names.labels)
         if not sources:
             raise DataError(without)
+        sources = renamed(sources, wish.only) if wish.only else sources
         subjects, more = self._subjects(sources)
         spacings, wrong = self._spacings(sources)
         written = self._written(sources, names, None)
@@ -314,7 +318,7 @@ class _Import:
                 f"give --overlap smaller or regions, or choose with --only"
             )
         values = sorted({value for one in written for value in one.pixels})
-        content: dict[str, object] = {"name": self.name, **declaration(names.labels, wish.overlap, values, sizes_of(written))}
+        content: dict[str, object] = {"name": self.name, **declaration(names, wish.overlap, values, sizes_of(written))}
         content |= {"channels": list(found.channels)} if found.channels else {}
         every = (*found.faults, *faults, *without, *wrong)
         return self._finished(content, written, names, subjects, spacings, every, (*found.notes, *notes, *more))

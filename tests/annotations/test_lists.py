@@ -98,6 +98,9 @@ def test_a_table_of_mist(tmp_path: Path) -> None:
     (image,) = found.images
     assert image.name == "p1" and image.files == (tmp_path / "p1/t1.nii.gz", tmp_path / "p1/t2.nii.gz")
     assert [fault.case for fault in found.faults] == ["p2"]
+    (tmp_path / "config.json").write_text(json.dumps({"final_classes": {"whole": [1, 2, 4], "core": [1, 4]}}))
+    nested = mist_csv.read(tmp_path)
+    assert nested.values[1] == nested.values[4] != nested.values[2] and nested.unions["core"] == (nested.values[1],)
     (tmp_path / "train_paths.csv").write_text("id,mask\np1,x\n")
     with pytest.raises(DataError, match="no column for an image"):
         mist_csv.read(tmp_path)

@@ -374,24 +374,70 @@ def test_images_in_two_files_come_along_whole(tmp_path: Path) -> None:
     assert [np.array_equal(load_image(dataset, case).array[0], labels * 10) for case in dataset.cases] == [True, True]
 
 
-def test_a_value_of_several_structures_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    """Nested structures of a label map: each value can stand for one of them only; regions are declared of the single values."""
+def test_structures_that_share_values_are_regions(tmp_path: Path) -> None:
+    """4 in 1 in 2, as tumours are drawn: the whole is 1, 2 and 4, its core 1 and 4, what enhances 4."""
     labels = np.zeros((6, 8, 9), np.uint8)
-    labels[1:5, 1:6, 1:7], labels[2:4, 2:5, 2:6] = 2, 1
+    labels[1:5, 1:6, 1:7], labels[2:4, 2:5, 2:6], labels[2, 2, 2:4] = 2, 1, 4
     (tmp_path / "set" / "a").mkdir(parents=True)
     sitk.WriteImage(sitk.GetImageFromArray(labels * 10), str(tmp_path / "set" / "a" / "image.nii.gz"))
     sitk.WriteImage(sitk.GetImageFromArray(labels), str(tmp_path / "set" / "a" / "seg.nii.gz"))
     files = {"images": {"": "{case}/image.nii.gz"}, "labels": {"": "{case}/seg.nii.gz"}}
-    nested = {"whole": (1, 2), "core": (1,)}
-    for overlap in ("order", "regions"):
-        with pytest.raises(DataError, match=r"the value 1 is named for whole and for core.*regions_class_order"):
-            autoseg.import_dataset(tmp_path / "set", tmp_path / "out", structures=nested, overlap=overlap, workers=0, **files)
-    autoseg.import_dataset(tmp_path / "set", tmp_path / "out", structures={"core": (1,), "rim": (2,)}, workers=0, **files)
-    content = json.loads((tmp_path / "out" / "dataset.json").read_text())
-    content |= {"labels": {"background": 0, "whole": [1, 2], "core": [1]}, "regions_class_order": [1, 2]}
-    (tmp_path / "out" / "dataset.json").write_text(json.dumps(content))
+    nested = {"enhancing": (4,), "core": (1, 4), "whole": (1, 2, 4)}
+    report = autoseg.import_dataset(tmp_path / "set", tmp_path / "out", structures=nested, workers=0, **files)
+    assert report.overlap == "regions" and {one.name: one.pixels for one in report.labels} == {
+        "whole": 120,
+        "core": 24,
+        "enhancing": 2,
+    }
     dataset = indexed(tmp_path / "out")
-    assert dataset.regions and {one.name: len(one.values) for one in dataset.targets} == {"whole": 2, "core": 1}
+    assert dataset.regions and [one.name for one in dataset.targets] == [
+        "whole",
+        "core",
+        "enhancing",
+    ]  # large ones are painted first
+    loaded = load_labels(dataset, dataset.cases[0])
+    drawn = {one.name: np.isin(loaded, one.values) for one in dataset.targets}
+    for name, values in nested.items():
+        assert np.array_equal(drawn[name], np.isin(labels, values))
+    only = autoseg.import_dataset(
+        tmp_path / "set", tmp_path / "two", structures=nested, only=("core", "enhancing"), workers=0, **files
+    )
+    assert {one.name: one.pixels for one in only.labels} == {"core": 24, "enhancing": 2}
+    assert [one.name for one in indexed(tmp_path / "two").targets] == ["core", "enhancing"]
+    alone = autoseg.import_dataset(tmp_path / "set", tmp_path / "one", structures=nested, only=("whole",), workers=0, **files)
+    assert [(one.name, one.pixels) for one in alone.labels] == [("whole", 120)] and not indexed(tmp_path / "one").regions
+
+
+def test_what_is_chosen_may_be_called_otherwise(tmp_path: Path) -> None:
+    """One new name for one label, one for two of which parts overlap, and names that change places; of shapes and of label maps."""
+    for name, columns in (("left", slice(0, 5)), ("right", slice(3, 9)), ("other", slice(20, 22))):
+        mask = np.zeros(SHAPE, np.uint8)
+        mask[2:4, columns] = 255
+        picture(tmp_path / "shapes" / "masks" / name / "a.png", mask)
+    picture(tmp_path / "shapes" / "images" / "a.png")
+    values = np.zeros(SHAPE, np.uint8)
+    values[2:4, 0:3], values[2:4, 3:9], values[2:4, 20:22] = 1, 2, 3
+    picture(tmp_path / "maps" / "labels" / "a.png", values)
+    picture(tmp_path / "maps" / "images" / "a.png")
+    of_maps = {"images": {"": "images/{case}.png"}, "labels": {"": "labels/{case}.png"}}
+    of_maps |= {"structures": {"left": (1,), "right": (2,), "other": (3,)}}
+    for source, more in ((tmp_path / "shapes", {}), (tmp_path / "maps", of_maps)):
+        wishes = [
+            ({"both": ("left", "right")}, {"both": 18}),
+            ({"left": "right", "right": "left"}, {"left": 12, "right": 6}),
+            (("other", "left"), {"other": 4, "left": 10 if source.name == "shapes" else 6}),
+        ]
+        for number, (only, pixels) in enumerate(wishes):
+            out = tmp_path / f"{source.name}_{number}"
+            report = autoseg.import_dataset(source, out, only=only, workers=0, **more)
+            assert {one.name: one.pixels for one in report.labels} == pixels
+            assert {one.name for one in indexed(out).targets} == set(pixels)
+        for only, told in (
+            ({"a": "nothing"}, "there is no label 'nothing'"),
+            ({"a": "left", "b": "left"}, "takes 'left' for two"),
+        ):
+            with pytest.raises(DataError, match=told):
+                autoseg.import_dataset(source, tmp_path / "no", only=only, workers=0, **more)
 
 
 def test_a_missing_mask_of_a_chosen_structure_is_no_empty_one(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A set that other programs wrote -> a data set that `plan` reads: images matched, labels drawn, written, and shown on a sheet."""
 
+from autoseg.stages.importing.choosing import Choice, choice_of, renamed
 from autoseg.stages.importing.dicom import import_dicom
 from autoseg.stages.importing.labels import (
     declaration,
@@ -15,8 +16,10 @@ from autoseg.stages.importing.writing import REPORT, Written, hidden, import_cas
 
 __all__ = [
     "REPORT",
+    "Choice",
     "Source",
     "Written",
+    "choice_of",
     "declaration",
     "declaration_of",
     "hidden",
@@ -25,6 +28,7 @@ __all__ = [
     "matched",
     "naming",
     "options_of",
+    "renamed",
     "report_of",
     "save_dataset",
     "save_import_sheet",

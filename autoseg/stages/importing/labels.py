@@ -10,10 +10,12 @@ import numpy as np
 
 from autoseg.annotations.base import AnnotationSet, Colour, ReadOptions, is_background
 from autoseg.annotations.decoding import Naming
+from autoseg.annotations.nested import parted
 from autoseg.annotations.painting import Overlap, region_values
 from autoseg.errors import DataError, Fault
 from autoseg.parallel import map_cases
 from autoseg.records import Dataset
+from autoseg.stages.importing.choosing import Choice, chosen
 from autoseg.volume.files import is_picture, read
 
 SHOWN = 6
@@ -22,53 +24,43 @@ FEW_CASES = 3  # colours in that few images are told with their number
 
 
 def options_of(structures: Mapping[str, Sequence[int] | Colour] | None, colours: bool, folders: bool = False) -> ReadOptions:
-    """What the user says of values or colours, as formats take it.
-
-    Raises:
-        DataError: a value is named for several structures.
-    """
+    """What the user says of values or colours, as formats take it."""
     if structures is None:
         return ReadOptions(folders_are_labels=folders)
     if colours:
         named = {(int(r), int(g), int(b)): name for name, (r, g, b) in structures.items()}
         return ReadOptions(colours=named, folders_are_labels=folders)
-    pairs = [(int(value), name) for name, several in structures.items() for value in several]
-    valued = dict(pairs)
-    if twice := [(value, name) for value, name in pairs if valued[value] != name]:
-        value, name = twice[0]
-        raise DataError(
-            f"the value {value} is named for {name} and for {valued[value]}, and an import takes each value once; name the single values, and let "
-            f'overlapping structures be made of them in dataset.json: "labels": {{"{name}": [1, 2], "{valued[value]}": [2]}}, with '
-            '"regions_class_order": [1, 2]'
-        )
-    return ReadOptions(values=valued, folders_are_labels=folders)
+    return ReadOptions(values=parted(structures)[0], folders_are_labels=folders)
 
 
 def naming(
-    found: AnnotationSet, structures: Mapping[str, Sequence[int] | Colour] | None, only: Sequence[str] = (), colours: bool = False
+    found: AnnotationSet,
+    structures: Mapping[str, Sequence[int] | Colour] | None,
+    only: Choice | None = None,
+    colours: bool = False,
 ) -> Naming:
     """The labels of the set, as the user names and chooses them.
 
     Args:
         found: the set.
-        structures: values, or with `colours` one colour, by name; None: what the set declares.
-        only: the labels to take, in this order; none: all.
+        structures: values, which may be those of several, or with `colours` one colour, by name; None: what the set declares.
+        only: the structures to take, in this order; None or empty: all.
         colours: whether `structures` are colours.
 
     Raises:
-        DataError: nothing is declared of label maps, or a chosen label does not exist.
+        DataError: nothing is declared of label maps, or a chosen structure does not exist.
     """
-    values, by_colour = dict(found.values), dict(found.colours)
+    values, by_colour, unions = dict(found.values), dict(found.colours), found.unions
     labels = found.labels or tuple(dict.fromkeys(name for name in (*values.values(), *by_colour.values()) if name))
     if structures is not None:
         given = options_of(structures, colours)
         by_colour = {(0, 0, 0): "", **by_colour, **given.colours} if colours else by_colour
         values = values if colours else {0: "", **values, **given.values}
-        labels = labels if set(structures) <= set(labels) else tuple(structures)
-    labels = tuple(name for name in labels if not is_background(name))
-    if unknown := [name for name in only if name not in labels]:
-        raise DataError(f"there is no label {unknown[0]!r}; there are {', '.join(labels) or 'none that are named'}")
-    return Naming(tuple(only) or labels, values, by_colour)
+        own = tuple(structures) if colours else tuple(dict.fromkeys(given.values.values()))
+        labels = labels if set(own) <= set(labels) else own
+        unions = {} if colours else parted(structures)[1]
+    names = Naming(tuple(name for name in labels if not is_background(name)), values, by_colour, unions)
+    return chosen(names, only) if only else names
 
 
 def values_in_files(files: Sequence[Path], workers: int = 0, on_done: Callable[[int], None] | None = None) -> set[int]:
@@ -122,19 +114,24 @@ def told_unknown(found: Mapping[str, Mapping[str, int]]) -> str | None:
     return f"{len(pixels)} values or colours occur that nobody named{seldom}: {common}{more}"
 
 
-def declaration(labels: Sequence[str], overlap: Overlap, found: Sequence[int], sizes: Mapping[str, int]) -> dict[str, object]:
+def declaration(names: Naming, overlap: Overlap, found: Sequence[int], sizes: Mapping[str, int]) -> dict[str, object]:
     """The labels of `dataset.json`: a value for each, or, of regions, the values that contain each and the order in which masks are painted.
 
     Args:
-        labels: names in order.
+        names: of the labels, and what they make up.
         overlap: how they were painted.
         found: values of all label maps.
-        sizes: pixels of each label over all images: large regions are painted first.
+        sizes: pixels of each structure over all images: large regions are painted first.
     """
-    if overlap != "regions":
-        return {"labels": {"background": 0} | {name: value for value, name in enumerate(labels, start=1)}}
-    members = region_values(labels, found)
-    ordered = sorted((name for name in labels if members[name]), key=lambda name: -sizes.get(name, 0))
+    labels = names.labels
+    value_of = {name: value for value, name in enumerate(labels, start=1)}
+    if names.unions:
+        members = {name: tuple(value_of[label] for label in made_of) for name, made_of in names.structures().items()}
+    elif overlap == "regions":
+        members = region_values(labels, found)
+    else:
+        return {"labels": {"background": 0} | value_of}
+    ordered = sorted((name for name in members if members[name]), key=lambda name: -sizes.get(name, 0))
     return {
         "labels": {"background": 0} | {name: list(members[name]) for name in ordered},
         "regions_class_order": list(range(1, len(ordered) + 1)),

@@ -162,9 +162,9 @@ def report_of(
                 cases=sum(one.by_label.get(name, 0) > 0 for one in done),
                 pixels=sum(one.by_label.get(name, 0) for one in done),
             )
-            for name in names.labels
+            for name in names.structures()
         ),
-        overlap=overlap,
+        overlap="regions" if names.unions else overlap,
         covered=tuple(Covered(below=below, above=above, pixels=pixels) for (below, above), pixels in covered.most_common()),
         failed=tuple(failed),
         notes=(*notes, *_told_once(done), *([strangers] if strangers else [])),
@@ -232,8 +232,10 @@ def _write(source: Source, work: Work) -> Written:
 def _by_label(pixels: Mapping[int, int], work: Work) -> dict[str, int]:
     if work.dataset is not None:
         return {one.name: sum(pixels.get(value, 0) for value in one.values) for one in work.dataset.targets}
-    if work.overlap != "regions":
-        return {work.names.labels[value - 1]: count for value, count in pixels.items()}
+    if work.overlap != "regions" or work.names.unions:
+        found = {work.names.labels[value - 1]: count for value, count in pixels.items()}
+        totals = {name: sum(found.get(label, 0) for label in labels) for name, labels in work.names.structures().items()}
+        return {name: total for name, total in totals.items() if total}
     return {
         name: total
         for place, name in enumerate(work.names.labels)
