@@ -10,8 +10,8 @@ Masks are not 0 inside. Masks of different classes may overlap, and several mask
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
 
 from autoseg.annotations.base import (
     DEFAULTS,
@@ -23,7 +23,7 @@ from autoseg.annotations.base import (
     ReadOptions,
     is_background,
 )
-from autoseg.annotations.reading import SUBSETS, bare, find_child, pictures_under, size_of
+from autoseg.annotations.reading import SUBSETS, bare, find_child, pictures_under
 from autoseg.errors import DataError, Fault
 from autoseg.volume.files import LOSSY_SUFFIXES
 
@@ -35,6 +35,9 @@ CLASS = re.compile(
 OUTLINE = re.compile(r"_\d?HC_Annotation$")  # of the set HC18, which the layout of that name fills
 NUMBER_AT_END = re.compile(r"_\d+$")
 GROUP_AT_END = re.compile(r"_(training|test)$")  # of an image's name in DRIVE, and not of its masks'
+NO_NAMES = tuple(
+    (name,) for name in ("mask", "label", "seg", "segmentation", "annotation", "gt")
+)  # that say nothing of what it is
 LEAST_SHARE = 0.5  # of the images have a mask beside them, where the folder is taken for this format
 
 Masks = dict[str, list[tuple[str, Path]]]  # by name of the image: label and file
@@ -69,19 +72,25 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
         if lossy:
             faults.append(Fault(name, f"its mask {lossy[0]} is JPEG, which changes values at borders; save it as PNG"))
             continue
-        try:
-            size = size_of(found[0][1])
-        except DataError as error:
-            faults += error.faults
-            continue
-        images.append(
-            AnnotatedImage(
-                name, size, tuple(Annotation(label, MaskFile(file)) for label, file in found if not is_background(label))
-            )
-        )
-    faults += [Fault(name, "has no mask; give it an empty one if nothing is on it") for name in without]
+        shapes = tuple(Annotation(label, MaskFile(file)) for label, file in found if not is_background(label))
+        images.append(AnnotatedImage(name, None, shapes))
+    faults += [Fault(name, _without_mask(name, labels)) for name in without]
     kept = tuple(label for label in labels if not is_background(label))
-    return AnnotationSet("binary-per-class", kept, tuple(images), faults=tuple(faults))
+    notes = (
+        [f"the structure is called {kept[0]}, as its masks are; --only NAME={kept[0]} gives it a name"]
+        if kept in NO_NAMES
+        else []
+    )
+    return AnnotationSet("binary-per-class", kept, tuple(images), faults=tuple(faults), notes=tuple(notes))
+
+
+def _without_mask(name: str, labels: Iterable[str]) -> str:
+    """What is wrong with a picture that is no mask of an image, and has none."""
+    stem, folder = PurePosixPath(name).stem, PurePosixPath(name).parent
+    for base, end in _splits(stem):
+        if NUMBER_AT_END.sub("", end) in labels:
+            return f"is by its name a mask of {(folder / base).as_posix()}, and there is no such image; add the image, or remove the mask"
+    return "has no mask; give it an empty one if nothing is on it"
 
 
 def _class_folders(path: Path) -> dict[str, Path]:

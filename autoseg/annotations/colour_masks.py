@@ -13,6 +13,7 @@ from autoseg.annotations.colours import (
     Entry,
     any_entries,
     colour_of,
+    grey_of,
     labelmap_entries,
     table_of,
     with_options,
@@ -20,6 +21,7 @@ from autoseg.annotations.colours import (
 from autoseg.annotations.reading import bare, find_child, object_in, pictures_under
 from autoseg.annotations.unnamed import Survey, told
 from autoseg.errors import DataError, Fault
+from autoseg.volume.files import LOSSY_SUFFIXES
 
 IMAGES = ("images", "imgs", "image", "img")
 MASKS = ("masks", "mask", "labels", "label", "annotations", "annotation", "segmentations", "segmentation")
@@ -52,23 +54,23 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     if folder is None or not masks:
         raise DataError(f"{path} holds no folder of masks; put pictures in colours into masks/, beside images/")
     table = with_options(_table(path), options)
-    survey = Survey(table.colours, table.values)
-    faults: list[Fault] = []
-    readable: list[Path] = []
-    for file in masks:
-        try:
-            survey.add(file)
-        except DataError as error:
-            faults += error.faults
-        else:
-            readable.append(file)
+    survey, readable, faults = _surveyed(masks, table)
+    nameless = not table.labels
+    if nameless and (own := survey.with_own_greys(any(file.suffix.casefold() in LOSSY_SUFFIXES for file in readable))):
+        survey = own
+        table = ColourTable(tuple(name for name in own.colours.values() if name), own.colours, own.values)
     borders = survey.borders() if table.labels else {}
     strangers = {one: found for one, found in survey.unnamed.items() if one not in borders}
     if not table.labels:
         raise DataError(
             f"{path} names no colours; in {survey.images} masks occur {told(strangers, survey.images) or 'none'}; {CURE}"
         )
-    notes = _notes(survey, borders)
+    halved = _by_half(table, borders)
+    notes = _notes(survey, borders) if halved is None else [_told_half(survey, borders)]
+    borders = borders if halved is None else halved
+    if nameless:
+        named = ", ".join(f"{colour[0]} is called {name}" for colour, name in table.colours.items() if name)
+        notes.insert(0, f"nobody names the values in {folder.name}/: {named}; call them with --structure NAME=VALUE")
     if strangers:
         notes.insert(
             0, f"{len(strangers)} colours occur in {folder.name}/ that nobody named: {told(strangers, survey.images)}; {CURE}"
@@ -80,6 +82,40 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     return AnnotationSet("colour-masks", table.labels, images, colours, values, tuple(faults), tuple(notes))
 
 
+def _surveyed(masks: Iterable[Path], table: ColourTable) -> tuple[Survey, list[Path], list[Fault]]:
+    """What occurs in the masks, those that could be read, and faults of the others."""
+    survey, readable, faults = Survey(table.colours, table.values), [], list[Fault]()
+    for file in masks:
+        try:
+            survey.add(file)
+        except DataError as error:
+            faults += error.faults
+        else:
+            readable.append(file)
+    return survey, readable, faults
+
+
+def _by_half(table: ColourTable, borders: Mapping[Colour | int, str]) -> dict[Colour | int, str] | None:
+    """Borders of a single structure in one grey: what reaches half of it is inside, so that smoothing moves no outline; else None."""
+    own = {_grey(colour) for colour, name in table.colours.items() if name} | {
+        value for value, name in table.values.items() if name
+    }
+    (grey, *others) = own or {None}
+    if not borders or others or len(table.labels) != 1 or grey is None or any(_grey(one) is None for one in borders):
+        return None
+    return {one: table.labels[0] if 2 * (_grey(one) or 0) >= grey else BACKGROUND for one in borders}
+
+
+def _grey(one: Colour | int) -> int | None:
+    return one if isinstance(one, int) else grey_of(one)
+
+
+def _told_half(survey: Survey, borders: Mapping[Colour | int, str]) -> str:
+    share = sum(survey.unnamed[one].pixels for one in borders) / survey.pixels
+    told = f"{len(borders)} greys are borders, as JPEG or smoothing leaves them ({share:.2%} of all pixels)"
+    return f"{told}; from half of the named grey on they are inside"
+
+
 def _pictures(images: Path | None) -> dict[str, str]:
     """Names of images in their folder, by themselves without their suffixes."""
     return {bare(file, images): file.relative_to(images).as_posix() for file in pictures_under(images)} if images else {}
@@ -88,6 +124,11 @@ def _pictures(images: Path | None) -> dict[str, str]:
 def _table_file(path: Path) -> Path | None:
     found = next((path / name for name in TABLES if (path / name).is_file() and _entries(path / name)), None)
     return found or (path / DECLARATION if _declared(path) else None)
+
+
+def names_colours(path: Path) -> bool:
+    """Whether a file says what colours mean."""
+    return _table_file(path) is not None
 
 
 def _table(path: Path) -> ColourTable:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 
 from autoseg.annotations.base import AnnotatedImage, Annotation, AnnotationSet, MaskFile
@@ -19,6 +20,11 @@ NAME = "patterns"
 CASE = "{case}"
 TOKENS = re.compile(r"\{case\}|\*\*/|\*|\?")
 SHOWN = 5
+FEWEST = 2  # cases that make a pattern
+FEW = 0.5  # of the cases of the most common pattern: fewer files are something else
+MOST_SUGGESTED = 8
+TAIL = re.compile(r"[-_][A-Za-z][^-_]*$")
+LABEL_WORD = re.compile(r"(?<![a-z])(seg|segm|segmentation|mask|label|lesion|gt|manual|annotation)(?![a-z])", re.IGNORECASE)
 
 
 def read_listing(root: Path, images: Mapping[str, str], labels: Mapping[str, str]) -> AnnotationSet:
@@ -100,6 +106,51 @@ def pattern_of(text: str) -> re.Pattern[str]:
             expression += {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}[token[0]]
         end = token.end()
     return re.compile(expression + re.escape(text[end:]))
+
+
+def suggested(root: Path) -> str | None:
+    """Patterns that would read a set, as options; None where the names of its files have too little in common.
+
+    The case is what folders of one depth are called, or what stands before the last word of a file's name: whichever fits more cases.
+    """
+    paths = _files_below(root)
+    depths = range(max((path.count("/") for path in paths), default=0))
+    ways = [Counter(_as_pattern(path, depth) for path in paths) for depth in (None, *depths)]
+    best = max(ways, key=_fit)
+    cases = _fit(best)[0]
+    common = [pattern for pattern, number in best.items() if CASE in pattern and number > FEW * cases][:MOST_SUGGESTED]
+    labels = [pattern for pattern in common if LABEL_WORD.search(pattern.rpartition("/")[2])]
+    images = [pattern for pattern in common if pattern not in labels]
+    if cases < FEWEST or not labels or not images:
+        return None
+    return " ".join([*_as_options("--image", images), *_as_options("--label", labels)])
+
+
+def _fit(found: Mapping[str, int]) -> tuple[int, int]:
+    """Cases of the most common pattern, and files of all that have a case and are of several."""
+    numbers = [number for pattern, number in found.items() if CASE in pattern and number >= FEWEST]
+    return max(numbers, default=0), sum(numbers)
+
+
+def _as_options(flag: str, patterns: Sequence[str]) -> list[str]:
+    """Of several patterns each has a name."""
+    return [f"{flag} '{f'{_own_name(one)}=' if len(patterns) > 1 else ''}{one}'" for one in patterns]
+
+
+def _own_name(pattern: str) -> str:
+    """What the files of a pattern are called, without the case's name and without a word for labels where others are left."""
+    words = [word for word in re.split(r"[-_. ]", split_suffix(pattern.rpartition("/")[2])[0]) if word and CASE not in word]
+    return "_".join([word for word in words if not LABEL_WORD.fullmatch(word)] or words) or "image"
+
+
+def _as_pattern(path: str, depth: int | None) -> str:
+    """A path with the case's name replaced: of a folder of this depth, wherever it is repeated, or of the file."""
+    *folders, file = path.split("/")
+    if depth is not None:
+        return "/".join(part.replace(folders[depth], CASE) for part in (*folders, file)) if depth < len(folders) else path
+    stem, suffix = split_suffix(file)
+    tail = TAIL.search(stem)
+    return "/".join((*folders, f"{CASE}{tail[0] if tail else ''}{suffix}"))
 
 
 def _files_below(root: Path) -> list[str]:

@@ -136,7 +136,9 @@ def _of_file(shape: MaskFile, size: Size) -> np.ndarray:
     array = _levels(shape.path)
     if array.shape != tuple(size):
         found, wanted = ("x".join(map(str, reversed(one))) for one in (array.shape, size))
-        raise DataError(f"mask {shape.path.name} has {found} pixels, its image {wanted}")
+        raise DataError(
+            f"its mask {shape.path.name} has {found} pixels, its image {wanted}; resave one of them on the other's grid"
+        )
     return _inside(array, is_picture(shape.path))
 
 

@@ -6,8 +6,9 @@ named ones, or is one of very many. It never becomes a label of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from autoseg.annotations.base import Colour
-from autoseg.annotations.colours import BACKGROUND, codes_in, colour_or_value, meaning_of, runs_in, told_colour
+from autoseg.annotations.colours import BACKGROUND, BLACK, codes_in, colour_or_value, grey_of, meaning_of, runs_in, told_colour
 
 NEAR = 12.0  # distance in colour space within which JPEG moves a colour
 BETWEEN = 24.0  # from the line between two named colours
@@ -23,6 +24,7 @@ ALONE = 96.0  # a named colour further from all others is not confused with them
 FEW = 0.01  # of all pixels: more than a border has
 MANY = 64  # rare colours, none of which fills a block: JPEG that stores colours coarsely leaves hundreds, also off those lines
 FEW_IMAGES = 3
+MOST_OWN = 64  # greys that are classes and not those of a photograph
 SHOWN = 5
 
 
@@ -64,6 +66,31 @@ class Survey:
             one = self.unnamed.setdefault(colour_or_value(code), Occurrence())
             one.images, one.pixels, one.solid = one.images + 1, one.pixels + int(counts[place]), one.solid or code in solid
 
+    def with_own_greys(self, lossy: bool) -> Survey | None:
+        """Greys that name themselves, where nothing is named: the most common one, or else all that fill a block somewhere.
+
+        Args:
+            lossy: whether a map is JPEG, in which a block can be made of what the format left.
+
+        Returns:
+            None where that leaves anything but borders.
+        """
+        grey = {one: one if isinstance(one, int) else grey_of(one) for one in self.unnamed}
+        pixels = Counter({value: 0 for value in grey.values() if value is not None})
+        for one, value in grey.items():
+            if value is None:
+                return None
+            pixels[value] += self.unnamed[one].pixels
+        common = [value for value, _ in pixels.most_common(1)]
+        solid = sorted({value for one, value in grey.items() if value is not None and self.unnamed[one].solid})
+        for way in (common, [] if lossy or len(solid) > MOST_OWN else solid):
+            colours = {BLACK: BACKGROUND, **{(value, value, value): name for value, name in called(way).items()}}
+            left = {one: found for one, found in self.unnamed.items() if grey[one] not in way}
+            named = replace(self, colours=colours, values={0: BACKGROUND}, unnamed=left)
+            if way and left.keys() <= named.borders().keys():
+                return named
+        return None
+
     def borders(self) -> dict[Colour | int, str]:
         """What JPEG and smoothing made: those close to a named colour with that name, those between two named ones as background."""
         colours = {one: one for one in self.unnamed if isinstance(one, tuple)}
@@ -92,6 +119,12 @@ class Survey:
             for place, one in enumerate(ones)
             if near[place] or (few[place] and (between[place] or spread))
         }
+
+
+def called(values: Iterable[int]) -> dict[int, str]:
+    """Names for values that nobody named: `foreground` where there is one, else `class_` and the value; 0 is the background."""
+    ordered = sorted(set(values) - {0})
+    return {value: "foreground" if len(ordered) == 1 else f"class_{value}" for value in ordered}
 
 
 def told(unnamed: Mapping[Colour | int, Occurrence], images: int) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from autoseg.annotations.unnamed import called
 from autoseg.errors import DataError, Fault
 from autoseg.layouts.label_scheme import LabelScheme, mapping_notes
 from autoseg.records import Structure, ValueEncoding
@@ -77,10 +78,7 @@ def scheme_from(found: FoundLabels) -> LabelScheme:
             ]
         )
     on_disk = {0: 0, **{value: index for index, value in enumerate(values, start=1)}}
-    names = ["foreground"] if len(values) == 1 else [f"class_{value}" for value in values]
-    targets = tuple(
-        Structure(name=name, values=(on_disk[value],), output_value=value) for name, value in zip(names, values, strict=True)
-    )
+    targets = tuple(Structure(name=name, values=(on_disk[value],), output_value=value) for value, name in called(values).items())
     counts = ", ".join(f"{value} in {found.files[value]} files ({found.pixels[value]} pixels)" for value in values)
     notes = (f"labels are not declared in a dataset.json; values found: {counts}", *mapping_notes(on_disk))
     return LabelScheme(targets, ValueEncoding(values=on_disk), notes=notes)

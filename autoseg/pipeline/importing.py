@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autoseg.annotations import FORMATS, PLAIN, AnnotationSet, boxes
+from autoseg.annotations import FORMATS, PLAIN, AnnotationSet, boxes, colour_masks
 from autoseg.annotations.decoding import UNKNOWNS, Naming, Unknown
-from autoseg.annotations.listing import read_listing
+from autoseg.annotations.listing import read_listing, suggested
 from autoseg.annotations.painting import OVERLAPS, Overlap
+from autoseg.annotations.unnamed import called
 from autoseg.errors import DataError, Fault, RunFolderError
 from autoseg.layouts import LAYOUTS
 from autoseg.layouts.archives import DAMAGED, extract
@@ -41,7 +42,6 @@ from autoseg.stages.importing import (
     save_import_sheet,
     sizes_of,
     sources_of,
-    undeclared,
     values_in_files,
     without_chosen_mask,
 )
@@ -221,6 +221,8 @@ def _read(
     if images or labels or format == PATTERNS:
         if format not in (AUTO, PATTERNS):
             raise DataError(f"patterns of images and labels are a format of their own; leave --from {format} out")
+        if wish.images_folder is not None:
+            raise DataError("patterns say where the images lie, from SRC on; leave --images out, or name a folder above both")
         return PATTERNS, read_listing(root, images or {}, labels or {})
     if format == AUTO:
         format = _recognised(root)
@@ -245,6 +247,8 @@ def _recognised(root: Path) -> str:
         layouts = {name: layout.recognise(root) for name, layout in LAYOUTS.items()}
         found = {name: recognition.why for name, recognition in layouts.items() if recognition is not None and name != FOLDERS}
     found = found or every
+    if len(found) > 1 and set(found) == PLAIN and not colour_masks.names_colours(root):
+        del found[colour_masks.FORMAT.name]  # masks that say by their names what they are of need no colours
     if len(found) == 1:
         return next(iter(found))
     if found:
@@ -253,9 +257,8 @@ def _recognised(root: Path) -> str:
     if (told := boxes.recognise(root)) is not None:
         raise DataError(f"{root}: {told}")
     looked = "\n".join(f"  {name}: {one.looks_for}" for name, one in (FORMATS | LAYOUTS).items())
-    raise DataError(
-        f"{root} is not recognised; looked for:\n{looked}\nor name the files by patterns: --image '{{case}}.png' --label '{{case}}_mask.png'"
-    )
+    patterns = suggested(root) or "--image '{case}.png' --label '{case}_mask.png'"
+    raise DataError(f"{root} is not recognised; looked for:\n{looked}\nor name the files by patterns, such as {patterns}")
 
 
 def _of_layout(root: Path, layout: str, wish: ImportWish) -> Dataset:
@@ -301,7 +304,8 @@ class _Import:
         names = naming(found, wish.structures, wish.only, colours=wish.colours)
         if not names.values and not names.colours and (maps := [one.image.label_map for one in sources if one.image.label_map]):
             self.progress.stage("looking at label maps", len(maps))
-            names = naming(found, _by_name(undeclared(values_in_files(maps, self.workers, self.progress.advance))), wish.only)
+            own = called(values_in_files(maps, self.workers, self.progress.advance))
+            names = naming(found, {name: (value,) for value, name in own.items()}, wish.only)
         if not names.labels:
             raise DataError(f"{self.root}: nothing says what the labels are called; name them with --structure NAME=VALUE")
         sources, without = without_chosen_mask(sources, [old for olds in wish.only.values() for old in olds] or names.labels)
@@ -315,7 +319,7 @@ class _Import:
             below, above = lost
             raise DataError(
                 f"{below} lies wholly below {above} in every case, and nothing of it would be left; "
-                f"give --overlap smaller or regions, or choose with --only"
+                f"give --overlap smaller or regions, or choose with --only {below}"
             )
         values = sorted({value for one in written for value in one.pixels})
         content: dict[str, object] = {"name": self.name, **declaration(names, wish.overlap, values, sizes_of(written))}
@@ -380,7 +384,3 @@ class _Import:
             return {one.id: (float(given), float(given)) for one in sources}, []
         table = read_spacings(Path(given), {one.id: (one.id, *(file.name for file in one.files)) for one in sources})
         return {id: value for id, value in table.values.items() if value is not None}, table.faults
-
-
-def _by_name(values: Mapping[int, str]) -> dict[str, tuple[int, ...]]:
-    return {name: (value,) for value, name in values.items() if name}

@@ -74,10 +74,21 @@ def test_several_masks_of_one_class(tmp_path: Path) -> None:
     found = binary_per_class.read(tmp_path)
     assert found.labels == ("mask",) and not found.faults
     assert [image.name for image in found.images] == [f"{group}/{group} (1).png" for group in ("benign", "malignant", "normal")]
-    maps = [paint(image.annotations, image.size or (0, 0), found.labels).labels.tolist() for image in found.images]
+    assert found.notes == ("the structure is called mask, as its masks are; --only NAME=mask gives it a name",)
+    maps = [paint(image.annotations, (1, 3), found.labels).labels.tolist() for image in found.images]
     assert maps == [[[1, 1, 0]], [[1, 0, 0]], [[0, 0, 0]]]
     by_folder = binary_per_class.read(tmp_path, ReadOptions(folders_are_labels=True))
     assert by_folder.labels == ("benign", "malignant", "normal")
+
+
+def test_a_mask_whose_image_was_lost_is_no_image(tmp_path: Path) -> None:
+    busi(tmp_path)
+    (tmp_path / "benign" / "benign (1).png").unlink()
+    (tmp_path / "malignant" / "malignant (1)_mask.png").unlink()
+    faults = {fault.case: fault.message for fault in binary_per_class.read(tmp_path).faults}
+    told = "is by its name a mask of benign/benign (1), and there is no such image; add the image, or remove the mask"
+    assert faults["benign/benign (1)_mask.png"] == told
+    assert faults["malignant/malignant (1).png"] == "has no mask; give it an empty one if nothing is on it"
 
 
 def test_retina_sets_with_gif_masks(tmp_path: Path) -> None:
@@ -108,7 +119,7 @@ def test_real_retinas(shared_data: Path) -> None:
     found = binary_per_class.read(shared_data / "CHASEDB1")
     assert found.labels == ("1stHO", "2ndHO") and len(found.images) == 20 and not found.faults
     first = found.images[0]
-    assert first.name == "Image_01L.jpg" and first.size == (960, 999)
+    assert first.name == "Image_01L.jpg"
     shares = [paint([one], (960, 999), [one.label]).labels.mean() for one in first.annotations]
     assert all(0.05 < share < 0.15 for share in shares)
 

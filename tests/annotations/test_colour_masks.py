@@ -67,11 +67,43 @@ def test_the_caller_names_the_colours(tmp_path: Path) -> None:
 def test_grey_masks_are_named_by_their_greys(tmp_path: Path) -> None:
     save(tmp_path / "images/a.png", np.zeros((3, 3)))
     file = save(tmp_path / "masks/a.png", [[0, 255, 255]])
-    with pytest.raises(DataError, match=r"in 1 masks occur 255,255,255 in 1 image \(2 pixels\)"):
-        colour_masks.read(tmp_path)
     for options in (ReadOptions(colours={(255, 255, 255): "lesion"}), ReadOptions(values={255: "lesion"})):
         found = colour_masks.read(tmp_path, options)
         assert found.labels == ("lesion",) and decoded(file, found).labels.tolist() == [[0, 1, 1]]
+
+
+def test_greys_that_nobody_named_name_themselves(tmp_path: Path) -> None:
+    """One white, smoothed or not, as grey or as RGB; three values, of which one fills no block; and greys of a photograph."""
+    save(tmp_path / "images/a.png", np.zeros((64, 64)))
+    save(tmp_path / "images/b.png", np.zeros((64, 64)))
+    white = scene((5, (255, 255, 255)))
+    smooth = (
+        Image.fromarray(white[..., 0]).resize((32, 32), Image.Resampling.BILINEAR).resize((64, 64), Image.Resampling.BILINEAR)
+    )
+    for first, second in ((white[..., 0], white), (white[..., 0], np.asarray(smooth))):
+        save(tmp_path / "masks/a_segmentation.png", first)
+        save(tmp_path / "masks/b_segmentation.png", second)
+        found = colour_masks.read(tmp_path)
+        assert found.labels == ("foreground",) and [image.name for image in found.images] == ["a.png", "b.png"]
+        assert "255 is called foreground; call them with --structure NAME=VALUE" in found.notes[0]
+        drawn = [decoded(image.label_map, found).labels for image in found.images if image.label_map]
+        assert [int(one.sum()) for one in drawn] == [100, 100 if second is white else 96]  # smoothing takes the corners
+    values = scene((5, (1, 1, 1)), (20, (3, 3, 3)))[..., 0]
+    file = save(tmp_path / "masks/a_segmentation.png", values)
+    save(tmp_path / "masks/b_segmentation.png", values)
+    found = colour_masks.read(tmp_path)
+    assert found.labels == ("class_1", "class_3") and np.bincount(decoded(file, found).labels.ravel()).tolist() == [
+        3896,
+        100,
+        100,
+    ]
+    values[0, 0] = 2
+    save(tmp_path / "masks/b_segmentation.png", values)
+    with pytest.raises(DataError, match=r"names no colours; .* 2,2,2 in 1 image \(1 pixels\)"):
+        colour_masks.read(tmp_path)
+    save(tmp_path / "masks/a_segmentation.png", np.repeat(np.repeat(np.arange(1, 257).reshape(16, 16) % 256, 4, 0), 4, 1))
+    with pytest.raises(DataError, match="names no colours"):
+        colour_masks.read(tmp_path)
 
 
 def test_colours_that_nobody_named_are_told(tmp_path: Path) -> None:
@@ -160,9 +192,9 @@ def test_noise_of_grey_masks_is_no_place_in_a_table(tmp_path: Path) -> None:
     save(tmp_path / "images/a.png", picture)
     file = save(tmp_path / "masks/a.png", picture)
     found = colour_masks.read(tmp_path)
-    assert not found.faults and len(found.notes) == 2
+    assert not found.faults and len(found.notes) == 1 and "from half of the named grey on" in found.notes[0]
     labels = decoded(file, found).labels
-    assert labels.sum() == 100 and labels[7, 7] == 1 and not labels[0, 0] and not labels[3, 3]
+    assert labels.sum() == 101 and labels[7, 7] == 1 and not labels[0, 0] and labels[3, 3] == 1  # 130 is more than half of 255
 
 
 def test_black_that_jpeg_moved_is_background_also_with_a_table(tmp_path: Path) -> None:

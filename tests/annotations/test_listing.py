@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autoseg.annotations.base import MaskFile
-from autoseg.annotations.listing import pattern_of, read_listing
+from autoseg.annotations.listing import pattern_of, read_listing, suggested
 from autoseg.errors import DataError
 
 
@@ -49,6 +49,29 @@ def test_channels_and_a_label_map(tmp_path: Path) -> None:
     assert [str(fault) for fault in found.faults] == [
         "p3: has no file that --label '{case}/seg.nii.gz' finds; mend the pattern, or add the file"
     ]
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (
+            [f"B_{case}/B_{case}_{kind}.nii.gz" for case in (1, 2, 3) for kind in ("t1", "t1ce", "seg")],
+            "--image 't1={case}/{case}_t1.nii.gz' --image 't1ce={case}/{case}_t1ce.nii.gz' --label '{case}/{case}_seg.nii.gz'",
+        ),
+        (
+            [*(f"Input/I_00{case}.jpg" for case in (1, 2, 3)), *(f"Truth/I_00{case}_segmentation.png" for case in (1, 2))],
+            "--image 'Input/{case}.jpg' --label 'Truth/{case}_segmentation.png'",
+        ),
+        (
+            [f"all/p{case}/{kind}.nrrd" for case in (1, 2) for kind in ("ct", "liver_mask", "tumour_mask")],
+            "--image 'all/{case}/ct.nrrd' --label 'liver=all/{case}/liver_mask.nrrd' --label 'tumour=all/{case}/tumour_mask.nrrd'",
+        ),
+        (["a.png", "b.png", "c_mask.png"], None),
+        ([], None),
+    ],
+)
+def test_patterns_that_would_fit_are_suggested(names: list[str], told: str | None, tmp_path: Path) -> None:
+    assert suggested(files(tmp_path, *names)) == told
 
 
 def test_masks_of_structures(tmp_path: Path) -> None:

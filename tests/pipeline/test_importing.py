@@ -451,3 +451,38 @@ def test_a_missing_mask_of_a_chosen_structure_is_no_empty_one(tmp_path: Path) ->
     report = autoseg.import_dataset(tmp_path / "set", tmp_path / "out", only=("artery",), workers=0)
     assert (report.cases, report.empty) == (2, 0)
     assert [(one.id, one.reason.split(";")[0]) for one in report.failed] == [("b.png", "has a mask of field and none of artery")]
+
+
+def test_masks_of_black_and_white_and_of_eyes_need_no_word(tmp_path: Path) -> None:
+    """`images/` beside `masks/` of 0 and 255, as of skin; and an eye set, whose folder `mask` holds no label maps of `images`."""
+    white = np.zeros(SHAPE, np.uint8)
+    white[3:9, 4:10] = 255
+    for name in ("s1", "s2"):
+        picture(tmp_path / "skin" / "images" / f"{name}.png")
+        picture(tmp_path / "skin" / "masks" / f"{name}_segmentation.png", white)
+    report = autoseg.import_dataset(tmp_path / "skin", tmp_path / "skin_out", workers=0)
+    assert (report.kind, report.cases) == ("colour-masks", 2) and [(one.name, one.pixels) for one in report.labels] == [
+        ("foreground", 72)
+    ]
+    for name in ("21", "22"):
+        picture(tmp_path / "eyes" / "images" / f"{name}_training.tif")
+        picture(tmp_path / "eyes" / "1st_manual" / f"{name}_manual1.gif", white)
+        picture(tmp_path / "eyes" / "mask" / f"{name}_training_mask.gif", np.full(SHAPE, 255, np.uint8))
+    with pytest.raises(DataError, match=r"manual1 lies wholly below mask .* choose with --only manual1"):
+        autoseg.import_dataset(tmp_path / "eyes", tmp_path / "eyes_out", workers=0)
+    report = autoseg.import_dataset(tmp_path / "eyes", tmp_path / "eyes_out", only={"vessels": "manual1"}, workers=0)
+    assert [(one.name, one.pixels) for one in report.labels] == [("vessels", 72)]
+
+
+def test_images_that_lie_elsewhere_are_taken_from_there(tmp_path: Path) -> None:
+    """Also where the export holds images of its own, such as small copies."""
+    for subset in ("train", "val"):
+        picture(tmp_path / "set" / "imgsFine" / "leftImg8bit" / subset / f"{subset}1_leftImg8bit.png", np.zeros((5, 5), np.uint8))
+        picture(tmp_path / "set" / "gtFine" / subset / f"{subset}1_gtFine_labelIds.png", boxes())
+        picture(tmp_path / "elsewhere" / f"{subset}1.png")
+    (tmp_path / "set" / "label_colors.txt").write_text("0 0 0 background\n255 0 0 Brain\n0 255 0 LV\n")
+    report = autoseg.import_dataset(tmp_path / "set", tmp_path / "out", images_folder=tmp_path / "elsewhere", workers=0)
+    assert report.cases == 2 and not report.failed
+    with pytest.raises(DataError, match="leave --images out"):
+        patterns = {"images": {"": "{case}.png"}, "labels": {"": "{case}.png"}}
+        autoseg.import_dataset(tmp_path / "set", tmp_path / "no", images_folder=tmp_path / "elsewhere", workers=0, **patterns)

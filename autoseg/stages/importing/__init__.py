@@ -7,7 +7,6 @@ from autoseg.stages.importing.labels import (
     declaration_of,
     naming,
     options_of,
-    undeclared,
     values_in_files,
 )
 from autoseg.stages.importing.matching import Source, matched, sources_of, without_chosen_mask
@@ -34,7 +33,6 @@ __all__ = [
     "save_import_sheet",
     "sizes_of",
     "sources_of",
-    "undeclared",
     "values_in_files",
     "without_chosen_mask",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -86,12 +86,6 @@ def _values_in(file: Path) -> frozenset[int]:
     if len(array) > 1 and (array != array[:1]).any():
         raise DataError([Fault(file.name, "is a label map in colours that nobody named; name them with --structure NAME=R,G,B")])
     return frozenset(int(value) for value in np.unique(array[0]))
-
-
-def undeclared(found: Iterable[int]) -> dict[int, str]:
-    """Names for the values of label maps that nobody declared: `foreground` where there is one, else `class_` and the value."""
-    values = sorted(set(found) - {0})
-    return {0: "", **{value: "foreground" if len(values) == 1 else f"class_{value}" for value in values}}
 
 
 def told_unknown(found: Mapping[str, Mapping[str, int]]) -> str | None:

@@ -47,7 +47,7 @@ def matched(found: AnnotationSet, root: Path, images: Path | None = None) -> tup
     Args:
         found: the set.
         root: where it was read.
-        images: another folder in which the images lie.
+        images: another folder in which the images lie; those of several channels are where the format says.
 
     Returns:
         Sources in the set's order, faults of images that have no file or several, and notes.
@@ -59,7 +59,12 @@ def matched(found: AnnotationSet, root: Path, images: Path | None = None) -> tup
     unsound = {fault.case for fault in found.faults}
     sound = [image for image in found.images if image.name not in unsound]
     with_folders = any(files.lead_to(image.name) for image in sound if not image.files)
-    candidates = {image.name: [image.files] if image.files else files.called(image.name, with_folders) for image in sound}
+    candidates = {
+        image.name: [image.files]
+        if image.files and (images is None or len(image.files) > 1)
+        else files.called(image.name, with_folders)
+        for image in sound
+    }
     claims = Counter(file for several in candidates.values() if len(several) == 1 for file in several[0])
     names = _case_names(found.images)
     sources: list[Source] = []
