@@ -12,6 +12,7 @@ from autoseg.records import ImportReport
 from autoseg.stages.index import index_dataset
 
 from .conftest import exit_code
+from .public_layouts import LAYOUTS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "datasets.md"
 ROWS = re.findall(
@@ -19,8 +20,35 @@ ROWS = re.findall(
 )
 
 
-def test_the_table_is_read_whole() -> None:
-    assert len(ROWS) == PAGE.read_text(encoding="utf-8").count("| `autoseg ")
+OTHERS = re.findall(r"^\| (?P<set>[^|,]+)[^|]*\| `(?P<line>autoseg [^`]+)` \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+OTHERS = [row for row in OTHERS if row[1] not in {line for _, _, line in ROWS}]
+FOUND = {  # cases, subjects, empty cases, structures; whether they are regions
+    "DRIVE": (4, 4, 0, {"vessels"}, False),
+    "BUSI": (7, 7, 2, {"lesion"}, False),
+    "ISIC 2018": (4, 4, 0, {"lesion"}, False),
+    "Kvasir-SEG": (4, 4, 0, {"polyp"}, False),
+    "BraTS 2021": (3, 3, 0, {"whole", "core", "enhancing"}, True),
+    "LiTS": (3, 3, 0, {"liver", "tumour"}, True),
+    "ACDC": (4, 2, 0, {"right", "myocardium", "left"}, False),
+}
+
+
+def test_the_tables_are_read_whole() -> None:
+    assert len(ROWS) + len(OTHERS) == PAGE.read_text(encoding="utf-8").count("| `autoseg ")
+    assert {name.strip() for name, _ in OTHERS} == set(FOUND) == set(LAYOUTS)
+
+
+@pytest.mark.parametrize(("name", "line"), OTHERS, ids=[row[0] for row in OTHERS])
+def test_a_line_brings_in_a_set_that_is_laid_out_so(tmp_path: Path, name: str, line: str) -> None:
+    data = LAYOUTS[name.strip()](tmp_path / "data")
+    words = [word.replace("DATA", str(data)).replace("DST", str(tmp_path / "set")) for word in shlex.split(line)[1:]]
+    assert exit_code(*words, "--workers", "0") == 0
+    report = ImportReport.load(tmp_path / "set" / "import.json")
+    cases, subjects, empty, structures, regions = FOUND[name.strip()]
+    assert (report.cases, report.subjects, report.empty, report.failed) == (cases, subjects, empty, ())
+    dataset, faults = index_dataset(tmp_path / "set")
+    assert dataset is not None and not faults and dataset.regions == regions
+    assert {one.name for one in dataset.targets} == structures == {one.name for one in report.labels if one.pixels}
 
 
 @pytest.mark.parametrize(("name", "cases", "line"), ROWS, ids=[row[0] for row in ROWS])
