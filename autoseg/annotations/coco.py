@@ -1,7 +1,7 @@
 """COCO: one JSON with images, categories, and annotations as polygons or run lengths (compressed or not).
 
-Format: https://cocodataset.org/#format-data. Several polygons of one annotation are parts of it, never holes. Roboflow writes a folder for each
-subset, with its images and `_annotations.coco.json` beside them.
+Format: https://cocodataset.org/#format-data. Several polygons of one annotation are parts of it, never holes; one inside another,
+which many programs mean as a hole, is told. Roboflow writes a folder for each subset, with its images and `_annotations.coco.json` beside them.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from autoseg.annotations.base import (
     ReadOptions,
     is_background,
 )
+from autoseg.annotations.nesting import holds_ring_in_ring
 from autoseg.annotations.reading import Json, json_files, json_in, object_in, within
 from autoseg.annotations.rle import decode_sized, encode_runs
 from autoseg.annotations.shapes import polygon
@@ -38,7 +39,7 @@ FEWEST_NUMBERS = 6  # of a polygon: three points
 
 @dataclass
 class _Content:
-    """What one JSON holds: names of its categories and of groups of these, images by id, annotations by the image's id; and what is wrong."""
+    """What one JSON holds: names of its categories and of groups of these, images by id, annotations by the image's id; and what is wrong or told."""
 
     file: Path
     labels: Mapping[str, str]
@@ -47,6 +48,9 @@ class _Content:
     groups: frozenset[str]
     annotations: dict[str, list[Annotation]] = field(default_factory=dict)
     boxes: int = 0
+    nested: list[str] = field(
+        default_factory=list
+    )  # the image of each annotation that has a polygon inside another of its polygons
     faults: list[Fault] = field(default_factory=list)
 
 
@@ -78,6 +82,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
         f"{one.boxes} annotations of {one.file.name} are boxes without a mask, and are left out" for one in contents if one.boxes
     ]
     notes += [f"{name} is a group of categories that no shape has, as Roboflow writes it, and is left out" for name in groups]
+    notes += _told_nested([name for one in contents for name in one.nested])
     labels = dict.fromkeys(name for name in labels if name not in groups)
     return AnnotationSet("coco", tuple(labels), tuple(images), faults=tuple(faults), notes=tuple(notes))
 
@@ -118,7 +123,20 @@ def _add(content: _Content, one: Json) -> None:
             content.faults.append(Fault(case, f"{told}: {error}; export it again"))
         else:
             content.boxes += not shapes
+            if holds_ring_in_ring([ring for shape in shapes if isinstance(shape, Polygon) for ring in shape.rings]):
+                content.nested.append(case)
             content.annotations.setdefault(image, []).extend(Annotation(label, shape) for shape in shapes)
+
+
+def _told_nested(images: Sequence[str]) -> list[str]:
+    """What is said of annotations with a ring in a ring, by the image of each."""
+    if not images:
+        return []
+    where = images[0] if len(set(images)) == 1 else f"{images[0]} and others"
+    return [
+        f"{len(images)} annotations have a polygon wholly inside another of their polygons, in {where}; COCO joins them, so nothing is cut out; "
+        f"export run lengths (RLE) where holes are meant"
+    ]
 
 
 def _joined(path: Path, contents: Sequence[_Content]) -> tuple[list[AnnotatedImage], list[Fault]]:
