@@ -21,7 +21,7 @@ def holds_ring_in_ring(rings: Sequence[np.ndarray]) -> bool:
     areas = np.array([_area(ring) for ring in rings])
     for place, ring in enumerate(rings):
         around = (low <= low[place]).all(axis=1) & (high >= high[place]).all(axis=1) & (areas * (1 - SAME) > areas[place])
-        if (low[place] < high[place]).all() and any(_encloses(rings[other], ring) for other in np.flatnonzero(around)):
+        if (low[place] < high[place]).all() and any(_encloses(rings[other], ring) for other in np.flatnonzero(around).tolist()):
             return True
     return False
 

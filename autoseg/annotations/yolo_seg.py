@@ -63,7 +63,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
             continue
         faults += [Fault(name, told) for told in wrong]
         images.append(AnnotatedImage(name, size, tuple(found)))
-        boxes, polygons = boxes + own_boxes, polygons + len(found)
+        boxes, polygons = boxes + own_boxes, polygons + len(found) + len(wrong)
     if boxes and not polygons:
         raise DataError(f"{path} holds {boxes} boxes and no polygon: {INSTEAD}, or train on 'Ultralytics YOLO Segmentation 1.0'")
     kept, twice = once(images)

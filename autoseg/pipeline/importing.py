@@ -303,7 +303,7 @@ class _Import:
             raise DataError(f"{self.root}: nothing says what the labels are called; name them with --structure NAME=VALUE")
         sources, without = without_chosen_mask(sources, names.labels)
         if not sources:
-            raise DataError(without)
+            raise DataError((*found.faults, *faults, *without))
         subjects, more = self._subjects(sources)
         spacings, wrong = self._spacings(sources)
         written = self._written(sources, names, None)
@@ -342,7 +342,7 @@ class _Import:
         faults: Sequence[Fault],
         notes: Sequence[str],
     ) -> ImportReport:
-        save_dataset(self.out, content, written, subjects=subjects, spacings=spacings)
+        save_dataset(self.out, content, written, subjects=subjects, spacings=spacings, faults=faults)
         report = report_of(
             str(self.root), self.kind, written, names, self.wish.overlap, subjects=subjects, faults=faults, notes=notes
         )
