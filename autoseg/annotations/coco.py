@@ -26,7 +26,7 @@ from autoseg.annotations.base import (
     is_background,
 )
 from autoseg.annotations.nesting import holds_ring_in_ring
-from autoseg.annotations.reading import Json, json_files, json_in, object_in, within
+from autoseg.annotations.reading import Json, json_files, object_in, sorted_out, within
 from autoseg.annotations.rle import decode_sized, encode_runs
 from autoseg.annotations.shapes import polygon
 from autoseg.errors import DataError, Fault
@@ -56,7 +56,7 @@ class _Content:
 
 def recognise(path: Path) -> str | None:
     """A JSON with the three lists of COCO, in the folder or in `annotations/`, or Roboflow's in the folders of subsets."""
-    files = _files(path)
+    files, _ = _files(path)
     return f"found {files[0].name} with {', '.join(KEYS)}" if files else None
 
 
@@ -69,7 +69,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     Raises:
         DataError: no file is COCO's, or one cannot be used.
     """
-    files = _files(path)
+    files, damaged = _files(path)
     if not files:
         raise DataError(f"{path} holds no JSON with {', '.join(KEYS)}; give the folder (or the file) of a COCO export")
     contents = [_content(file) for file in files]
@@ -77,7 +77,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     drawn = {shape.label for one in contents for several in one.annotations.values() for shape in several}
     groups = [name for name in labels if name not in drawn and any(name in one.groups for one in contents)]
     images, twice = _joined(path, contents)
-    faults = [fault for one in contents for fault in one.faults] + twice
+    faults = damaged + [fault for one in contents for fault in one.faults] + twice
     notes = [
         f"{one.boxes} annotations of {one.file.name} are boxes without a mask, and are left out" for one in contents if one.boxes
     ]
@@ -223,9 +223,10 @@ def _annotation(id: int, image: int, category: int, mask: np.ndarray) -> Json:
     return {"id": id, "image_id": image, "category_id": category, "segmentation": runs, "area": area, "bbox": box, "iscrowd": 1}
 
 
-def _files(path: Path) -> list[Path]:
+def _files(path: Path) -> tuple[list[Path], list[Fault]]:
+    """COCO's, and faults of those that are damaged."""
     of_subsets = sorted(path.glob(f"*/{ROBOFLOW}")) if path.is_dir() else []
-    return [file for file in (*json_files(path, "annotations"), *of_subsets) if _is_coco(json_in(file))]
+    return sorted_out((*json_files(path, "annotations"), *of_subsets), _is_coco)
 
 
 def _is_coco(content: object) -> bool:

@@ -5,6 +5,7 @@ Format: https://docs.cvat.ai/docs/dataset_management/formats/format-labelme/. PA
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from itertools import islice
 from pathlib import Path
@@ -42,12 +43,12 @@ def read(path: Path) -> AnnotationSet:
     for file in _files(path):
         if not _looks_like_it(file):
             if not _holds_boxes(file):
-                damaged.append(Damaged(file, "is no XML of LabelMe; save it again, or take it out of the folder", is_ours=False))
+                damaged.append(_strange(file))
             continue
         try:
             image, wrong = _image(xml_in(file), file, left_out)
         except DataError as error:
-            damaged += [Damaged(file, fault.message) for fault in error.faults]
+            damaged += [Damaged(file, fault.message, _name_in(file)) for fault in error.faults]
             continue
         images.append(image)
         faults += wrong
@@ -71,6 +72,22 @@ def _looks_like_it(file: Path) -> bool:
     text = _beginning(file)
     own = (b"<polygon>", b"<segm>", b"<imagesize>", b"<sourceAnnotation>")
     return b"<annotation>" in text and BOX_OF_VOC not in text and any(word in text for word in own)
+
+
+def _strange(file: Path) -> Damaged:
+    """An XML that does not look like LabelMe's: one that is damaged may have been."""
+    try:
+        xml_in(file)
+    except DataError as error:
+        return Damaged(file, error.faults[0].message)
+    return Damaged(file, "is no XML of LabelMe; save it again, or take it out of the folder", is_ours=False)
+
+
+def _name_in(file: Path) -> str | None:
+    """The image that a damaged file names, if it still does."""
+    folder, name = (re.search(rb"<%b>\s*([^<]+?)\s*</%b>" % (tag, tag), _beginning(file)) for tag in (b"folder", b"filename"))
+    parts = [part.group(1).decode(errors="replace") for part in (folder, name) if part]
+    return "/".join(parts) if name else None
 
 
 def _holds_boxes(file: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -134,6 +134,18 @@ def json_files(path: Path, *folders: str) -> list[Path]:
     places = [path, *(path / folder for folder in folders)]
     files = [file for place in places if place.is_dir() for file in sorted(place.glob("*.json")) if not file.name.startswith(".")]
     return files if len(files) <= MOST_JSON_TRIED else []
+
+
+def sorted_out(files: Iterable[Path], suits: Callable[[object], bool]) -> tuple[list[Path], list[Fault]]:
+    """JSON files whose content suits, and a fault for each that cannot be read, of which nobody knows what it holds."""
+    suiting, faults = [], []
+    for file in files:
+        content = json_in(file)
+        if content is None:
+            faults.append(Fault(file.name, "is no proper JSON; export it again"))
+        elif suits(content):
+            suiting.append(file)
+    return suiting, faults
 
 
 def json_in(file: Path) -> object:

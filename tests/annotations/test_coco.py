@@ -211,3 +211,11 @@ def test_what_is_no_coco(tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text('{"images": [{"id": 1}], "annotations": [], "categories": []}')
     with pytest.raises(DataError, match=r"other.json: an entry of images has no file_name"):
         format_coco.read(tmp_path)
+
+
+def test_one_damaged_file_of_several(tmp_path: Path) -> None:
+    folder = write(tmp_path / "set", [])
+    (folder / "annotations" / "instances_val.json").write_text('{"images": [')
+    found = format_coco.read(folder)
+    assert len(found.images) == 2
+    assert [str(fault) for fault in found.faults] == ["instances_val.json: is no proper JSON; export it again"]

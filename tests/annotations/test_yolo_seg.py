@@ -131,6 +131,8 @@ def test_boxes_alone_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(DataError, match=r"holds 2 boxes and no polygon: .* 'Ultralytics YOLO Segmentation 1.0'"):
         yolo_seg.read(tmp_path)
+    export(tmp_path, [BOX, "0 0 0 10 0 10 5 0 5"])
+    assert len(yolo_seg.read(tmp_path).faults) == 1, "a polygon in pixels is one"
 
 
 def test_what_cannot_be_read(tmp_path: Path) -> None:
