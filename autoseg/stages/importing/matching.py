@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path, PurePosixPath
@@ -15,6 +15,7 @@ from autoseg.volume.files import READABLE_SUFFIXES, split_suffix
 
 SHOWN = 3
 OF_OBJECTS = "segmentationobject"  # a folder of VOC whose pictures are called as images are, and are none
+OF_MASKS = "masks"  # a folder of LabelMe's and Open Images' whose pictures are masks
 UNSAFE = "/\\:"  # in a case's name, which becomes a file's
 
 
@@ -77,9 +78,7 @@ def matched(found: AnnotationSet, root: Path, images: Path | None = None) -> tup
     failed = {fault.case for fault in (*found.faults, *faults)}
     meant = {file for name in failed for several in files.called(name, with_folders) for file in several}
     meant |= {file for name, file in beside.items() if file and name in failed}
-    unused = [file for file in files.all if file not in claims and file not in meant]
-    told = f"{len(unused)} images are not annotated and take no part, such as {unused[0].name}" if unused else ""
-    return sources, faults, [told] if told and not found.images[0].files else []
+    return sources, faults, [] if found.images[0].files else _told_unused(files, meant.union(claims))
 
 
 def without_chosen_mask(sources: Sequence[Source], labels: Sequence[str]) -> tuple[list[Source], list[Fault]]:
@@ -97,6 +96,11 @@ def without_chosen_mask(sources: Sequence[Source], labels: Sequence[str]) -> tup
         else:
             kept.append(source)
     return kept, faults
+
+
+def _told_unused(files: _Files, used: Collection[Path]) -> list[str]:
+    unused = [file for file in files.all if file not in used and not _is_mask(file, files.root)]
+    return [f"{len(unused)} images are not annotated and take no part, such as {unused[0].name}"] if unused else []
 
 
 def _fault(
@@ -171,6 +175,11 @@ class _Files:
 
 def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") or part.casefold() == OF_OBJECTS for part in path.parts)
+
+
+def _is_mask(file: Path, root: Path) -> bool:
+    """Whether it lies where programs write masks: of what could not be read nobody knows which."""
+    return OF_MASKS in (part.casefold() for part in file.relative_to(root).parts[:-1])
 
 
 def _labels_of(images: Iterable[AnnotatedImage]) -> set[Path]:
