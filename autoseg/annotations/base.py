@@ -73,6 +73,7 @@ class AnnotatedImage:
         files: of the image, one for each channel, where the format knows where they lie; else they are found by `name`.
         subject: whose it is, where the format tells.
         spacing_mm: in the order of the array's axes, likewise.
+        told_in: the file that tells of this image alone, of formats with one for each.
     """
 
     name: str
@@ -82,6 +83,7 @@ class AnnotatedImage:
     files: tuple[Path, ...] = ()
     subject: str | None = None
     spacing_mm: Spacing | None = None
+    told_in: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """COCO: one JSON with images, categories, and annotations as polygons or run lengths (compressed or not).
 
-Format: https://cocodataset.org/#format-data. Several polygons of one annotation are parts of it, never holes. Roboflow writes a folder for each
-subset, with its images and `_annotations.coco.json` beside them.
+Format: https://cocodataset.org/#format-data. Several polygons of one annotation are parts of it, never holes; one inside another,
+which many programs mean as a hole, is told. Roboflow writes a folder for each subset, with its images and `_annotations.coco.json` beside them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from autoseg.annotations.base import (
     ReadOptions,
     is_background,
 )
-from autoseg.annotations.reading import Json, json_files, json_in, object_in, within
+from autoseg.annotations.nesting import holds_ring_in_ring
+from autoseg.annotations.reading import Json, json_files, object_in, sorted_out, within
 from autoseg.annotations.rle import decode_sized, encode_runs
 from autoseg.annotations.shapes import polygon
 from autoseg.errors import DataError, Fault
@@ -38,7 +39,7 @@ FEWEST_NUMBERS = 6  # of a polygon: three points
 
 @dataclass
 class _Content:
-    """What one JSON holds: names of its categories and of groups of these, images by id, annotations by the image's id; and what is wrong."""
+    """What one JSON holds: names of its categories and of groups of these, images by id, annotations by the image's id; and what is wrong or told."""
 
     file: Path
     labels: Mapping[str, str]
@@ -47,12 +48,15 @@ class _Content:
     groups: frozenset[str]
     annotations: dict[str, list[Annotation]] = field(default_factory=dict)
     boxes: int = 0
+    nested: list[str] = field(
+        default_factory=list
+    )  # the image of each annotation that has a polygon inside another of its polygons
     faults: list[Fault] = field(default_factory=list)
 
 
 def recognise(path: Path) -> str | None:
     """A JSON with the three lists of COCO, in the folder or in `annotations/`, or Roboflow's in the folders of subsets."""
-    files = _files(path)
+    files, _ = _files(path)
     return f"found {files[0].name} with {', '.join(KEYS)}" if files else None
 
 
@@ -65,7 +69,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     Raises:
         DataError: no file is COCO's, or one cannot be used.
     """
-    files = _files(path)
+    files, damaged = _files(path)
     if not files:
         raise DataError(f"{path} holds no JSON with {', '.join(KEYS)}; give the folder (or the file) of a COCO export")
     contents = [_content(file) for file in files]
@@ -73,11 +77,12 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     drawn = {shape.label for one in contents for several in one.annotations.values() for shape in several}
     groups = [name for name in labels if name not in drawn and any(name in one.groups for one in contents)]
     images, twice = _joined(path, contents)
-    faults = [fault for one in contents for fault in one.faults] + twice
+    faults = damaged + [fault for one in contents for fault in one.faults] + twice
     notes = [
         f"{one.boxes} annotations of {one.file.name} are boxes without a mask, and are left out" for one in contents if one.boxes
     ]
     notes += [f"{name} is a group of categories that no shape has, as Roboflow writes it, and is left out" for name in groups]
+    notes += _told_nested([name for one in contents for name in one.nested])
     labels = dict.fromkeys(name for name in labels if name not in groups)
     return AnnotationSet("coco", tuple(labels), tuple(images), faults=tuple(faults), notes=tuple(notes))
 
@@ -118,7 +123,20 @@ def _add(content: _Content, one: Json) -> None:
             content.faults.append(Fault(case, f"{told}: {error}; export it again"))
         else:
             content.boxes += not shapes
+            if holds_ring_in_ring([ring for shape in shapes if isinstance(shape, Polygon) for ring in shape.rings]):
+                content.nested.append(case)
             content.annotations.setdefault(image, []).extend(Annotation(label, shape) for shape in shapes)
+
+
+def _told_nested(images: Sequence[str]) -> list[str]:
+    """What is said of annotations with a ring in a ring, by the image of each."""
+    if not images:
+        return []
+    where = images[0] if len(set(images)) == 1 else f"{images[0]} and others"
+    return [
+        f"{len(images)} annotations have a polygon wholly inside another of their polygons, in {where}; COCO joins them, so nothing is cut out; "
+        f"export run lengths (RLE) where holes are meant"
+    ]
 
 
 def _joined(path: Path, contents: Sequence[_Content]) -> tuple[list[AnnotatedImage], list[Fault]]:
@@ -205,9 +223,10 @@ def _annotation(id: int, image: int, category: int, mask: np.ndarray) -> Json:
     return {"id": id, "image_id": image, "category_id": category, "segmentation": runs, "area": area, "bbox": box, "iscrowd": 1}
 
 
-def _files(path: Path) -> list[Path]:
+def _files(path: Path) -> tuple[list[Path], list[Fault]]:
+    """COCO's, and faults of those that are damaged."""
     of_subsets = sorted(path.glob(f"*/{ROBOFLOW}")) if path.is_dir() else []
-    return [file for file in (*json_files(path, "annotations"), *of_subsets) if _is_coco(json_in(file))]
+    return sorted_out((*json_files(path, "annotations"), *of_subsets), _is_coco)
 
 
 def _is_coco(content: object) -> bool:

@@ -46,7 +46,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     """All images of all files; of two with one name (of several tasks, or of a project) none is known to count, which is a fault.
 
     Raises:
-        DataError: no file is CVAT's, or one cannot be used.
+        DataError: no file is CVAT's, or none can be read; one is of a video.
     """
     files = _files(path)
     if not files:
@@ -56,17 +56,26 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     faults: list[Fault] = []
     left_out: dict[str, int] = {}
     for file in files:
-        root = xml_in(file)
+        try:
+            root = xml_in(file)
+        except DataError as error:
+            faults += error.faults
+            continue
         if root.find("track") is not None and root.find("image") is None:
             raise DataError([Fault(file.name, "is an export of a video; export it as 'CVAT for images 1.1'")])
         named = (element.text or "" for element in root.findall("./meta//label/name"))
         labels |= dict.fromkeys(name for name in named if not is_background(name))
         for image in root.findall("image"):
-            name = image.get("name") or ""
+            name = image.get("name")
+            if not name:
+                faults.append(Fault(file.name, f"image {image.get('id')} has no name; export it again"))
+                continue
             found, wrong = _annotations(image, left_out)
             faults += [Fault(name, told) for told in wrong]
             images.append(AnnotatedImage(name, _size(image), tuple(found)))
             labels |= dict.fromkeys(one.label for one in found)
+    if not images and faults:
+        raise DataError(faults)
     kept, twice = once(images)
     notes = [f"{number} of kind {kind} have no area, and are left out" for kind, number in left_out.items()]
     return AnnotationSet("cvat", tuple(labels), kept, faults=(*faults, *twice), notes=tuple(notes))
@@ -117,8 +126,8 @@ def _beginning(file: Path) -> bytes:
 
 
 def _size(image: ElementTree.Element) -> tuple[int, int] | None:
-    height, width = image.get("height"), image.get("width")
-    return (int(height), int(width)) if height and width else None
+    height, width = image.get("height") or "", image.get("width") or ""
+    return (int(height), int(width)) if height.isdecimal() and width.isdecimal() else None
 
 
 def _annotations(image: ElementTree.Element, left_out: dict[str, int]) -> tuple[list[Annotation], list[str]]:
@@ -131,6 +140,8 @@ def _annotations(image: ElementTree.Element, left_out: dict[str, int]) -> tuple[
             left_out[element.tag] = left_out.get(element.tag, 0) + 1
         elif element.tag in ("polygon", "ellipse", "mask") and not is_background(label):
             try:
+                if not label:
+                    raise ValueError("it has no label")
                 found += [Annotation(label, shape, int(element.get("z_order") or 0)) for shape in _shapes(element)]
             except (ValueError, TypeError) as error:
                 wrong.append(f"shape {number} ({element.tag} of {label}) cannot be read: {error}; export it again")

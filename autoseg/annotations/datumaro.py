@@ -20,7 +20,7 @@ from autoseg.annotations.base import (
     Size,
     is_background,
 )
-from autoseg.annotations.reading import Json, json_files, json_in, object_in, once
+from autoseg.annotations.reading import Json, json_files, object_in, once, sorted_out
 from autoseg.annotations.rle import decode_sized
 from autoseg.annotations.shapes import ellipse, polygon
 from autoseg.errors import DataError, Fault
@@ -30,7 +30,7 @@ WITH_AREA = ("polygon", "mask", "ellipse")
 
 def recognise(path: Path) -> str | None:
     """A JSON with categories and items, in the folder or in `annotations/`."""
-    files = _files(path)
+    files, _ = _files(path)
     return f"found {files[0].name} with categories, items" if files else None
 
 
@@ -40,14 +40,13 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     Raises:
         DataError: no file is Datumaro's, or one cannot be used.
     """
-    files = _files(path)
+    files, faults = _files(path)
     if not files:
         raise DataError(
             f"{path} holds no JSON with categories and items; give the folder (or the file) of an export as 'Datumaro 1.0'"
         )
     labels: dict[str, None] = {}
     images: list[AnnotatedImage] = []
-    faults: list[Fault] = []
     left_out: Counter[str] = Counter()
     for file in files:
         content = object_in(file)
@@ -58,7 +57,11 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
                 raise DataError([Fault(file.name, "an item has no id; export it again")])
             name, size = _image(item)
             found: list[Annotation] = []
-            for one in item.get("annotations") or ():
+            drawn = item.get("annotations") or []
+            if not isinstance(drawn, list):
+                faults.append(Fault(name, f"its annotations are no list in {file.name}; export it again"))
+                drawn = []
+            for one in drawn:
                 try:
                     found += _annotations(one, names, size, left_out)
                 except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -70,8 +73,9 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     return AnnotationSet("datumaro", tuple(labels), kept, faults=(*faults, *twice), notes=notes)
 
 
-def _files(path: Path) -> list[Path]:
-    return [file for file in json_files(path, "annotations") if _is_datumaro(json_in(file))]
+def _files(path: Path) -> tuple[list[Path], list[Fault]]:
+    """Datumaro's, and faults of those that are damaged."""
+    return sorted_out(json_files(path, "annotations"), _is_datumaro)
 
 
 def _is_datumaro(content: object) -> bool:
@@ -92,7 +96,8 @@ def _image(item: Json) -> tuple[str, Size | None]:
     id, path = str(item["id"]), str(told.get("path") or "").replace("\\", "/")
     suffix = path[len(id) :] if path.startswith(id) else Path(path).suffix if path else ""
     size = told.get("size")
-    return id + suffix, (int(size[0]), int(size[1])) if isinstance(size, list) and len(size) == 2 else None
+    sides = [int(one) for one in size if isinstance(one, int | float)] if isinstance(size, list) else []
+    return id + suffix, (sides[0], sides[1]) if len(sides) == 2 else None
 
 
 def _annotations(one: Json, names: list[str], size: Size | None, left_out: Counter[str]) -> list[Annotation]:

@@ -31,6 +31,7 @@ from autoseg.annotations.base import (
     Size,
     is_background,
 )
+from autoseg.annotations.beside import Damaged, Pictures, faults_of, faults_of_misnamed
 from autoseg.annotations.painting import pixels_of
 from autoseg.annotations.reading import Json, files_under, json_in, once
 from autoseg.annotations.shapes import ellipse, polygon, rectangle
@@ -38,18 +39,30 @@ from autoseg.annotations.tracing import bitmap_of
 from autoseg.errors import DataError, Fault
 
 LOOKED_AT = 20  # files that recognising opens
+PARTS = ("shapes", "imagePath")
 WITH_AREA = ("polygon", "rectangle", "circle", "mask")
 CORNERS = 2
 
 
 def recognise(path: Path) -> str | None:
-    """A JSON with shapes and imagePath, or an XML of LabelMe, in the folder or below."""
-    file = next((file for file in islice(_json_files(path), LOOKED_AT) if _is_labelme(json_in(file))), None)
-    return f"found {file.name} with shapes, imagePath" if file else labelme_xml.recognise(path)
+    """A JSON with shapes and imagePath, or one of them where the other is damaged, or an XML of LabelMe, in the folder or below.
+
+    Or a JSON that bears a picture's name and cannot be read, where none can: so that it is told that they are damaged.
+    """
+    looked_at = [(file, json_in(file)) for file in islice(_json_files(path), LOOKED_AT)]
+    whole = (one for one in looked_at if _is_labelme(one[1]))
+    in_part = (one for one in looked_at if _parts_of(one[1]))
+    if best := next(whole, None) or next(in_part, None):
+        return f"found {best[0].name} with {', '.join(_parts_of(best[1]))}"
+    if (told := labelme_xml.recognise(path)) is not None or not looked_at or any(one is not None for _, one in looked_at):
+        return told
+    pictures = Pictures(path)
+    damaged = next((file for file, _ in looked_at if pictures.of(file)), None)
+    return f"found {damaged.name}, which is damaged, and its picture" if damaged else None
 
 
 def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
-    """All images, one for each file.
+    """All images, one for each file; a file that is damaged is a fault of its image.
 
     Raises:
         DataError: no file is LabelMe's, or none can be read.
@@ -57,16 +70,19 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     labels: dict[str, None] = {}
     images: list[AnnotatedImage] = []
     faults: list[Fault] = []
+    damaged: list[Damaged] = []
     left_out: Counter[str] = Counter()
     for file in _json_files(path):
         content = json_in(file)
-        if content is None:
-            faults.append(Fault(file.name, "is no proper JSON; save it again"))
-        elif isinstance(content, dict) and _is_labelme(content):
+        if isinstance(content, dict) and _is_labelme(content):
             image, wrong = _image(content, file, path, left_out)
             images.append(image)
             faults += wrong
             labels |= dict.fromkeys(one.label for one in image.annotations)
+        else:
+            damaged.append(_damaged(content, file, path))
+    pictures = Pictures(path)
+    faults = [*faults_of(damaged, images, pictures), *faults, *faults_of_misnamed(images, pictures)]
     if not images and (not faults or labelme_xml.recognise(path)):
         return labelme_xml.read(path)
     if not images:
@@ -81,7 +97,24 @@ def _json_files(path: Path) -> list[Path]:
 
 
 def _is_labelme(content: object) -> bool:
-    return isinstance(content, dict) and isinstance(content.get("shapes"), list) and isinstance(content.get("imagePath"), str)
+    return _parts_of(content) == PARTS
+
+
+def _parts_of(content: object) -> tuple[str, ...]:
+    """Which of LabelMe's parts a JSON has."""
+    kinds = zip(PARTS, (list, str), strict=True)
+    return tuple(key for key, kind in kinds if isinstance(content, dict) and isinstance(content.get(key), kind))
+
+
+def _damaged(content: object, file: Path, root: Path) -> Damaged:
+    """A JSON that is no LabelMe's as it should be; None is one that cannot be read at all."""
+    if content is None:
+        return Damaged(file, "is no proper JSON; save it again")
+    if not isinstance(content, dict) or not (parts := _parts_of(content)):
+        return Damaged(file, "is no JSON of LabelMe; save it again, or take it out of the folder", is_ours=False)
+    if "imagePath" not in parts:
+        return Damaged(file, "has no imagePath; save it again")
+    return Damaged(file, "has no list of shapes; save it again", _placed(content["imagePath"], file, root))
 
 
 def _image(content: Json, file: Path, root: Path, left_out: Counter[str]) -> tuple[AnnotatedImage, list[Fault]]:
@@ -101,7 +134,7 @@ def _image(content: Json, file: Path, root: Path, left_out: Counter[str]) -> tup
                 found.append(Annotation(label, _shape(kind, one)))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             faults.append(Fault(name, f"shape {number} of {file.name} cannot be read: {error}; draw it again"))
-    return AnnotatedImage(name, _size(content), tuple(found)), faults
+    return AnnotatedImage(name, _size(content), tuple(found), told_in=file), faults
 
 
 def _placed(image_path: str, file: Path, root: Path) -> str | None:

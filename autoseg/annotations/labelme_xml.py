@@ -5,12 +5,14 @@ Format: https://docs.cvat.ai/docs/dataset_management/formats/format-labelme/. PA
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from itertools import islice
 from pathlib import Path
 from xml.etree import ElementTree
 
 from autoseg.annotations.base import AnnotatedImage, Annotation, AnnotationSet, MaskFile, Shape, Size, is_background
+from autoseg.annotations.beside import Damaged, Pictures, faults_of, faults_of_misnamed
 from autoseg.annotations.reading import files_under, find_child, once, within, xml_in
 from autoseg.annotations.shapes import polygon
 from autoseg.errors import DataError, Fault
@@ -18,6 +20,7 @@ from autoseg.errors import DataError, Fault
 LOOKED_AT = 20  # files that recognising opens
 SEARCHED_BYTES = 65536
 BOX = "bounding_box"
+BOX_OF_VOC = b"<bndbox"
 
 
 def recognise(path: Path) -> str | None:
@@ -27,7 +30,7 @@ def recognise(path: Path) -> str | None:
 
 
 def read(path: Path) -> AnnotationSet:
-    """All images, one for each file; objects that were deleted are left out.
+    """All images, one for each file; objects that were deleted are left out, and a file that is damaged is a fault of its image.
 
     Raises:
         DataError: no file is LabelMe's.
@@ -35,20 +38,27 @@ def read(path: Path) -> AnnotationSet:
     labels: dict[str, None] = {}
     images: list[AnnotatedImage] = []
     faults: list[Fault] = []
+    damaged: list[Damaged] = []
     left_out: Counter[str] = Counter()
-    for file in filter(_looks_like_it, _files(path)):
+    for file in _files(path):
+        if not _looks_like_it(file):
+            if not _holds_boxes(file):
+                damaged.append(_strange(file))
+            continue
         try:
             image, wrong = _image(xml_in(file), file, left_out)
         except DataError as error:
-            faults += error.faults
+            damaged += [Damaged(file, fault.message, _name_in(file)) for fault in error.faults]
             continue
         images.append(image)
         faults += wrong
         labels |= dict.fromkeys(one.label for one in image.annotations)
+    pictures = Pictures(path)
+    faults = [*faults_of(damaged, images, pictures), *faults, *faults_of_misnamed(images, pictures)]
     if not images:
-        if faults:
-            raise DataError(faults)
-        raise DataError(f"{path} holds no JSON or XML of LabelMe; give the folder in which they lie, one for each image")
+        raise DataError(
+            faults or f"{path} holds no JSON or XML of LabelMe; give the folder in which they lie, one for each image"
+        )
     kept, twice = once(images)
     notes = tuple(f"{number} of kind {kind} have no area, and are left out" for kind, number in left_out.items())
     return AnnotationSet("labelme", tuple(labels), kept, faults=(*faults, *twice), notes=notes)
@@ -59,10 +69,34 @@ def _files(path: Path) -> list[Path]:
 
 
 def _looks_like_it(file: Path) -> bool:
-    with file.open("rb") as stream:
-        text = stream.read(SEARCHED_BYTES)
+    text = _beginning(file)
     own = (b"<polygon>", b"<segm>", b"<imagesize>", b"<sourceAnnotation>")
-    return b"<annotation>" in text and b"<bndbox" not in text and any(word in text for word in own)
+    return b"<annotation>" in text and BOX_OF_VOC not in text and any(word in text for word in own)
+
+
+def _strange(file: Path) -> Damaged:
+    """An XML that does not look like LabelMe's: one that is damaged may have been."""
+    try:
+        xml_in(file)
+    except DataError as error:
+        return Damaged(file, error.faults[0].message)
+    return Damaged(file, "is no XML of LabelMe; save it again, or take it out of the folder", is_ours=False)
+
+
+def _name_in(file: Path) -> str | None:
+    """The image that a damaged file names, if it still does."""
+    folder, name = (re.search(rb"<%b>\s*([^<]+?)\s*</%b>" % (tag, tag), _beginning(file)) for tag in (b"folder", b"filename"))
+    parts = [part.group(1).decode(errors="replace") for part in (folder, name) if part]
+    return "/".join(parts) if name else None
+
+
+def _holds_boxes(file: Path) -> bool:
+    return BOX_OF_VOC in _beginning(file)
+
+
+def _beginning(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(SEARCHED_BYTES)
 
 
 def _image(root: ElementTree.Element, file: Path, left_out: Counter[str]) -> tuple[AnnotatedImage, list[Fault]]:
@@ -85,7 +119,7 @@ def _image(root: ElementTree.Element, file: Path, left_out: Counter[str]) -> tup
             left_out["box"] += 1
         else:
             found.append(Annotation(label, shape))
-    return AnnotatedImage(name, _size(root), tuple(found)), faults
+    return AnnotatedImage(name, _size(root), tuple(found), told_in=file), faults
 
 
 def _shape(element: ElementTree.Element, folder: Path) -> Shape | None:

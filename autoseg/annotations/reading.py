@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -23,6 +23,7 @@ MOST_JSON_TRIED = 50  # a folder with more holds one file an image, which other 
 SUBSETS = frozenset(
     {"train", "training", "val", "valid", "validation", "test", "testing", "default"}
 )  # names of folders that mean no label
+SHOWN = 3  # files in one sentence
 MACOS = "__MACOSX"  # a folder that macOS puts into zip files
 
 
@@ -73,14 +74,27 @@ def size_of(file: Path) -> Size:
 
 
 def once(images: Iterable[AnnotatedImage]) -> tuple[tuple[AnnotatedImage, ...], list[Fault]]:
-    """The images, of each name the first alone, and a fault for each other one; nobody knows which one counts, so whoever imports takes none."""
-    kept: dict[str, AnnotatedImage] = {}
-    faults = []
+    """The images, of each name the first alone, and a fault for each name that is there again.
+
+    Nobody knows which one counts, so whoever imports takes none.
+    """
+    by_name: dict[str, list[AnnotatedImage]] = {}
     for image in images:
-        if image.name in kept:
-            faults.append(Fault(image.name, "is there twice, and neither is taken; give images names of their own"))
-        kept.setdefault(image.name, image)
-    return tuple(kept.values()), faults
+        by_name.setdefault(image.name, []).append(image)
+    faults = [Fault(name, _told_again(several)) for name, several in by_name.items() if len(several) > 1]
+    return tuple(several[0] for several in by_name.values()), faults
+
+
+def _told_again(images: Sequence[AnnotatedImage]) -> str:
+    """That an image is there several times: in which files, where each has its own."""
+    files = [image.told_in for image in images if image.told_in is not None]
+    none = "neither" if len(images) == 2 else "none"
+    if len(files) < len(images):
+        return f"is there {'twice' if len(images) == 2 else f'{len(images)} times'}, and {none} is taken; give images names of their own"
+    names = [file.name for file in files]
+    names = names if len(set(names)) == len(names) else ["/".join(file.parts[-2:]) for file in files]
+    *first, last = names if len(names) <= SHOWN else (*names[:SHOWN], f"{len(names) - SHOWN} more")
+    return f"{', '.join(first)} and {last} name it, and {none} is taken; mend the name in them"
 
 
 def lines_of(file: Path) -> list[str]:
@@ -120,6 +134,18 @@ def json_files(path: Path, *folders: str) -> list[Path]:
     places = [path, *(path / folder for folder in folders)]
     files = [file for place in places if place.is_dir() for file in sorted(place.glob("*.json")) if not file.name.startswith(".")]
     return files if len(files) <= MOST_JSON_TRIED else []
+
+
+def sorted_out(files: Iterable[Path], suits: Callable[[object], bool]) -> tuple[list[Path], list[Fault]]:
+    """JSON files whose content suits, and a fault for each that cannot be read, of which nobody knows what it holds."""
+    suiting, faults = [], []
+    for file in files:
+        content = json_in(file)
+        if content is None:
+            faults.append(Fault(file.name, "is no proper JSON; export it again"))
+        elif suits(content):
+            suiting.append(file)
+    return suiting, faults
 
 
 def json_in(file: Path) -> object:

@@ -310,7 +310,7 @@ class _Import:
             raise DataError(f"{self.root}: nothing says what the labels are called; name them with --structure NAME=VALUE")
         sources, without = without_chosen_mask(sources, [old for olds in wish.only.values() for old in olds] or names.labels)
         if not sources:
-            raise DataError(without)
+            raise DataError((*found.faults, *faults, *without))
         sources = renamed(sources, wish.only) if wish.only else sources
         subjects, more = self._subjects(sources)
         spacings, wrong = self._spacings(sources)
@@ -350,7 +350,7 @@ class _Import:
         faults: Sequence[Fault],
         notes: Sequence[str],
     ) -> ImportReport:
-        save_dataset(self.out, content, written, subjects=subjects, spacings=spacings)
+        save_dataset(self.out, content, written, subjects=subjects, spacings=spacings, faults=faults)
         report = report_of(
             str(self.root), self.kind, written, names, self.wish.overlap, subjects=subjects, faults=faults, notes=notes
         )

@@ -64,6 +64,25 @@ def test_polygons_and_both_kinds_of_run_lengths(tmp_path: Path) -> None:
     assert not (own & ~binary_dilation(official, whole)).any() and not (binary_erosion(official, whole) & ~own).any()
 
 
+def test_a_ring_in_a_ring_is_filled_as_coco_fills_it_and_told(tmp_path: Path) -> None:
+    """A square of 6 x 6 with one of 2 x 2 inside: 36 pixels, as COCO's own tools say, and not 32. Two annotations of one square each say nothing."""
+    outer, inner = [1, 1, 7, 1, 7, 7, 1, 7], [3, 3, 5, 3, 5, 5, 3, 5]
+    both = {"id": 1, "image_id": 4, "category_id": 2, "segmentation": [outer, inner]}
+    single = [
+        {"id": 2, "image_id": 4, "category_id": 2, "segmentation": [outer]},
+        {"id": 3, "image_id": 4, "category_id": 5, "segmentation": [inner]},
+    ]
+    found = format_coco.read(write(tmp_path / "set", [both, *single]))
+    assert (paint(found.images[0].annotations[:2], (9, 10), found.labels).labels == 1).sum() == 36
+    assert coco.area(coco.merge(coco.frPyObjects([outer, inner], 9, 10))) == 36
+    told = "COCO joins them, so nothing is cut out; export run lengths (RLE) where holes are meant"
+    nested = "annotations have a polygon wholly inside another of their polygons, in"
+    assert found.notes == (f"1 {nested} a/x.png; {told}",) and not found.faults
+    found = format_coco.read(write(tmp_path / "more", [both, both | {"id": 4, "image_id": 7}, *single]))
+    assert found.notes == (f"2 {nested} a/x.png and others; {told}",)
+    assert not format_coco.read(write(tmp_path / "none", single)).notes
+
+
 def test_what_is_written_is_read_by_coco_itself(tmp_path: Path) -> None:
     labels = np.zeros((9, 10), np.uint8)
     labels[1:8, 1:9], labels[3:5, 3:6], labels[0, 9] = 1, 7, 1
@@ -192,3 +211,11 @@ def test_what_is_no_coco(tmp_path: Path) -> None:
     (tmp_path / "other.json").write_text('{"images": [{"id": 1}], "annotations": [], "categories": []}')
     with pytest.raises(DataError, match=r"other.json: an entry of images has no file_name"):
         format_coco.read(tmp_path)
+
+
+def test_one_damaged_file_of_several(tmp_path: Path) -> None:
+    folder = write(tmp_path / "set", [])
+    (folder / "annotations" / "instances_val.json").write_text('{"images": [')
+    found = format_coco.read(folder)
+    assert len(found.images) == 2
+    assert [str(fault) for fault in found.faults] == ["instances_val.json: is no proper JSON; export it again"]

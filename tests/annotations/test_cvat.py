@@ -79,3 +79,17 @@ def test_what_is_damaged_or_dangerous(tmp_path: Path) -> None:
         cvat.read(tmp_path)
     file.write_text("<other/>")
     assert cvat.recognise(tmp_path) is None
+
+
+def test_one_damaged_file_of_several_and_one_damaged_image(tmp_path: Path) -> None:
+    (tmp_path / "cut.xml").write_text(XML[:300])
+    nameless = '<image id="7" width="3" height="2"/><image id="8" name="z.png" width="wide" height="2"><polygon points="0,0;3,0;3,2"/></image>'
+    (tmp_path / "whole.xml").write_text(XML.replace("</annotations>", f"{nameless}</annotations>"))
+    found = cvat.read(tmp_path)
+    assert [one.name for one in found.images] == ["x.png", "y.png", "z.png"] and found.images[2].size is None
+    told = [str(fault) for fault in found.faults if fault.case != "x.png"]
+    assert told[0].startswith("cut.xml: is no proper XML")
+    assert told[1:] == [
+        "whole.xml: image 7 has no name; export it again",
+        "z.png: shape 1 (polygon of ) cannot be read: it has no label; export it again",
+    ]

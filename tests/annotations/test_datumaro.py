@@ -91,3 +91,15 @@ def test_what_is_no_datumaro(tmp_path: Path) -> None:
     write(tmp_path / "a.json", '{"categories": {}, "items": []}')
     with pytest.raises(DataError, match=r"a.json: its categories name no labels"):
         datumaro.read(tmp_path)
+
+
+def test_one_damaged_file_of_several_and_one_damaged_image(tmp_path: Path) -> None:
+    write(tmp_path / "cut.json", '{"categories": {')
+    items = [{"id": "x", "annotations": 3, "image": {"path": "x.png", "size": [None, 8]}}, {"id": "y"}]
+    write(tmp_path / "train.json", content(items))
+    found = datumaro.read(tmp_path)
+    assert [(image.name, image.size) for image in found.images] == [("x.png", None), ("y", None)]
+    assert [str(fault) for fault in found.faults] == [
+        "cut.json: is no proper JSON; export it again",
+        "x.png: its annotations are no list in train.json; export it again",
+    ]

@@ -16,6 +16,7 @@ from autoseg.annotations import labelme
 from autoseg.annotations.base import Polygon
 from autoseg.annotations.painting import paint
 from autoseg.errors import DataError
+from tests.annotations.pictures import save as save_picture
 from tests.annotations.pictures import write
 
 
@@ -144,3 +145,76 @@ def test_equal_names_in_two_folders_are_two_images(tmp_path: Path) -> None:
         (tmp_path / folder / "json" / "p.json").write_text(json.dumps(content))
     found = labelme.read(tmp_path)
     assert [image.name for image in found.images] == ["a/p.png", "b/p.png"] and not found.faults
+
+
+SQUARE = [shape("a", "polygon", [[0, 0], [6, 0], [6, 6], [0, 6]])]
+DAMAGED = {
+    "cut": ('{"version": "5.5.0", "shapes": [{"label"', "is no proper JSON; save it again"),
+    "empty": ("", "is no proper JSON; save it again"),
+    "no shapes": ('{"imagePath": "x.png"}', "has no list of shapes; save it again"),
+    "no path": ('{"shapes": [], "imagePath": null}', "has no imagePath; save it again"),
+    "other": ('{"a": 1}', "is no JSON of LabelMe; save it again, or take it out of the folder"),
+    "list": ("[]", "is no JSON of LabelMe; save it again, or take it out of the folder"),
+}
+
+
+def picture(path: Path) -> Path:
+    return save_picture(path, np.zeros((20, 30)))
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_a_damaged_file_is_told_by_the_image_beside_it(kind: str, tmp_path: Path) -> None:
+    text, told = DAMAGED[kind]
+    picture(tmp_path / "x.png")
+    write(tmp_path / "x.json", text)
+    save(tmp_path / "y.json", SQUARE, "y.png")
+    found = labelme.read(tmp_path)
+    assert [image.name for image in found.images] == ["y.png"]
+    assert [str(fault) for fault in found.faults] == [f"x.png: its x.json {told}"]
+
+
+def test_which_image_a_damaged_file_means(tmp_path: Path) -> None:
+    """The one beside it, else the only one of its name; where neither is known, or a whole file tells of it, the file itself is named."""
+    for name in ("images/p.png", "a/q.png", "b/q.png", "images/r.png", "images/s.png"):
+        picture(tmp_path / name)
+    for name in ("json/p.json", "b/q.json", "json/q.json", "json/lost.json", "images/r.json"):
+        write(tmp_path / name, "{")
+    save(tmp_path / "json/whole.json", SQUARE, "r.png")
+    save(tmp_path / "json/s.json", SQUARE, "s.tif")
+    write(tmp_path / "images/s.json", '{"taken": "in May"}')  # beside an image that has its own file
+    write(tmp_path / "package.json", '{"name": "set"}')
+    found = labelme.read(tmp_path)
+    assert [image.name for image in found.images] == ["s.tif", "r.png"]
+    assert [str(fault).split(" is no")[0] for fault in found.faults] == [
+        "b/q.png: its q.json",
+        "r.json:",
+        "lost.json:",
+        "images/p.png: its p.json",
+        "q.json:",
+    ]
+
+
+def test_several_files_that_name_one_image(tmp_path: Path) -> None:
+    """As copies do in which the name was not changed."""
+    for name in ("x", "y", "z"):
+        picture(tmp_path / f"{name}.png")
+        save(tmp_path / f"{name}.json", SQUARE, "z.png")
+    for folder in ("a", "b"):
+        save(tmp_path / folder / "one.json", SQUARE, "far.png")
+    assert [str(fault) for fault in labelme.read(tmp_path).faults] == [
+        "x.png: its x.json names z.png, as another file does; mend the name in it",
+        "y.png: its y.json names z.png, as another file does; mend the name in it",
+        "far.png: a/one.json and b/one.json name it, and neither is taken; mend the name in them",
+        "z.png: x.json, y.json and z.json name it, and none is taken; mend the name in them",
+    ]
+
+
+def test_a_set_whose_files_are_all_damaged_is_known_by_its_pictures(tmp_path: Path) -> None:
+    write(tmp_path / "x.json", "{")
+    assert labelme.recognise(tmp_path) is None
+    picture(tmp_path / "x.png")
+    assert labelme.recognise(tmp_path) == "found x.json, which is damaged, and its picture"
+    write(tmp_path / "y.json", '{"a": 1}')
+    assert labelme.recognise(tmp_path) is None, "what can be read is of another program"
+    write(tmp_path / "z.json", '{"imagePath": "z.png"}')
+    assert labelme.recognise(tmp_path) == "found z.json with imagePath"

@@ -51,8 +51,26 @@ def test_boxes_of_pascal_voc_begin_alike(tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     write(tmp_path / "broken.xml", XML[:300])
-    with pytest.raises(DataError, match=r"broken.xml: is no proper XML"):
+    with pytest.raises(DataError, match=r"plane/x.png: its broken.xml is no proper XML"):
         labelme.read(tmp_path)
     write(tmp_path / "whole.xml", XML)
     found = labelme.read(tmp_path)
     assert len(found.images) == 1 and found.faults[0].case == "broken.xml"
+
+
+def test_a_damaged_file_is_told_by_its_image(tmp_path: Path) -> None:
+    """That it names itself, or that lies beside it; boxes of PASCAL VOC are left alone."""
+    for name in ("b", "c", "d", "e"):
+        save(tmp_path / f"{name}.png", [[0]])
+    write(tmp_path / "a.xml", XML[:300])
+    write(tmp_path / "b.xml", "")
+    write(tmp_path / "c.xml", "<other/>")
+    write(tmp_path / "d.xml", "<annotation><object><bndbox/></object></annotation>")
+    write(tmp_path / "elsewhere.xml", "<other/>")
+    write(tmp_path / "e.xml", XML.replace("<filename>x.png</filename><folder>plane</folder>", "<filename>e.png</filename>"))
+    found = labelme.read(tmp_path)
+    assert [image.name for image in found.images] == ["e.png"]
+    told = {fault.case: fault.message for fault in found.faults if fault.case != "e.png"}
+    assert set(told) == {"plane/x.png", "b.png", "c.png"}
+    assert told["b.png"].startswith("its b.xml is no proper XML")
+    assert told["c.png"] == "its c.xml is no XML of LabelMe; save it again, or take it out of the folder"

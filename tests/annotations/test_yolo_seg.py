@@ -60,11 +60,52 @@ def test_images_their_polygons_and_their_boxes(tmp_path: Path) -> None:
     assert (labels[:5, :10] == 1)[:4, :8].all() and (labels == 1).sum() == 50
     assert (labels[4:6, 8:12] != 2).all() and (labels[5] == 2).tolist() == [True] * 8 + [False] * 4 + [True] * 8
     assert found.images[1].annotations == found.images[2].annotations == ()
-    assert found.notes == ("1 of kind box have no area, and are left out",)
+    assert found.notes == (
+        "1 of kind box have no area, and are left out",
+        "1 images have no label file and count as empty, such as sub/without.png",
+    )
     told = [str(fault) for fault in found.faults]
     assert told[0].startswith("val/lost: has a label file and no image")
     assert told[1] == "x.png: line 4 of x.txt cannot be read: it is no class with corners of a polygon; export it again"
-    assert "class 7 has no name" in told[2] and "no class with corners" in told[3] and "not finite" in told[4] and len(told) == 5
+    assert told[2] == "x.png: line 5 of x.txt cannot be read: class 7 has no name; add it to data.yaml"
+    assert "no class with corners" in told[3] and "not finite" in told[4] and len(told) == 5
+
+
+def test_coordinates_are_fractions(tmp_path: Path) -> None:
+    """A hair outside is rounding, and is cut off at the picture's edge: of 20 x 10 pixels the left half is 100. More than 0.01 is something else."""
+    export(tmp_path, ["0 -0.01 -0.004 0.5 0 0.5 1.01 0 1.002"])
+    found = yolo_seg.read(tmp_path)
+    assert not found.faults and paint(found.images[0].annotations, (10, 20), found.labels).labels.sum() == 100
+    export(tmp_path, [SQUARE, "0 0 0 10 0 10 5 0 5", "1 0 0 0.5 -0.011 0.5 0.5"])
+    found = yolo_seg.read(tmp_path)
+    cure = "and coordinates are fractions of the image's width and height; divide x by 20 and y by 10 if they are in pixels"
+    assert [str(fault) for fault in found.faults] == [
+        f"x.png: line {line} of x.txt cannot be read: coordinate {number} lies outside 0 to 1, {cure}"
+        for line, number in ((2, "10"), (3, "-0.011"))
+    ]
+    assert len(found.images[0].annotations) == 1
+
+
+def test_a_class_without_a_name_is_to_be_added_where_the_others_are(tmp_path: Path) -> None:
+    export(tmp_path, [SQUARE, "5" + SQUARE[1:]])
+    (tmp_path / "data.yaml").unlink()
+    write(tmp_path / "obj.names", "Brain\n")
+    assert [fault.message for fault in yolo_seg.read(tmp_path).faults] == [
+        "line 2 of x.txt cannot be read: class 5 has no name; add it to obj.names"
+    ]
+
+
+def test_what_is_damaged_is_told_by_the_image(tmp_path: Path) -> None:
+    export(tmp_path, [SQUARE])
+    for name in ("text", "picture"):
+        save(tmp_path / f"images/train/{name}.png", np.zeros((10, 20)))
+        write(tmp_path / f"labels/train/{name}.txt", SQUARE)
+    (tmp_path / "labels/train/text.txt").write_bytes(bytes(range(256)))
+    (tmp_path / "images/train/picture.png").write_bytes(b"no picture")
+    found = yolo_seg.read(tmp_path)
+    assert [image.name for image in found.images] == ["x.png"]
+    told = {fault.case: fault.message for fault in found.faults}
+    assert set(told) == {"text.png", "picture.png"} and told["text.png"].startswith("text.txt: is no proper text")
 
 
 def test_folders_within_a_subset_are_kept(tmp_path: Path) -> None:
@@ -90,6 +131,8 @@ def test_boxes_alone_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(DataError, match=r"holds 2 boxes and no polygon: .* 'Ultralytics YOLO Segmentation 1.0'"):
         yolo_seg.read(tmp_path)
+    export(tmp_path, [BOX, "0 0 0 10 0 10 5 0 5"])
+    assert len(yolo_seg.read(tmp_path).faults) == 1, "a polygon in pixels is one"
 
 
 def test_what_cannot_be_read(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path, PurePosixPath
@@ -15,6 +15,7 @@ from autoseg.volume.files import READABLE_SUFFIXES, split_suffix
 
 SHOWN = 3
 OF_OBJECTS = "segmentationobject"  # a folder of VOC whose pictures are called as images are, and are none
+OF_MASKS = "masks"  # a folder of LabelMe's and Open Images' whose pictures are masks
 UNSAFE = "/\\:"  # in a case's name, which becomes a file's
 
 
@@ -50,7 +51,8 @@ def matched(found: AnnotationSet, root: Path, images: Path | None = None) -> tup
         images: another folder in which the images lie; those of several channels are where the format says.
 
     Returns:
-        Sources in the set's order, faults of images that have no file or several, and notes.
+        Sources in the set's order, faults of images that have no file or several, and notes. Files that images with faults mean count as
+        annotated.
 
     Raises:
         DataError: no image has a file.
@@ -67,19 +69,21 @@ def matched(found: AnnotationSet, root: Path, images: Path | None = None) -> tup
     }
     claims = Counter(file for several in candidates.values() if len(several) == 1 for file in several[0])
     names = _case_names(found.images)
+    beside = {image.name: files.beside(image.told_in) for image in sound if image.told_in}
     sources: list[Source] = []
     faults: list[Fault] = []
     for image in sound:
-        fault = _fault(image.name, candidates[image.name], claims, images or root)
+        fault = _fault(image, candidates[image.name], claims, images or root, beside.get(image.name))
         if fault is None:
             sources.append(Source(names[image.name], candidates[image.name][0], image))
         else:
             faults.append(fault)
     if not sources:
-        raise DataError((*found.faults, *faults)[:SHOWN] or f"{root} holds no annotated image")
-    unused = [file for file in files.all if file not in claims]
-    told = f"{len(unused)} images are not annotated and take no part, such as {unused[0].name}" if unused else ""
-    return sources, faults, [told] if told and not found.images[0].files else []
+        raise DataError((*found.faults, *faults) or f"{root} holds no annotated image")
+    failed = {fault.case for fault in (*found.faults, *faults)}
+    meant = {file for name in failed for several in files.called(name, with_folders) for file in several}
+    meant |= {file for name, file in beside.items() if file and name in failed}
+    return sources, faults, [] if found.images[0].files else _told_unused(files, meant.union(claims))
 
 
 def without_chosen_mask(sources: Sequence[Source], labels: Sequence[str]) -> tuple[list[Source], list[Fault]]:
@@ -99,8 +103,19 @@ def without_chosen_mask(sources: Sequence[Source], labels: Sequence[str]) -> tup
     return kept, faults
 
 
-def _fault(name: str, candidates: Sequence[tuple[Path, ...]], claims: Counter[Path], where: Path) -> Fault | None:
-    """Why an image is not the one that its name tells; None where all is well."""
+def _told_unused(files: _Files, used: Collection[Path]) -> list[str]:
+    unused = [file for file in files.all if file not in used and not _is_mask(file, files.root)]
+    return [f"{len(unused)} images are not annotated and take no part, such as {unused[0].name}"] if unused else []
+
+
+def _fault(
+    image: AnnotatedImage, candidates: Sequence[tuple[Path, ...]], claims: Counter[Path], where: Path, beside: Path | None
+) -> Fault | None:
+    """Why an image is not the one that its name tells; None where all is well. `beside` bears the name of the file that tells of it."""
+    name = image.name
+    if not candidates and image.told_in and beside:
+        told = f"there is no such image, which {image.told_in.name} names, but {beside.name} lies beside that file; mend the name in it"
+        return Fault(name, told)
     if not candidates:
         return Fault(name, f"there is no such image in {where}; give the folder of the images with --images")
     if len(candidates) > 1:
@@ -127,6 +142,10 @@ class _Files:
         for path in self.all:
             self._by_name[path.name].append(path)
             self._by_stem[split_suffix(path)[0]].append(path)
+
+    def beside(self, file: Path) -> Path | None:
+        """The image of a file's name in its folder."""
+        return next((path for path in self._by_stem.get(file.stem, []) if path.parent == file.parent), None)
 
     def lead_to(self, name: str) -> bool:
         """Whether the folders of a name lead to a file."""
@@ -161,6 +180,11 @@ class _Files:
 
 def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") or part.casefold() == OF_OBJECTS for part in path.parts)
+
+
+def _is_mask(file: Path, root: Path) -> bool:
+    """Whether it lies where programs write masks: of what could not be read nobody knows which."""
+    return OF_MASKS in (part.casefold() for part in file.relative_to(root).parts[:-1])
 
 
 def _labels_of(images: Iterable[AnnotatedImage]) -> set[Path]:

@@ -92,16 +92,18 @@ def save_dataset(
     *,
     subjects: Mapping[str, str],
     spacings: Mapping[str, Spacing],
+    faults: Sequence[Fault] = (),
 ) -> None:
     """Write `dataset.json` with this content, and tables of subjects and pixel sizes where something is known of them.
 
     Raises:
-        DataError: no labelled pixel is in any case.
+        DataError: no labelled pixel is in any case; with the faults of images that did not become cases.
     """
     done = [one.id for one in written if one.error is None]
     if not any(one.pixels for one in written):
-        reasons = [Fault(one.id, one.error) for one in written if one.error is not None][:SHOWN]
-        raise DataError(reasons or "no case has a labelled pixel; are these the right labels, and is --only right?")
+        nothing = Fault("data set", "no case has a labelled pixel; are these the right labels, and is --only right?")
+        reasons = [Fault(one.id, one.error) for one in written if one.error is not None]
+        raise DataError([*faults, *(reasons or [nothing])])
     content = dict(content)
     if len({subjects[id] for id in done}) < len(done):
         content["subjects"] = SUBJECTS

@@ -58,6 +58,27 @@ def test_an_image_whose_labels_could_not_be_read_whole_takes_no_part(tmp_path: P
         found(root, "a.png", faults=[fault])
 
 
+def test_only_what_nobody_annotated_counts_as_not_annotated(tmp_path: Path) -> None:
+    """Neither an image whose annotation failed, nor the one beside the file that names another, nor masks of what could not be read."""
+    root = files(
+        tmp_path, "a.png", "b.png", "sub/c.png", "d.png", "e.png", "Masks/b_mask_0.png", "f.png", "p/twice.png", "q/twice.png"
+    )
+    images = [AnnotatedImage(name, (4, 4)) for name in ("a.png", "b.png", "twice.png")]
+    images.append(AnnotatedImage("gone.png", (4, 4), told_in=root / "d.json"))
+    faults = (Fault("b.png", "damaged"), Fault("sub/c.png", "damaged"), Fault("e.json", "damaged"))
+    sources, wrong, notes = matched(AnnotationSet("labelme", ("head",), tuple(images), faults=faults), root)
+    assert [one.id for one in sources] == ["a"] and [fault.case for fault in wrong] == ["twice.png", "gone.png"]
+    assert notes == ["1 images are not annotated and take no part, such as f.png"]
+    assert wrong[1].message == "there is no such image, which d.json names, but d.png lies beside that file; mend the name in it"
+
+
+def test_every_fault_is_told_where_no_image_is_left(tmp_path: Path) -> None:
+    faults = [Fault(f"{number}.png", "damaged") for number in range(7)]
+    with pytest.raises(DataError) as caught:
+        found(files(tmp_path, "a.png"), "b.png", faults=faults)
+    assert [fault.case for fault in caught.value.faults] == [*(f"{number}.png" for number in range(7)), "b.png"]
+
+
 @pytest.mark.parametrize(
     ("names", "cases"),
     [
