@@ -25,7 +25,7 @@ from autoseg.annotations.base import (
     ReadOptions,
     is_background,
 )
-from autoseg.annotations.nesting import holds_ring_in_ring
+from autoseg.annotations.rings import holds_ring_in_ring
 from autoseg.annotations.reading import Json, json_files, object_in, sorted_out, within
 from autoseg.annotations.rle import decode_sized, encode_runs
 from autoseg.annotations.shapes import polygon

@@ -14,6 +14,7 @@ from autoseg.annotations.decoding import UNKNOWNS, Naming, Unknown
 from autoseg.annotations.listing import read_listing, suggested
 from autoseg.annotations.painting import OVERLAPS, Overlap
 from autoseg.annotations.unnamed import called
+from autoseg.annotations.reading import json_files, sorted_out
 from autoseg.errors import DataError, Fault, RunFolderError
 from autoseg.layouts import LAYOUTS
 from autoseg.layouts.archives import DAMAGED, extract
@@ -257,6 +258,8 @@ def _recognised(root: Path) -> str:
     if (told := boxes.recognise(root)) is not None:
         raise DataError(f"{root}: {told}")
     looked = "\n".join(f"  {name}: {one.looks_for}" for name, one in (FORMATS | LAYOUTS).items())
+    if damaged := sorted_out(json_files(root, "annotations"), lambda _: False)[1]:
+        raise DataError([*damaged, Fault(root.name, "holds nothing else that is recognised")])
     patterns = suggested(root) or "--image '{case}.png' --label '{case}_mask.png'"
     raise DataError(f"{root} is not recognised; looked for:\n{looked}\nor name the files by patterns, such as {patterns}")
 

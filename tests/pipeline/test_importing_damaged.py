@@ -63,3 +63,10 @@ def test_faults_are_told_where_the_others_are_empty(tmp_path: Path) -> None:
         "0.png: its 0.json is no proper JSON; save it again",
         "no case has a labelled pixel; are these the right labels, and is --only right?",
     ]
+
+
+def test_a_set_whose_only_file_is_cut_is_told_by_it(tmp_path: Path) -> None:
+    save(tmp_path / "a.png", np.zeros((4, 4)))
+    write(tmp_path / "annotations" / "instances_default.json", '{"images": [{"id": 1, ')
+    with pytest.raises(DataError, match=r"instances_default.json: is no proper JSON; export it again"):
+        autoseg.import_dataset(tmp_path, tmp_path.parent / "out", workers=0)

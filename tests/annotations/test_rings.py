@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autoseg.annotations.nesting import holds_ring_in_ring
+from autoseg.annotations.rings import holds_ring_in_ring
 
 Corners = list[tuple[float, float]]
 SQUARE: Corners = [(0, 0), (10, 0), (10, 10), (0, 10)]
