@@ -25,8 +25,8 @@ from autoseg.annotations.base import (
     ReadOptions,
     is_background,
 )
-from autoseg.annotations.rings import holds_ring_in_ring
 from autoseg.annotations.reading import Json, json_files, object_in, sorted_out, within
+from autoseg.annotations.rings import holds_ring_in_ring
 from autoseg.annotations.rle import decode_sized, encode_runs
 from autoseg.annotations.shapes import polygon
 from autoseg.errors import DataError, Fault

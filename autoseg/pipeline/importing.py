@@ -13,8 +13,8 @@ from autoseg.annotations import FORMATS, PLAIN, AnnotationSet, boxes, colour_mas
 from autoseg.annotations.decoding import UNKNOWNS, Naming, Unknown
 from autoseg.annotations.listing import read_listing, suggested
 from autoseg.annotations.painting import OVERLAPS, Overlap
-from autoseg.annotations.unnamed import called
 from autoseg.annotations.reading import json_files, sorted_out
+from autoseg.annotations.unnamed import called
 from autoseg.errors import DataError, Fault, RunFolderError
 from autoseg.layouts import LAYOUTS
 from autoseg.layouts.archives import DAMAGED, extract
