@@ -26,6 +26,8 @@ EXIT_FAULT_IN_AUTOSEG = 70  # EX_SOFTWARE of sysexits.h, whose 75 (try again) is
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
 EXIT_TERMINATED = 143  # 128 + SIGTERM, which scheduling systems send
 CONTINUED = ("preprocess", "train", "predict")  # verbs that go on where they were interrupted
+MOST_FAULTS = 100  # told one by one
+CASES_NAMED = 10  # of those that have one message, where there are more faults
 LINE_WIDTH = 160  # of tables that go to a file or a pipe
 
 
@@ -93,9 +95,23 @@ def _again(context: typer.Context) -> str:
 
 
 def _sentences(error: AutosegError) -> str:
-    if isinstance(error, DataError) and len(error.faults) > 1:
-        return "\n  ".join([f"{len(error.faults)} faults:", *str(error).splitlines()])
-    return str(error)
+    if not isinstance(error, DataError) or len(error.faults) < 2:
+        return str(error)
+    lines = str(error).splitlines() if len(error.faults) <= MOST_FAULTS else _joined(error)
+    return "\n  ".join([f"{len(error.faults)} faults:", *lines])
+
+
+def _joined(error: DataError) -> list[str]:
+    """Faults with one message as one line, so that a wrong folder is not told once for each of a thousand images."""
+    cases: dict[str, list[str]] = {}
+    for fault in error.faults:
+        cases.setdefault(fault.message, []).append(fault.case)
+    lines = []
+    for message, names in cases.items():
+        more = f" and {len(names) - CASES_NAMED} more" if len(names) > CASES_NAMED else ""
+        lines.append(f"{', '.join(names[:CASES_NAMED])}{more}: {message}")
+    left = lines[MOST_FAULTS:]
+    return [*lines[:MOST_FAULTS], *([f"... and {len(left)} more"] if left else [])]
 
 
 def _stop(message: str, code: int, debug: bool) -> NoReturn:

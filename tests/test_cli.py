@@ -179,6 +179,11 @@ def test_a_file_too_large_for_the_memory_ends_with_75(replaced: Any) -> None:
     [
         (DataError([Fault("case_1", "no label")]), 2, "error: case_1: no label\n"),
         (DataError([Fault("a", "x"), Fault("b", "y")]), 2, "error: 2 faults:\n  a: x\n  b: y\n"),
+        (
+            DataError([*(Fault(f"c{number}", "no image") for number in range(300)), Fault("x", "no label")]),
+            2,
+            "error: 301 faults:\n  c0, c1, c2, c3, c4, c5, c6, c7, c8, c9 and 290 more: no image\n  x: no label\n",
+        ),
         (PlanError("no plan fits 1 MB"), 2, "error: no plan fits 1 MB\n"),
         (RecordError("plan.json is not valid"), 2, "error: plan.json is not valid\n"),
         (RunFolderError("run holds another run"), 2, "error: run holds another run\n"),
