@@ -1,7 +1,8 @@
-"""BIDS: images below `sub-*`, labels of the same names below `derivatives/`, pixel sizes in JSON sidecars.
+"""BIDS: images below `sub-*`, labels of the same names below `derivatives/` or beside them, pixel sizes in JSON sidecars.
 
-Standard: https://bids-specification.readthedocs.io/. A label is named as its image is, and goes on with one of these endings; whatever else
-lies below `derivatives/` (filtered or resampled images, centre lines) is no label:
+Standard: https://bids-specification.readthedocs.io/. A label is named as its image is, and goes on with one of these endings; or, where only one
+image is meant so, the ending stands in the place of the image's last word (`sub-01_dseg` of `sub-01_T2w`). Whatever else lies below
+`derivatives/` (filtered or resampled images, centre lines) is no label:
 
 - `_dseg`, `_seg`, `_label`, `_labels`, `_parcellation`: a label map;
 - `_label-NAME_mask`, `_desc-NAME_probseg`, `_seg-NAME_dseg` and the like, or `_seg-NAME` alone: one structure;
@@ -26,7 +27,9 @@ from autoseg.volume.files import READABLE_SUFFIXES, is_picture, split_suffix
 DESCRIPTION = "dataset_description.json"
 DERIVATIVES = "derivatives"
 SUBJECT = re.compile(r"sub-[^_/]+")
-PLAIN_STRUCTURES = ("lesion", "lesionseg", "gmseg", "wmseg", "csfseg", "softseg", "mask", "roi")
+BESIDE = re.compile(r"_(?:dseg|probseg|mask)$")  # labels in the folders of images, whose names BIDS gives to nothing else
+PARTICIPANTS = "participants.tsv"
+PLAIN_STRUCTURES = ("lesion", "lesionseg", "gmseg", "wmseg", "csfseg", "softseg", "mask", "msk", "roi")
 MANUAL = r"(?:-manual)?"
 SAME_GRID = r"(?:_space-orig)?"
 KINDS = r"(?:mask|probseg|seg|dseg|softseg)"
@@ -43,17 +46,21 @@ UNIT_MM = {"mm": 1.0, "um": 1e-3, "\u00b5m": 1e-3, "\u03bcm": 1e-3, "nm": 1e-6}
 
 @dataclass(frozen=True)
 class Label:
-    """A file below `derivatives/`: the mask of a structure, or a label map where that is None."""
+    """A file below `derivatives/` or beside its image: the mask of a structure, or a label map where that is None."""
 
     file: Path
     structure: str | None
 
 
 def recognise(path: Path) -> str | None:
-    """`dataset_description.json` beside `sub-*` folders, with labels below `derivatives/`."""
-    if not path.is_dir() or not (path / DESCRIPTION).is_file() or not (path / DERIVATIVES).is_dir():
+    """`dataset_description.json` or `participants.tsv` beside `sub-*` folders, with labels below `derivatives/` or in those."""
+    table = next((name for name in (DESCRIPTION, PARTICIPANTS) if (path / name).is_file()), None)
+    if table is None or next(path.glob("sub-*"), None) is None:
         return None
-    return f"found {DESCRIPTION}, sub-* and {DERIVATIVES}/" if next(path.glob("sub-*"), None) else None
+    if (path / DERIVATIVES).is_dir():
+        return f"found {table}, sub-* and {DERIVATIVES}/"
+    label = next((file for file in _files(path) if BESIDE.search(_stem(file))), None)
+    return f"found {table}, sub-* and {label.name}" if label else None
 
 
 def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
@@ -62,18 +69,20 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     Raises:
         DataError: there is no image, or no label of one.
     """
-    images = {_stem(file): file for file in _files(path) if DERIVATIVES not in file.relative_to(path).parts}
+    files = _files(path)
+    labels = [file for file in files if DERIVATIVES in file.relative_to(path).parts or BESIDE.search(_stem(file))]
+    images = {_stem(file): file for file in files if file not in set(labels)}
     if not images:
         raise DataError(f"{path} holds no image below sub-*; give the root of a BIDS set")
-    found, orphans, others = _labels_of(path, images)
+    found, orphans, others = _labels_of(labels, images)
     if not found:
         raise DataError(
-            f"no file below {path / DERIVATIVES} is named as an image is (sub-01_T1w_dseg, sub-01_T1w_label-lesion_mask)"
+            f"no file below {path / DERIVATIVES} or beside an image is named as it is (sub-01_T1w_dseg, sub-01_T1w_label-lesion_mask)"
         )
     notes: list[str] = []
     if orphans:
         notes.append(
-            f"{len(orphans)} files of {DERIVATIVES}/ are named as no image is, and are left out, such as {orphans[0].name}"
+            f"{len(orphans)} labels are named as no image is, or as several are, and are left out, such as {orphans[0].name}"
         )
     if others:
         notes.append(
@@ -86,22 +95,26 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
         notes.append(f"{told}; mend the sidecars, or give --spacing")
     faults: list[Fault] = []
     listed = [_image(key, images[key], own, faults) for key, own in sorted(found.items())]
-    labels = tuple(dict.fromkeys(one.label for image in listed for one in image.annotations))
-    return AnnotationSet("bids", labels, tuple(listed), faults=tuple(faults), notes=tuple(notes))
+    structures = tuple(dict.fromkeys(one.label for image in listed for one in image.annotations))
+    return AnnotationSet("bids", structures, tuple(listed), faults=tuple(faults), notes=tuple(notes))
 
 
-def _labels_of(path: Path, images: Mapping[str, Path]) -> tuple[dict[str, list[Label]], list[Path], list[Path]]:
+def _labels_of(files: Sequence[Path], images: Mapping[str, Path]) -> tuple[dict[str, list[Label]], list[Path], list[Path]]:
     """Labels by image, files that are named as no image is, and files that are named as no label is."""
     found: dict[str, list[Label]] = {}
     orphans: list[Path] = []
     others: list[Path] = []
-    by_length = sorted(images, key=len, reverse=True)
-    for file in _files(path / DERIVATIVES):
-        key = next((key for key in by_length if _stem(file).startswith(key)), None)
-        if key is None:
+    by_beginning: dict[str, list[str]] = {}  # of a label's name: the images that may be meant
+    for key in images:
+        by_beginning.setdefault(key.rpartition("_")[0], []).append(key)
+    by_beginning |= {key: [key] for key in images}
+    by_length = sorted(by_beginning, key=len, reverse=True)
+    for file in files:
+        beginning = next((one for one in by_length if _stem(file).startswith(f"{one}_")), "")
+        if len(by_beginning.get(beginning, ())) != 1:
             orphans.append(file)
             continue
-        ending = _stem(file).removeprefix(key)
+        (key,), ending = by_beginning[beginning], _stem(file).removeprefix(beginning)
         structure = next((match["name"] for one in STRUCTURES if (match := one.fullmatch(ending))), None)
         if structure is None and not LABEL_MAP.fullmatch(ending):
             others.append(file)
@@ -168,4 +181,9 @@ def _stem(file: Path) -> str:
     return split_suffix(file)[0]
 
 
-FORMAT = Format("bids", f"a BIDS set: {DESCRIPTION}, sub-*, and labels below {DERIVATIVES}/", recognise, read)
+FORMAT = Format(
+    "bids",
+    f"a BIDS set: {DESCRIPTION} or {PARTICIPANTS}, sub-*, and labels below {DERIVATIVES}/ or beside the images",
+    recognise,
+    read,
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ def test_label_maps_and_masks(tmp_path: Path) -> None:
     assert sorted(one.label for one in first.annotations) == ["axon", "myelin"] and first.label_map is None
     assert all(isinstance(one.shape, MaskFile) for one in first.annotations)
     assert second.label_map is not None and second.label_map.name == "sub-2_SEM_dseg.png"
-    assert len(found.notes) == 2 and "1 files of derivatives/" in found.notes[0] and "sub-3_SEM" in found.notes[1]
+    assert len(found.notes) == 2 and "1 labels are named as no image is" in found.notes[0] and "sub-3_SEM" in found.notes[1]
 
 
 @pytest.mark.parametrize(
@@ -66,6 +67,29 @@ def test_endings(tmp_path: Path, ending: str, kind: str) -> None:
     assert [one.label for one in image.annotations] == ([] if kind == "map" else [kind])
 
 
+def test_labels_beside_images_and_in_the_place_of_their_last_word(tmp_path: Path) -> None:
+    """As in FeTA, without derivatives; `sub-3` has two images that its label may mean, and none is guessed."""
+    root = tmp_path / "set"
+    names = [f"sub-{number}/anat/sub-{number}_rec-mial_{word}.png" for number in (1, 2) for word in ("T2w", "dseg")]
+    names += [f"sub-3/anat/sub-3_{word}.png" for word in ("T1w", "T2w", "desc-brain_mask")]
+    names += ["sub-4/anat/sub-4_T1w.png", "derivatives/brains/sub-4/sub-4_desc-brain_mask.png"]
+    write(root, *names)
+    (root / "dataset_description.json").unlink()
+    assert bids.recognise(root) is None
+    (root / "participants.tsv").touch()
+    assert bids.recognise(root) == "found participants.tsv, sub-* and derivatives/"
+    found = bids.read(root)
+    assert [image.name for image in found.images] == ["sub-1_rec-mial_T2w", "sub-2_rec-mial_T2w", "sub-4_T1w"]
+    assert [image.label_map and image.label_map.name for image in found.images] == [
+        "sub-1_rec-mial_dseg.png",
+        "sub-2_rec-mial_dseg.png",
+        None,
+    ]
+    assert found.labels == ("brain",) and "1 labels are named as no image is, or as several are" in found.notes[0]
+    shutil.rmtree(root / "derivatives")
+    assert bids.recognise(root) == "found participants.tsv, sub-* and sub-1_rec-mial_dseg.png"
+
+
 def test_derivatives_that_are_no_labels(tmp_path: Path) -> None:
     """Filtered and resampled images, centre lines, points, labels on another grid, and a name that only begins as an image's."""
     endings = (
@@ -87,7 +111,7 @@ def test_derivatives_that_are_no_labels(tmp_path: Path) -> None:
     )
     assert found.notes[1] == "1 images have no label and are left out, such as sub-1_T1w"
     (root / "derivatives/sub-2/sub-2_T1w_dseg.png").unlink()
-    with pytest.raises(DataError, match="is named as an image is"):
+    with pytest.raises(DataError, match="is named as it is"):
         bids.read(root)
 
 
@@ -118,7 +142,7 @@ def test_pixel_sizes_of_no_known_unit(tmp_path: Path, sidecar: dict[str, object]
 
 
 def test_sets_without_labels(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no file below .*derivatives is named as an image is"):
+    with pytest.raises(DataError, match=r"no file below .*derivatives or beside an image is named as it is"):
         bids.read(write(tmp_path / "set", "sub-1/sub-1_T1w.png"))
     with pytest.raises(DataError, match="holds no image below sub-"):
         bids.read(write(tmp_path / "empty"))
