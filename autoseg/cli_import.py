@@ -144,7 +144,7 @@ def _structures(texts: Sequence[str]) -> tuple[dict[str, tuple[int, ...]] | None
     """Values by name, or colours by name."""
     found = {text: COLOUR.fullmatch(text) for text in texts}
     if not any(found.values()):
-        return parse_structures(texts), None
+        return parse_structures(texts, least=0), None  # 0 may be a structure, and another value the background
     if not all(found.values()):
         raise typer.BadParameter("--structure names values or colours, not both: NAME=VALUE, or NAME=R,G,B")
     colours = {match["name"].strip(): tuple(int(match[key]) for key in "rgb") for match in found.values() if match}

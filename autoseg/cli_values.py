@@ -69,14 +69,14 @@ def parse_subjects(text: str | None) -> str | Path | None:
     return text
 
 
-def parse_structures(texts: Sequence[str]) -> dict[str, tuple[int, ...]] | None:
-    """NAME=VALUE or NAME=VALUE+VALUE, as a usage error where it is neither."""
+def parse_structures(texts: Sequence[str], least: int = 1) -> dict[str, tuple[int, ...]] | None:
+    """NAME=VALUE or NAME=VALUE+VALUE, with values of at least so much, as a usage error where it is neither."""
     found: dict[str, tuple[int, ...]] = {}
     for text in texts:
         name, sign, values = text.rpartition("=")
         parts = [part.strip() for part in values.split("+")]
-        if not name.strip() or not sign or not all(part.isdecimal() and int(part) > 0 for part in parts):
-            raise typer.BadParameter(f"--structure is NAME=VALUE, or NAME=VALUE+VALUE, with values above 0, not {text!r}")
+        if not name.strip() or not sign or not all(part.isdecimal() and int(part) >= least for part in parts):
+            raise typer.BadParameter(f"--structure is NAME=VALUE, or NAME=VALUE+VALUE, with values from {least} on, not {text!r}")
         if name.strip() in found:
             raise typer.BadParameter(f"--structure names {name.strip()!r} twice; join values with +")
         found[name.strip()] = tuple(int(part) for part in parts)

@@ -19,7 +19,7 @@ from autoseg.annotations.colours import (
     with_options,
 )
 from autoseg.annotations.reading import bare, find_child, object_in, pictures_under
-from autoseg.annotations.unnamed import Survey, told
+from autoseg.annotations.unnamed import Survey, by_half, told, told_half
 from autoseg.errors import DataError, Fault
 from autoseg.volume.files import LOSSY_SUFFIXES
 
@@ -66,7 +66,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
             f"{path} names no colours; in {survey.images} masks occur {told(strangers, survey.images) or 'none'}; {CURE}"
         )
     halved = _by_half(table, borders)
-    notes = _notes(survey, borders) if halved is None else [_told_half(survey, borders)]
+    notes = _notes(survey, borders) if halved is None else [told_half(survey, borders)]
     borders = borders if halved is None else halved
     if nameless:
         named = ", ".join(f"{colour[0]} is called {name}" for colour, name in table.colours.items() if name)
@@ -96,24 +96,18 @@ def _surveyed(masks: Iterable[Path], table: ColourTable) -> tuple[Survey, list[P
 
 
 def _by_half(table: ColourTable, borders: Mapping[Colour | int, str]) -> dict[Colour | int, str] | None:
-    """Borders of a single structure in one grey: what reaches half of it is inside, so that smoothing moves no outline; else None."""
+    """See `by_half`; None where there are several structures, or colours."""
     own = {_grey(colour) for colour, name in table.colours.items() if name} | {
         value for value, name in table.values.items() if name
     }
     (grey, *others) = own or {None}
     if not borders or others or len(table.labels) != 1 or grey is None or any(_grey(one) is None for one in borders):
         return None
-    return {one: table.labels[0] if 2 * (_grey(one) or 0) >= grey else BACKGROUND for one in borders}
+    return by_half(borders, grey, table.labels[0])
 
 
 def _grey(one: Colour | int) -> int | None:
     return one if isinstance(one, int) else grey_of(one)
-
-
-def _told_half(survey: Survey, borders: Mapping[Colour | int, str]) -> str:
-    share = sum(survey.unnamed[one].pixels for one in borders) / survey.pixels
-    told = f"{len(borders)} greys are borders, as JPEG or smoothing leaves them ({share:.2%} of all pixels)"
-    return f"{told}; from half of the named grey on they are inside"
 
 
 def _pictures(images: Path | None) -> dict[str, str]:

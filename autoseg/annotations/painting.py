@@ -26,6 +26,7 @@ Overlap = Literal["order", "smaller", "regions"]
 OVERLAPS: tuple[Overlap, ...] = get_args(Overlap)
 LEAST_RING = 3
 MOST_REGIONS = 16  # bits of a value
+FLAT_RUN = 2.5  # pixels in a row, on average, of a value that fills areas
 MOST_LABELS = 8  # distinct values of a mask that are counted as labels
 LOWEST_GREY = 128  # largest value from which on a picture is taken for greys of 0 to 255
 
@@ -35,11 +36,13 @@ class Painted:
     """One image's labels.
 
     `labels` is uint16 of the image's size: the place of the label in the list, counted from 1; with `regions` 2 to the power of its place
-    counted from 0, summed over the labels. `covered` counts the pixels at which a label (second) lies over another (first).
+    counted from 0, summed over the labels. `covered` counts the pixels at which a label (second) lies over another (first), and `joined` the
+    values of a label's mask that are all inside, where they are several, as in a label map.
     """
 
     labels: np.ndarray
     covered: Mapping[tuple[str, str], int]
+    joined: Mapping[str, int]
 
 
 def paint(
@@ -70,17 +73,20 @@ def paint(
         pixels_in = {id(one): int(np.count_nonzero(pixels_of(one.shape, size))) for one in ordered}
         ordered.sort(key=lambda one: -pixels_in[id(one)])
     covered: Counter[tuple[str, str]] = Counter()
+    joined: dict[str, int] = {}
     result = np.zeros(size, np.uint16)
     bits = np.zeros(size, np.uint16)
     for one in ordered:
-        place, inside = place_of[one.label], pixels_of(one.shape, size)
+        place, (inside, values) = place_of[one.label], _drawn(one.shape, size)
+        if values > 1:
+            joined[one.label] = max(values, joined.get(one.label, 0))
         for below, pixels in zip(*np.unique(result[inside], return_counts=True), strict=True):
             if below not in (0, place + 1):
                 covered[labels[int(below) - 1], labels[place]] += int(pixels)
         result[inside] = place + 1
         if overlap == "regions":
             bits[inside] |= np.uint16(1 << place)
-    return Painted(bits if overlap == "regions" else result, covered)
+    return Painted(bits if overlap == "regions" else result, covered, joined)
 
 
 def region_values(labels: Sequence[str], found: Iterable[int]) -> dict[str, tuple[int, ...]]:
@@ -95,11 +101,16 @@ def pixels_of(shape: Shape, size: Size) -> np.ndarray:
     Raises:
         DataError: a mask is of another size.
     """
+    return _drawn(shape, size)[0]
+
+
+def _drawn(shape: Shape, size: Size) -> tuple[np.ndarray, int]:
+    """The pixels that belong to a shape, and how many values of a mask they have."""
     if isinstance(shape, Polygon):
-        return area_inside(shape, size)
+        return area_inside(shape, size), 1
     if isinstance(shape, MaskFile):
         return _of_file(shape, size)
-    return _of_bitmap(shape, size)
+    return _of_bitmap(shape, size), 1
 
 
 def area_inside(polygon: Polygon, size: Size) -> np.ndarray:
@@ -132,7 +143,7 @@ def _crossings(points: np.ndarray, height: int) -> Iterator[tuple[int, float]]:
             yield row, x0 + (row + 0.5 - y0) * (x1 - x0) / (y1 - y0)
 
 
-def _of_file(shape: MaskFile, size: Size) -> np.ndarray:
+def _of_file(shape: MaskFile, size: Size) -> tuple[np.ndarray, int]:
     array = _levels(shape.path)
     if array.shape != tuple(size):
         found, wanted = ("x".join(map(str, reversed(one))) for one in (array.shape, size))
@@ -160,17 +171,22 @@ def _levels(path: Path) -> np.ndarray:
     return (~black if black.any() else array[0] > 0).astype(np.uint8)
 
 
-def _inside(values: np.ndarray, picture: bool) -> np.ndarray:
-    """Where a mask is.
+def _inside(values: np.ndarray, picture: bool) -> tuple[np.ndarray, int]:
+    """Where a mask is, and how many values that are labels it has there.
 
-    A few whole numbers are labels, all of which are inside: in a volume, and in a picture whose numbers are too low to be greys. Else inside is
-    what reaches half of the largest value, since borders may be smoothed, values stray, and probabilities be stored.
+    Whole numbers that are few, or half of which fill areas, are labels, all of which are inside: in a volume, and in a picture whose numbers are
+    too low to be greys. Else inside is what reaches half of the largest value, since borders may be smoothed, values stray, and
+    probabilities be stored.
     """
-    distinct, _, _ = runs_in(values)
+    distinct, back, lengths = runs_in(values)
     whole = np.array_equal(np.rint(distinct), distinct)
-    if whole and len(distinct) <= MOST_LABELS and (not picture or distinct[-1] < LOWEST_GREY):
-        return values > 0
-    return (values > 0) & (2 * values.astype(np.float64) >= values.max(initial=0))
+    if whole and (not picture or distinct[-1] < LOWEST_GREY):
+        mean_run = np.bincount(back, lengths) / np.bincount(back)  # of smoothed borders 1 to 2 pixels
+        flat = int(np.count_nonzero(mean_run[distinct != 0] >= FLAT_RUN))
+        above = int(np.count_nonzero(distinct > 0))
+        if len(distinct) <= MOST_LABELS or 2 * flat >= above:
+            return values > 0, above
+    return (values > 0) & (2 * values.astype(np.float64) >= values.max(initial=0)), 1
 
 
 def _of_bitmap(shape: Bitmap, size: Size) -> np.ndarray:

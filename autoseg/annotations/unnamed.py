@@ -7,7 +7,7 @@ named ones, or is one of very many. It never becomes a label of its own.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -53,24 +53,35 @@ class Survey:
         Raises:
             DataError: it cannot be read.
         """
-        codes = codes_in(file)
+        self.add_codes(codes_in(file))
+
+    def add_codes(self, codes: np.ndarray) -> None:
+        """The same of a label map that has been read, as `codes_in` has it; of a volume blocks are not looked for."""
         self.images, self.pixels = self.images + 1, self.pixels + codes.size
         distinct, back, lengths = runs_in(codes)
         counts = np.bincount(back, lengths).astype(int)
         strange = [place for place, code in enumerate(distinct.tolist()) if meaning_of(code, self.colours, self.values) is None]
         if not strange:
             return
-        solid = set(_solid(codes).tolist())
+        solid = set(_solid(codes).tolist()) if codes.ndim == 2 else set()
         for place in strange:
             code = int(distinct[place])
             one = self.unnamed.setdefault(colour_or_value(code), Occurrence())
             one.images, one.pixels, one.solid = one.images + 1, one.pixels + int(counts[place]), one.solid or code in solid
 
-    def with_own_greys(self, lossy: bool) -> Survey | None:
+    def join(self, other: Survey) -> None:
+        """What occurs in other label maps, too."""
+        self.images, self.pixels = self.images + other.images, self.pixels + other.pixels
+        for one, found in other.unnamed.items():
+            own = self.unnamed.setdefault(one, Occurrence())
+            own.images, own.pixels, own.solid = own.images + found.images, own.pixels + found.pixels, own.solid or found.solid
+
+    def with_own_greys(self, lossy: bool, *, blocks: bool = True) -> Survey | None:
         """Greys that name themselves, where nothing is named: the most common one, or else all that fill a block somewhere.
 
         Args:
             lossy: whether a map is JPEG, in which a block can be made of what the format left.
+            blocks: whether several have to fill a block.
 
         Returns:
             None where that leaves anything but borders.
@@ -83,7 +94,8 @@ class Survey:
             pixels[value] += self.unnamed[one].pixels
         common = [value for value, _ in pixels.most_common(1)]
         solid = sorted({value for one, value in grey.items() if value is not None and self.unnamed[one].solid})
-        for way in (common, [] if lossy or len(solid) > MOST_OWN else solid):
+        several = solid if blocks else sorted(pixels)
+        for way in (common, [] if lossy or len(several) > MOST_OWN else several):
             colours = {BLACK: BACKGROUND, **{(value, value, value): name for value, name in called(way).items()}}
             left = {one: found for one, found in self.unnamed.items() if grey[one] not in way}
             named = replace(self, colours=colours, values={0: BACKGROUND}, unnamed=left)
@@ -119,6 +131,19 @@ class Survey:
             for place, one in enumerate(ones)
             if near[place] or (few[place] and (between[place] or spread))
         }
+
+
+def by_half(borders: Iterable[Colour | int], grey: int, label: str) -> dict[Colour | int, str]:
+    """Borders of a single structure in one grey: what reaches half of it is inside, so that smoothing moves no outline."""
+    levels = {one: one if isinstance(one, int) else grey_of(one) for one in borders}
+    return {one: label if 2 * (level or 0) >= grey else BACKGROUND for one, level in levels.items()}
+
+
+def told_half(survey: Survey, borders: Collection[Colour | int]) -> str:
+    """What is said of them."""
+    share = sum(survey.unnamed[one].pixels for one in borders) / survey.pixels
+    told = f"{len(borders)} greys are borders, as JPEG or smoothing leaves them ({share:.2%} of all pixels)"
+    return f"{told}; from half of the named grey on they are inside"
 
 
 def called(values: Iterable[int]) -> dict[int, str]:

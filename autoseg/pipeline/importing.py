@@ -6,7 +6,7 @@ import difflib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from autoseg.annotations import FORMATS, PLAIN, AnnotationSet, boxes, colour_masks
@@ -14,7 +14,6 @@ from autoseg.annotations.decoding import UNKNOWNS, Naming, Unknown
 from autoseg.annotations.listing import read_listing, suggested
 from autoseg.annotations.painting import OVERLAPS, Overlap
 from autoseg.annotations.reading import json_files, sorted_out
-from autoseg.annotations.unnamed import called
 from autoseg.errors import DataError, Fault, RunFolderError
 from autoseg.layouts import LAYOUTS
 from autoseg.layouts.archives import DAMAGED, extract
@@ -37,13 +36,13 @@ from autoseg.stages.importing import (
     matched,
     naming,
     options_of,
+    own_names,
     renamed,
     report_of,
     save_dataset,
     save_import_sheet,
     sizes_of,
     sources_of,
-    values_in_files,
     without_chosen_mask,
 )
 from autoseg.stages.index import index_dataset
@@ -307,8 +306,9 @@ class _Import:
         names = naming(found, wish.structures, wish.only, colours=wish.colours)
         if not names.values and not names.colours and (maps := [one.image.label_map for one in sources if one.image.label_map]):
             self.progress.stage("looking at label maps", len(maps))
-            own = called(values_in_files(maps, self.workers, self.progress.advance))
-            names = naming(found, {name: (value,) for value, name in own.items()}, wish.only)
+            own = own_names(maps, self.workers, self.progress.advance)
+            names = naming(replace(found, values=own.values), None, wish.only)
+            notes = [*notes, *own.notes]
         if not names.labels:
             raise DataError(f"{self.root}: nothing says what the labels are called; name them with --structure NAME=VALUE")
         sources, without = without_chosen_mask(sources, [old for olds in wish.only.values() for old in olds] or names.labels)

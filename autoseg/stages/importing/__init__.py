@@ -7,10 +7,10 @@ from autoseg.stages.importing.labels import (
     declaration_of,
     naming,
     options_of,
-    values_in_files,
 )
 from autoseg.stages.importing.matching import Source, matched, sources_of, without_chosen_mask
 from autoseg.stages.importing.sheet import save_import_sheet
+from autoseg.stages.importing.undeclared import own_names
 from autoseg.stages.importing.writing import REPORT, Written, hidden, import_cases, report_of, save_dataset, sizes_of
 
 __all__ = [
@@ -27,12 +27,12 @@ __all__ = [
     "matched",
     "naming",
     "options_of",
+    "own_names",
     "renamed",
     "report_of",
     "save_dataset",
     "save_import_sheet",
     "sizes_of",
     "sources_of",
-    "values_in_files",
     "without_chosen_mask",
 ]

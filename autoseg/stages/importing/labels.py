@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-
-import numpy as np
+from collections.abc import Mapping, Sequence
 
 from autoseg.annotations.base import AnnotationSet, Colour, ReadOptions, is_background
 from autoseg.annotations.decoding import Naming
 from autoseg.annotations.nested import parted
 from autoseg.annotations.painting import Overlap, region_values
-from autoseg.errors import DataError, Fault
-from autoseg.parallel import map_cases
 from autoseg.records import Dataset
 from autoseg.stages.importing.choosing import Choice, chosen
-from autoseg.volume.files import is_picture, read
 
 SHOWN = 6
 MOST_VALUES = 256
@@ -61,31 +55,6 @@ def naming(
         unions = {} if colours else parted(structures)[1]
     names = Naming(tuple(name for name in labels if not is_background(name)), values, by_colour, unions)
     return chosen(names, only) if only else names
-
-
-def values_in_files(files: Sequence[Path], workers: int = 0, on_done: Callable[[int], None] | None = None) -> set[int]:
-    """All values of label maps.
-
-    Raises:
-        DataError: one cannot be read, or holds so many values that it is an image.
-    """
-    found: set[int] = set()
-    for values in map_cases(_values_in, files, name=str, workers=workers, on_done=on_done):
-        found |= values
-        if len(found) > MOST_VALUES:
-            raise DataError(
-                f"the label maps hold more than {MOST_VALUES} different values: are these images? Name values with --structure"
-            )
-    return found
-
-
-def _values_in(file: Path) -> frozenset[int]:
-    array = read(file, expand_palette=False).array
-    if is_picture(file) and len(array) in (2, 4):
-        array = array[:-1]
-    if len(array) > 1 and (array != array[:1]).any():
-        raise DataError([Fault(file.name, "is a label map in colours that nobody named; name them with --structure NAME=R,G,B")])
-    return frozenset(int(value) for value in np.unique(array[0]))
 
 
 def told_unknown(found: Mapping[str, Mapping[str, int]]) -> str | None:

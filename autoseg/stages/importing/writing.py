@@ -29,6 +29,7 @@ IMAGES, LABELS = "images", "labels"
 REPORT = "import.json"
 PICTURE_LABEL, VOLUME_LABEL = ".png", ".nii.gz"
 SHOWN = 5
+MOST_OF_RIM = 0.9  # of the outermost pixels, and of the images: what is all around in all of them may be the background
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,10 @@ class Work:
 
 @dataclass(frozen=True)
 class Written:
-    """What came of one case: pixels by label value and by label, what lies over what, what nobody named, and a note on where its labels lie."""
+    """What came of one case: pixels by label value and by label, what lies over what, what nobody named, and a note on where its labels lie.
+
+    `rim` are the structures that fill the rim of a picture, `joined` the numbers of values of masks that are label maps.
+    """
 
     id: str
     pixels: Mapping[int, int] = field(default_factory=dict)
@@ -53,6 +57,8 @@ class Written:
     unknown: Mapping[str, int] = field(default_factory=dict)
     error: str | None = None
     note: str | None = None
+    rim: tuple[str, ...] = ()
+    joined: Mapping[str, int] = field(default_factory=dict)
 
 
 def import_cases(
@@ -169,8 +175,32 @@ def report_of(
         overlap="regions" if names.unions else overlap,
         covered=tuple(Covered(below=below, above=above, pixels=pixels) for (below, above), pixels in covered.most_common()),
         failed=tuple(failed),
-        notes=(*notes, *_told_once(done), *([strangers] if strangers else [])),
+        notes=(*notes, *_told_rim(done), *_told_joined(done), *_told_once(done), *([strangers] if strangers else [])),
     )
+
+
+def _told_rim(done: Sequence[Written]) -> list[str]:
+    """Structures that fill the rim of nearly all pictures."""
+    times = Counter(name for one in done for name in one.rim)
+    cure = "if it is the background, say so with --structure background=VALUE, or leave it out with --only"
+    return [
+        f"{name} fills the rim of {number} of {len(done)} images; {cure}"
+        for name, number in times.items()
+        if number >= max(2, MOST_OF_RIM * len(done))
+    ]
+
+
+def _told_joined(done: Sequence[Written]) -> list[str]:
+    """Structures whose masks are label maps of several values."""
+    most: dict[str, int] = {}
+    for one in done:
+        most |= {name: max(values, most.get(name, 0)) for name, values in one.joined.items()}
+    times = Counter(name for one in done for name in one.joined)
+    cure = "if they are structures of their own, give the pattern without a name, and --structure NAME=VALUE for each"
+    return [
+        f"masks of {name} hold up to {most[name]} values in {times[name]} images, all of which are inside; {cure}"
+        for name in most
+    ]
 
 
 def _told_once(done: Iterable[Written]) -> list[str]:
@@ -202,6 +232,7 @@ def _write(source: Source, work: Work) -> Written:
     note = _other_place(header, _label_files(source, work.dataset))
     covered: Mapping[tuple[str, str], int] = {}
     unknown: Mapping[str, int] = {}
+    joined: Mapping[str, int] = {}
     if image.size is not None and tuple(image.size) != tuple(size):
         raise DataError(
             f"was annotated at {_told(image.size)} pixels, and its image has {_told(size)}; take the image that was annotated"
@@ -224,11 +255,23 @@ def _write(source: Source, work: Work) -> Written:
     else:
         chosen = [one for one in image.annotations if one.label in work.names.labels]
         painted = paint(chosen, size, work.names.labels, work.overlap)
-        labels, covered = painted.labels, painted.covered
+        labels, covered, joined = painted.labels, painted.covered, painted.joined
     _save(source, labels.astype(np.uint16, copy=False), header.geometry, work.out)
     present, counts = np.unique(labels, return_counts=True)
     pixels = {int(value): int(count) for value, count in zip(present, counts, strict=True) if value}
-    return Written(source.id, pixels, _by_label(pixels, work), covered, unknown, note=note)
+    by_label = _by_label(pixels, work)
+    rim = tuple(_by_label(_on_rim(labels), work))
+    return Written(source.id, pixels, by_label, covered, unknown, note=note, rim=rim, joined=joined)
+
+
+def _on_rim(labels: np.ndarray) -> dict[int, int]:
+    """The value that nearly all outermost pixels of a picture have, and their number; nothing where that is the background."""
+    if labels.ndim != 2:
+        return {}
+    rim = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    values, counts = np.unique(rim, return_counts=True)
+    most = int(counts.argmax())
+    return {int(values[most]): int(counts[most])} if values[most] and counts[most] >= MOST_OF_RIM * len(rim) else {}
 
 
 def _by_label(pixels: Mapping[int, int], work: Work) -> dict[str, int]:
