@@ -2,6 +2,7 @@
 
 - `masks/<class>/<name>.png`;
 - `<name>_<class>.png` beside `<name>.png`, also several of one class: `<name>_mask.png`, `<name>_mask_1.png` (as in the breast ultrasound set BUSI);
+- `<name>_segmentation.png`, or another word for labels, in a folder of its own, where one image alone has the name (as in the skin sets of ISIC);
 - `<number>_manual1.gif` for `<number>_training.tif`, in folders of their own (as in retina sets such as DRIVE).
 
 Masks are not 0 inside. Masks of different classes may overlap, and several masks of one class are joined.
@@ -13,6 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
+from autoseg.annotations import colour_masks
 from autoseg.annotations.base import (
     DEFAULTS,
     AnnotatedImage,
@@ -36,8 +38,9 @@ OUTLINE = re.compile(r"_\d?HC_Annotation$")  # of the set HC18, which the layout
 NUMBER_AT_END = re.compile(r"_\d+$")
 GROUP_AT_END = re.compile(r"_(training|test)$")  # of an image's name in DRIVE, and not of its masks'
 NO_NAMES = tuple(
-    (name,) for name in ("mask", "label", "seg", "segmentation", "annotation", "gt")
+    (name,) for name in ("mask", "label", "seg", "segmentation", "annotation", "anno", "gt")
 )  # that say nothing of what it is
+LABEL_AT_END = re.compile(r"_(masks?|labels?|segm?|segmentation|annotation|anno|gt|groundtruth|manual\d*)$", re.IGNORECASE)
 LEAST_SHARE = 0.5  # of the images have a mask beside them, where the folder is taken for this format
 
 Masks = dict[str, list[tuple[str, Path]]]  # by name of the image: label and file
@@ -119,7 +122,8 @@ def _in_class_folders(path: Path, folders: Mapping[str, Path]) -> tuple[Masks, l
 def _beside_images(path: Path, options: ReadOptions) -> tuple[Masks, list[str]]:
     """Masks, and names of images without any.
 
-    A picture is a mask if its name begins with that of an image in its folder, and goes on with `_` and a class.
+    A picture is a mask if its name begins with that of an image in its folder, and goes on with `_` and a class; or with that of one image in
+    any folder, and with a word for labels, unless folders of images and masks lie side by side.
     """
     images: dict[tuple[Path, str], Path] = {}
     owner: dict[Path, tuple[Path, str]] = {}  # of each mask: its image, and its class
@@ -140,12 +144,27 @@ def _beside_images(path: Path, options: ReadOptions) -> tuple[Masks, list[str]]:
         if found and file not in grouped.values():
             owner[file] = grouped[found[0]], found[1]
             del images[file.parent, file.stem]
+    if colour_masks.recognise(path) is None:
+        _take_from_other_folders(images, owner)
     masks: Masks = {}
     for file, (image, end) in sorted(owner.items()):
         label = file.parent.name if options.folders_are_labels else NUMBER_AT_END.sub("", end)
         masks.setdefault(image.relative_to(path).as_posix(), []).append((label, file))
     names = sorted(file.relative_to(path).as_posix() for file in images.values())
     return dict(sorted(masks.items())), [name for name in names if name not in masks]
+
+
+def _take_from_other_folders(images: dict[tuple[Path, str], Path], owner: dict[Path, tuple[Path, str]]) -> None:
+    """Masks among the images whose own image, of which there is one, lies in another folder; both mappings are changed."""
+    by_stem: dict[str, list[Path]] = {}
+    for file in images.values():
+        by_stem.setdefault(file.stem, []).append(file)
+    for key, file in list(images.items()):
+        end = LABEL_AT_END.search(file.stem) if not OUTLINE.search(file.stem) else None
+        found = by_stem.get(file.stem[: end.start()], []) if end else []
+        if end and len(found) == 1:
+            owner[file] = found[0], end[1]
+            del images[key]
 
 
 def _splits(stem: str) -> list[tuple[str, str]]:

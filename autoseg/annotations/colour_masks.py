@@ -53,6 +53,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     masks = pictures_under(folder) if folder else []
     if folder is None or not masks:
         raise DataError(f"{path} holds no folder of masks; put pictures in colours into masks/, beside images/")
+    _refuse_rivals(path, folder)
     table = with_options(_table(path), options)
     survey, readable, faults = _surveyed(masks, table)
     nameless = not table.labels
@@ -80,6 +81,30 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     colours = {**table.colours, **{one: name for one, name in borders.items() if isinstance(one, tuple)}}
     values = {**table.values, **{one: name for one, name in borders.items() if isinstance(one, int)}}
     return AnnotationSet("colour-masks", table.labels, images, colours, values, tuple(faults), tuple(notes))
+
+
+def _refuse_rivals(path: Path, folder: Path) -> None:
+    """Refuse to choose between two folders of masks, such as vessels and the field of view, where no file names colours of one."""
+    images = find_child(path, *IMAGES)
+    pictures = _pictures(images)
+    if images is None or names_colours(path):
+        return
+    others = [
+        one for one in sorted(path.iterdir()) if one.is_dir() and one not in (images, folder) and not one.name.startswith(".")
+    ]
+    rivals = [
+        one
+        for one in others
+        if 2 * sum(_key(bare(file, one), pictures) in pictures for file in pictures_under(one)) >= len(pictures)
+    ]
+    if rivals:
+        names = " and ".join(f"{one.name}/" for one in (folder, *rivals))
+        first = next(file for file in pictures_under(rivals[0]) if _key(bare(file, rivals[0]), pictures) in pictures)
+        tail = bare(first, rivals[0]).removeprefix(_key(bare(first, rivals[0]), pictures))
+        told = f"--image '{images.name}/{{case}}.*' --label 'NAME={rivals[0].name}/{{case}}{tail}.*'"
+        raise DataError(
+            f"{names} both hold pictures that are called as those of {images.name}/; say by patterns which are the masks: {told}"
+        )
 
 
 def _surveyed(masks: Iterable[Path], table: ColourTable) -> tuple[Survey, list[Path], list[Fault]]:

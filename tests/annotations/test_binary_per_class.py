@@ -91,6 +91,19 @@ def test_a_mask_whose_image_was_lost_is_no_image(tmp_path: Path) -> None:
     assert faults["malignant/malignant (1).png"] == "has no mask; give it an empty one if nothing is on it"
 
 
+def test_masks_in_a_folder_of_their_own(tmp_path: Path) -> None:
+    """As in ISIC 2017, whose superpixels lie beside the images; a name that two images have is nobody's."""
+    for name in ("a", "b"):
+        save(tmp_path / f"Data/{name}.png", row(9, 9, 9))
+        save(tmp_path / f"Data/{name}_superpixels.png", row(1, 2, 3))
+        save(tmp_path / f"Truth/{name}_segmentation.png", row(0, 255, 0))
+    found = binary_per_class.read(tmp_path)
+    assert found.labels == ("segmentation", "superpixels") and not found.faults
+    assert [image.name for image in found.images] == ["Data/a.png", "Data/b.png"]
+    save(tmp_path / "More/b.png", row(9, 9, 9))
+    assert "Truth/b_segmentation.png" in {fault.case for fault in binary_per_class.read(tmp_path).faults}
+
+
 def test_retina_sets_with_gif_masks(tmp_path: Path) -> None:
     """As in DRIVE. White comes first in the palette of this GIF, so its places would say the opposite of its colours."""
     Image.fromarray(np.full((1, 3, 3), 90, np.uint8)).save(save(tmp_path / "images/21_training.tif", row(0)))

@@ -228,3 +228,17 @@ def test_what_is_no_folder_of_colour_masks(tmp_path: Path) -> None:
     write(tmp_path / "dataset.json", '{"colours": {"Brain": "red"}}')
     with pytest.raises(DataError, match=r"dataset.json: the colour of Brain is no 'r,g,b'"):
         colour_masks.read(tmp_path)
+
+
+def test_two_folders_of_masks_are_not_guessed_between(tmp_path: Path) -> None:
+    """Vessels in `manual1`, the field of view in `mask`, as sets of the retina have them."""
+    for name in ("01_dr", "02_g"):
+        save(tmp_path / f"images/{name}.jpg", np.zeros((4, 4)))
+        save(tmp_path / f"manual1/{name}.png", np.zeros((4, 4)))
+        save(tmp_path / f"mask/{name}_mask.png", np.full((4, 4), 255))
+    with pytest.raises(
+        DataError, match=r"mask/ and manual1/ both .* --image 'images/{case}.\*' --label 'NAME=manual1/{case}.\*'"
+    ):
+        colour_masks.read(tmp_path)
+    (tmp_path / "labels.txt").write_text("eye 255 255 255\n")
+    assert colour_masks.read(tmp_path).labels == ("eye",)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from autoseg.annotations import painting
 from autoseg.annotations.base import Annotation, Bitmap, MaskFile, Polygon, Shape, Size
-from autoseg.annotations.painting import area_inside, paint, pixels_of, region_values
+from autoseg.annotations.painting import area_inside, paint, region_values
 from autoseg.annotations.tracing import bitmap_of, pieces_of
 from autoseg.errors import DataError
 from tests.annotations.pictures import save
@@ -136,6 +136,18 @@ def test_values_of_several_labels_are_all_inside(tmp_path: Path) -> None:
     assert np.sum(mask_of(save(tmp_path / "many.png", many), (1, 30))) == 15, "many values are a smoothed border"
 
 
+def test_label_maps_of_many_values_are_all_inside(tmp_path: Path) -> None:
+    """Thirteen organs side by side, each four voxels wide; of a smoothed mask only the inside is as wide."""
+    organs = np.repeat(np.arange(14), 4)[None, None].astype(np.int16)
+    sitk.WriteImage(sitk.GetImageFromArray(organs), str(tmp_path / "organs.nii.gz"))
+    painted = paint([Annotation("a", MaskFile(tmp_path / "organs.nii.gz"))], (1, 1, 56), ["a"])
+    assert painted.labels.sum() == 52 and painted.joined == {"a": 13}
+    smooth = np.array([[[0, 0, 0, 10, 30, 50, 70, 90, 100, 100, 100, 100, 80, 60, 40, 20]]], np.int16)
+    sitk.WriteImage(sitk.GetImageFromArray(smooth), str(tmp_path / "smooth.nii.gz"))
+    painted = paint([Annotation("a", MaskFile(tmp_path / "smooth.nii.gz"))], (1, 1, 16), ["a"])
+    assert painted.labels.sum() == 9 and painted.joined == {}
+
+
 def test_probabilities_and_smoothed_volumes(tmp_path: Path) -> None:
     sitk.WriteImage(sitk.GetImageFromArray(np.array([[[0, 0.2, 0.5, 1]]], np.float32)), str(tmp_path / "p.nii.gz"))
     assert mask_of(tmp_path / "p.nii.gz", (1, 1, 4)) == [[[0, 0, 1, 1]]]
@@ -167,12 +179,12 @@ def test_masks_are_drawn_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def drawn(shape: Shape, size: Size) -> np.ndarray:
         nonlocal most
-        mask = pixels_of(shape, size)
+        mask = area_inside(shape, size)
         alive.append(weakref.ref(mask))
         most = max(most, sum(one() is not None for one in alive))
         return mask
 
-    monkeypatch.setattr(painting, "pixels_of", drawn)
+    monkeypatch.setattr(painting, "area_inside", drawn)
     for overlap in painting.OVERLAPS:
         paint([SMALL, LARGE] * 5, (4, 4), ["large", "small"], overlap)
     assert len(alive) == 40 and most <= 2  # the one that was drawn before, and the next
