@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 EXIT_FAULT_IN_AUTOSEG = 70  # EX_SOFTWARE of sysexits.h, whose 75 (try again) is used for memory
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
 EXIT_TERMINATED = 143  # 128 + SIGTERM, which scheduling systems send
-CONTINUED = ("preprocess", "train", "predict")  # verbs that go on where they were interrupted
+CONTINUED = ("preprocess", "train", "predict", "fetch")  # verbs that go on where they were interrupted
 LINE_WIDTH = 160  # of tables that go to a file or a pipe
 
 

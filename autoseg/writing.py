@@ -6,10 +6,11 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from autoseg.errors import DiskFull
+from autoseg.interrupts import heard_later
 
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -53,14 +54,54 @@ def part_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
+@contextmanager
+def part_folder(path: Path) -> Iterator[Path]:
+    """A hidden name beside `path` for a folder to write to; nothing is left under it, however the body ends.
+
+    The body gives the folder its place when it is complete: see `replace_folder`.
+    """
+    path = path if path.name not in ("", "..") else path.resolve()  # "." has no name
+    part = part_of(path)
+    new = [folder for folder in path.parents if not folder.exists()]
+    clear_dead_parts(path)
+    remove_folder(part)
+    try:
+        yield part
+    finally:
+        remove_folder(part)
+        for folder in [] if path.exists() else new:
+            with suppress(OSError):  # it was never made, or others have written to it
+                folder.rmdir()
+
+
 def replace_folder(part: Path, path: Path) -> None:
-    """Let a folder that is complete take the place of another, which is removed only then."""
+    """Let a folder that is complete take the place of another, which is removed only then; an empty one is filled."""
     before = part.with_suffix(".before")
-    shutil.rmtree(before, ignore_errors=True)  # of a program that was killed
-    if path.exists():
-        path.rename(before)
-    part.rename(path)
-    shutil.rmtree(before, ignore_errors=True)
+    with heard_later():
+        shutil.rmtree(before, ignore_errors=True)  # of a program that was killed
+        if path.is_dir() and not any(path.iterdir()):  # somebody's shell may stand in it
+            for one in part.iterdir():
+                one.rename(path / one.name)
+            return
+        if path.exists():
+            path.rename(before)
+        part.rename(path)
+        shutil.rmtree(before, ignore_errors=True)
+
+
+def add_to_folder(part: Path, path: Path) -> None:
+    """Move all files of a folder that is complete into another, which may hold more; those of one name are replaced."""
+    with heard_later():
+        for file in sorted(file for file in part.rglob("*") if file.is_file()):
+            target = path / file.relative_to(part)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(file, target)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder, if it is there, to the end: a second Ctrl-C does not leave half of it."""
+    with heard_later():
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def clear_parts(path: Path) -> None:
@@ -76,9 +117,9 @@ def clear_parts(path: Path) -> None:
 
 def clear_dead_parts(path: Path) -> None:
     """Remove what programs that have ended, killed perhaps, have left of `path`; others may be writing theirs at this moment."""
-    import psutil  # planning has no time for it
-
     for part in path.parent.glob(f".{path.name}.*.part*"):
+        import psutil  # planning has no time for it
+
         number = part.name.removeprefix(f".{path.name}.").partition(".")[0]
         if number.isdecimal() and not psutil.pid_exists(int(number)):
             shutil.rmtree(part, ignore_errors=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,16 @@ from pathlib import Path
 import pytest
 
 from autoseg.errors import DiskFull
-from autoseg.writing import clear_dead_parts, clear_parts, part_of, replace_folder, whole_file
+from autoseg.writing import (
+    add_to_folder,
+    clear_dead_parts,
+    clear_parts,
+    part_folder,
+    part_of,
+    remove_folder,
+    replace_folder,
+    whole_file,
+)
 
 
 def test_a_file_takes_its_place_when_it_is_whole(tmp_path: Path) -> None:
@@ -73,3 +83,68 @@ def test_parts_of_programs_that_have_ended_are_removed(tmp_path: Path) -> None:
         (tmp_path / name / "images").mkdir(parents=True)
     clear_dead_parts(tmp_path / "out")
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted([f".out.{os.getpid()}.part", f".outer.{ended.pid}.part"])
+
+
+def test_a_folder_is_there_when_it_is_whole(tmp_path: Path) -> None:
+    place = tmp_path / "new" / "out"
+    with part_folder(place) as part:
+        part.mkdir(parents=True)
+        (part / "a.png").touch()
+        replace_folder(part, place)
+    assert [path.name for path in place.parent.iterdir()] == ["out"] and (place / "a.png").exists()
+
+
+@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt, SystemExit])
+def test_nothing_is_left_of_a_folder_that_was_not_finished(tmp_path: Path, kind: type[BaseException]) -> None:
+    """Neither what was written, nor folders that were made for it; what a killed program left goes, too."""
+    (tmp_path / "here").mkdir()
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (tmp_path / f".out.{ended.pid}.part").mkdir()
+    for place in (tmp_path / "far" / "away" / "out", tmp_path / "here" / "out", tmp_path / "out"):
+        with pytest.raises(kind), part_folder(place) as part:
+            (part / "images").mkdir(parents=True)
+            raise kind
+    assert [path.name for path in tmp_path.rglob("*")] == ["here"]
+
+
+def test_an_empty_folder_is_filled_and_stays_the_folder_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody's shell stands in it, and calls it by no name."""
+    place = tmp_path / "out"
+    place.mkdir()
+    number = place.stat().st_ino
+    monkeypatch.chdir(place)
+    with part_folder(Path()) as part:
+        assert part.parent == tmp_path
+        (part / "images").mkdir(parents=True)
+        replace_folder(part, Path())
+    assert place.stat().st_ino == number and [path.name for path in place.iterdir()] == ["images"]
+    assert list(tmp_path.iterdir()) == [place]
+
+
+def test_files_are_added_to_a_folder_that_holds_more(tmp_path: Path) -> None:
+    part, place = tmp_path / "part", tmp_path / "place"
+    for folder, text in ((part, "new"), (place, "old")):
+        (folder / "pictures").mkdir(parents=True)
+        (folder / "pictures" / "a.png").write_text(text)
+    (place / "pictures" / "mine.png").touch()
+    (part / "index.html").touch()
+    add_to_folder(part, place)
+    assert (place / "pictures" / "a.png").read_text() == "new"
+    assert sorted(path.name for path in place.rglob("*.*")) == ["a.png", "index.html", "mine.png"]
+
+
+def test_a_second_ctrl_c_leaves_no_half_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from autoseg import writing
+
+    remove = writing.shutil.rmtree
+
+    def interrupted(path: Path, ignore_errors: bool) -> None:
+        signal.raise_signal(signal.SIGINT)
+        remove(path, ignore_errors=ignore_errors)
+
+    monkeypatch.setattr(writing.shutil, "rmtree", interrupted)
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    with pytest.raises(KeyboardInterrupt):
+        remove_folder(tmp_path / "a")
+    assert not (tmp_path / "a").exists()

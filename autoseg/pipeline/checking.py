@@ -15,6 +15,7 @@ from autoseg.stages.check.page import PAGE, PICTURES, page_of
 from autoseg.stages.check.repair import repair
 from autoseg.stages.index import index_dataset
 from autoseg.stages.split import read_splits
+from autoseg.writing import add_to_folder, part_folder
 
 REPORT = "check.json"
 FOLDS = 5  # of `plan`, where it is not told otherwise
@@ -70,13 +71,17 @@ def check(
     looks = look_at_cases(found, workers=cores, on_done=progress.advance)
     the_set = set_of(found, looks, folds=FOLDS, splits=folds)
     findings = examine(the_set, faults)
-    if place is not None:
+    splits_file = None if splits is None else Path(splits)
+    if place is None:
+        report = report_of(the_set, findings, splits_file)
+    else:
         progress.stage("drawing")
-        findings = draw(found, findings, place / PICTURES, workers=cores, on_done=progress.advance)
-    report = report_of(the_set, findings, None if splits is None else Path(splits))
-    if place is not None:
-        write_text(place / PAGE, page_of(report))
-        report.save(place / REPORT)
+        with part_folder(place / PAGE) as part:
+            findings = draw(found, findings, part / PICTURES, workers=cores, on_done=progress.advance)
+            report = report_of(the_set, findings, splits_file)
+            write_text(part / PAGE, page_of(report))
+            report.save(part / REPORT)
+            add_to_folder(part, place)
     if copy is None:
         return CheckOutcome(report)
     progress.stage("writing the repaired copy", len(found.cases))

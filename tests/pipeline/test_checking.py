@@ -13,6 +13,7 @@ from PIL import Image
 import autoseg
 from autoseg.errors import DataError, RunFolderError
 from autoseg.phantom import write_fetal_head, write_volumes
+from autoseg.progress import SilentProgress
 from autoseg.records import CheckReport, Fold, Splits
 from autoseg.stages.split import read_splits
 
@@ -81,6 +82,36 @@ def test_places_that_cannot_take_a_copy(heads: Path, tmp_path: Path) -> None:
         autoseg.check(heads, out=tmp_path / "file")
     with pytest.raises(DataError, match="does not exist"):
         autoseg.check(tmp_path / "nowhere")
+
+
+class Interrupter(SilentProgress):
+    """Ctrl-C at the first step of a stage."""
+
+    def __init__(self, stage: str) -> None:
+        self.wanted, self.here = stage, ""
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        self.here = name
+
+    def advance(self, done: int, text: str = "") -> None:
+        if self.here == self.wanted:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("stage", ["drawing", "writing the repaired copy"])
+def test_nothing_is_left_of_an_interrupted_check(heads: Path, tmp_path: Path, stage: str) -> None:
+    """But the page, once it is whole; and what somebody else has in its folder stays."""
+    source = shutil.copytree(heads, tmp_path / "set")
+    first = sorted((source / "labels").iterdir())[0]
+    Image.fromarray(np.zeros_like(np.array(Image.open(first)))).save(first)  # there is something to draw
+    (tmp_path / "mine" / "pictures").mkdir(parents=True)
+    (tmp_path / "mine" / "pictures" / "holiday.png").touch()
+    for page in (tmp_path / "new" / "page", tmp_path / "mine"):
+        with pytest.raises(KeyboardInterrupt):
+            autoseg.check(source, out=page, fix=tmp_path / "copy", workers=0, progress=Interrupter(stage))
+        assert (page / "index.html").is_file() == (stage != "drawing")
+    assert (tmp_path / "new").exists() == (stage != "drawing") and (tmp_path / "mine" / "pictures" / "holiday.png").exists()
+    assert not list(tmp_path.rglob(".*")) and not (tmp_path / "copy").exists()
 
 
 def test_hc18(shared_data: Path, tmp_path: Path) -> None:

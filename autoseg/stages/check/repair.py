@@ -7,7 +7,6 @@ become integers.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -38,7 +37,7 @@ from autoseg.stages.check.runs import packed_colours, runs_of
 from autoseg.stages.check.structures import fillable
 from autoseg.volume.copying import copy_image, refuse_uncopyable
 from autoseg.volume.files import is_picture, read, write_labels
-from autoseg.writing import part_of, replace_folder
+from autoseg.writing import part_folder, replace_folder
 
 REPORT = "repairs.json"
 OF_THE_SET = ("leak", "few subjects", "spacing", "unused files")  # findings that keep no case out of a copy
@@ -88,9 +87,7 @@ def repair(
     looks = [look for look in the_set.looks if look.case.id not in reasons]
     if not looks:
         raise DataError("every case has an error that a copy cannot mend, so there is nothing to copy; see what was found")
-    part = part_of(out)
-    shutil.rmtree(part, ignore_errors=True)
-    try:
+    with part_folder(out) as part:
         bare = the_set.dataset.model_copy(update={"cases": (), "notes": ()})  # what travels to a worker
         function, tasks = partial(_copied, dataset=bare, meaning=meaning, out=part), _tasks(the_set, looks)
         done = list(map_cases(function, tasks, name=lambda task: task.case.id, workers=workers, on_done=on_done))
@@ -105,8 +102,6 @@ def repair(
         _describe(the_set, meaning, looks, part)
         report.save(part / REPORT)
         replace_folder(part, out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return report
 
 
