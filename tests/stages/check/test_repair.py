@@ -139,6 +139,33 @@ CORNER = np.zeros(SIZE, bool)
 CORNER[2:9, 2:9] = True
 
 
+def test_a_line_that_leaves_the_picture_is_filled_as_far_as_it_tells_what_it_encloses(tmp_path: Path) -> None:
+    """Of 24 rings of radius 25, whose line's centre is at 24: one leaves by a tenth, one by a tenth and is closed along the border, one by half."""
+    folder = tmp_path / "faulty"
+    centres = {**{f"s{place:02d}": 40 for place in range(21)}, "tenth": 20, "closed": 20, "half": 0}
+    for name, centre in centres.items():
+        image(folder, name)
+        y, x = np.mgrid[:80, :100]
+        distance = np.hypot(y - centre, x - 50)
+        line = (distance <= 25) & (distance > 23)
+        if name == "closed":
+            line[:2] |= distance[:2] <= 25
+        label(folder, name, line)
+    the_set, findings = checked(folder)
+    outline, open_line = (one for one in findings if one.kind == "outline")
+    assert outline.fixable and set(outline.cases) == set(centres) - {"half"}
+    assert "drawn as a thin line around background in 23 labels" in outline.told
+    assert not open_line.fixable and open_line.cases == ("half",) and "leaves it out" in open_line.told
+    report = repair(the_set, findings, tmp_path / "copy")
+    assert [(one.id, one.reason.split(";")[-1]) for one in report.left_out] == [("half", " close it, or fill it")]
+    told = {one.id: one.changes[0] for one in report.cases}
+    assert "an ellipse" in told["tenth"] and told["closed"] == "1: the outline is filled, its line included"
+    distance = np.hypot(y - 20, x - 50)
+    assert np.count_nonzero(read(tmp_path / "copy/labels/tenth.png") != (distance <= 24)) < 0.02 * (distance <= 24).sum()
+    assert (read(tmp_path / "copy/labels/closed.png") == (distance <= 25)).all()
+    assert [one.kind for one in checked(tmp_path / "copy")[1] if one.kind == "outline"] == []
+
+
 def test_values_among_colours_are_left_out_and_white_in_colours_is_a_class(tmp_path: Path) -> None:
     folder = tmp_path / "faulty"
     labels = {f"s{place}": coloured((DISC, (255, 0, 0)), (np.roll(CORNER, place, 1), (255, 255, 255))) for place in range(4)}
