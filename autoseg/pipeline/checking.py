@@ -9,7 +9,7 @@ from autoseg.errors import DataError, RunFolderError
 from autoseg.parallel import available_cores
 from autoseg.progress import Progress, SilentProgress
 from autoseg.records import CheckReport, RepairReport, write_text
-from autoseg.stages.check import examine, look_at_cases, report_of, set_of
+from autoseg.stages.check import examine, look_at_cases, report_of, set_of, unused_in
 from autoseg.stages.check.drawing import draw
 from autoseg.stages.check.page import PAGE, PICTURES, page_of
 from autoseg.stages.check.repair import repair
@@ -86,7 +86,8 @@ def check(
         return CheckOutcome(report)
     progress.stage("writing the repaired copy", len(found.cases))
     try:
-        return CheckOutcome(report, repair(the_set, findings, copy, workers=cores, on_done=progress.advance))
+        repairs = repair(the_set, findings, copy, unused=unused_in(the_set, faults), workers=cores, on_done=progress.advance)
+        return CheckOutcome(report, repairs)
     except DataError as error:  # what was found is worth telling all the same
         return CheckOutcome(report, no_copy=str(error))
 

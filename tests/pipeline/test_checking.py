@@ -141,6 +141,21 @@ def test_hc18(shared_data: Path, tmp_path: Path) -> None:
     assert kinds(again, "error", "warning") == {"exact duplicate"} and again.subjects == 5
 
 
+def test_a_label_without_an_image_is_told_in_the_copy(heads: Path, tmp_path: Path) -> None:
+    """Where all images have labels it is a file that nobody uses, a warning; where one lacks its label, both are errors and left out."""
+    source = shutil.copytree(heads, tmp_path / "set")
+    first, second = sorted((source / "images").iterdir())[:2]
+    first.unlink()
+    (label,) = (source / "labels").glob(f"{first.stem}.*")
+    outcome = autoseg.check(source, fix=tmp_path / "copy", workers=0)
+    assert outcome.report.errors == 0 and "unused files" in kinds(outcome.report, "warning") and outcome.repairs is not None
+    assert outcome.repairs.unused == (f"labels/{label.name}",) and outcome.repairs.left_out == ()
+    next((source / "labels").glob(f"{second.stem}.*")).unlink()
+    outcome = autoseg.check(source, fix=tmp_path / "other", workers=0)
+    assert kinds(outcome.report, "error") == {"pairing"} and "unused files" not in kinds(outcome.report)
+    assert outcome.repairs is not None and {one.id for one in outcome.repairs.left_out} == {first.stem, second.stem}
+
+
 def test_findings_are_told_where_nothing_can_be_copied(tmp_path: Path) -> None:
     """All masks are JPEG: their classes cannot be told, and what is wrong with them is."""
     for name in "abc":

@@ -67,6 +67,7 @@ def repair(
     findings: Sequence[CheckFinding],
     out: Path,
     *,
+    unused: Sequence[str] = (),
     workers: int = 0,
     on_done: Callable[[int], None] | None = None,
 ) -> RepairReport:
@@ -76,6 +77,7 @@ def repair(
         the_set: as it was looked at.
         findings: of it.
         out: new or empty folder.
+        unused: files of the set that belong to no case; the report tells that they are not in the copy.
         workers: processes.
         on_done: called with the number of cases done so far.
 
@@ -99,6 +101,7 @@ def repair(
                 for look, (told, filled) in zip(looks, done, strict=True)
             ),
             left_out=tuple(LeftOut(id=name, reason=reason) for name, reason in reasons.items()),
+            unused=tuple(unused),
         )
         _describe(the_set, meaning, looks, part)
         report.save(part / REPORT)
@@ -239,7 +242,10 @@ def _ellipse(line: np.ndarray, enclosed: np.ndarray) -> np.ndarray | None:
 
 
 def _remaining(case: str, findings: Sequence[CheckFinding]) -> tuple[str, ...]:
-    return tuple(f"{one.kind}: {one.told}" for one in findings if case in one.cases and not one.fixable)
+    here = [
+        one for one in findings if case in one.cases and not one.fixable and one.kind != "unused files"
+    ]  # which are not copied
+    return tuple(f"{one.kind}: {one.told}" for one in here)
 
 
 def _describe(the_set: SetLook, meaning: Meaning, looks: Sequence[CaseLook], out: Path) -> None:

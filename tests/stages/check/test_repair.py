@@ -12,7 +12,7 @@ from PIL import Image
 
 from autoseg.errors import DataError
 from autoseg.records import CheckFinding, Dataset, RepairReport, Structure, ValueEncoding
-from autoseg.stages.check import examine, look_at_cases, set_of
+from autoseg.stages.check import examine, look_at_cases, set_of, unused_in
 from autoseg.stages.check.facts import SetLook
 from autoseg.stages.check.meaning import meaning_of
 from autoseg.stages.check.repair import reasons_to_leave_out, repair
@@ -311,6 +311,22 @@ def test_declared_values_stay_as_they_are_and_white_alone_becomes_one() -> None:
 def test_labels_that_nobody_can_name() -> None:
     with pytest.raises(DataError, match="cannot be told"):
         meaning_of(set_look([look("a", label=label_look({"0": 10_000}))], names=(), declared=False))
+
+
+def test_files_that_no_case_uses_are_told_and_are_no_fault_of_a_copied_case(tmp_path: Path) -> None:
+    """A picture of another format has the name of a case."""
+    folder = tmp_path / "set"
+    for place in range(3):
+        image(folder, f"s{place}")
+        label(folder, f"s{place}", np.roll(DISC, place, 1))
+    label(folder, "spare", DISC)
+    declare(folder, labels={"background": 0, "head": 1})
+    the_set, findings = checked(folder)
+    unused = [one for one in findings if one.kind == "unused files"]
+    strange = unused[0].model_copy(update={"cases": ("spare", "s0")})
+    report = repair(the_set, [strange], tmp_path / "copy", unused=unused_in(the_set, []))
+    assert report.unused == ("labels/spare.png",) and report.left_out == ()
+    assert [one.remaining for one in report.cases] == [(), (), ()]
 
 
 def test_reasons() -> None:
