@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autoseg.cli_console import reported, show
+from autoseg.cli_console import reported, show, typed
 from autoseg.cli_options import LayoutOption, SpacingOption, SubjectsOption, WorkersOption
 from autoseg.cli_values import parse_number_or_file, parse_subjects
 from autoseg.errors import EXIT_SOME_FAILED
@@ -120,7 +120,8 @@ def repair_report(repairs: RepairReport, out: Path) -> list[RenderableType]:
 
     changed = [case for case in repairs.cases if case.changes]
     same = len(repairs.cases) - len(changed)
-    told = f"{counted(len(changed), 'label')} changed, {same} as they were, {counted(len(repairs.left_out), 'case')} left out"
+    unchanged = f"{same} as {'it was' if same == 1 else 'they were'}"
+    told = f"{counted(len(changed), 'label')} changed, {unchanged}, {counted(len(repairs.left_out), 'case')} left out"
     parts: list[RenderableType] = [f"Repaired copy: {told}"]
     parts += [f"changed: {case.id}: {'; '.join(case.changes)}" for case in changed[:ROWS_OF_A_KIND]]
     parts += [f"left out: {case.id}: {case.reason}" for case in repairs.left_out[:ROWS_OF_A_KIND]]
@@ -132,8 +133,8 @@ def repair_report(repairs: RepairReport, out: Path) -> list[RenderableType]:
         )
     if filled := [case.id for case in repairs.cases if case.filled]:
         parts.append(f"outlines filled in {counted(len(filled), 'label')}: {listed(filled)}")
-    subjects = f" --subjects {out / SUBJECTS}" if (out / SUBJECTS).is_file() else ""
+    subjects = f" --subjects {typed(out / SUBJECTS)}" if (out / SUBJECTS).is_file() else ""
     parts.append(
-        f"The copy is in {out}; repairs.json tells each change, and why cases were left out. Next: autoseg check {out}{subjects}"
+        f"The copy is in {out}; repairs.json tells each change, and why cases were left out. Next: autoseg check {typed(out)}{subjects}"
     )
     return parts

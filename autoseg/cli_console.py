@@ -7,11 +7,13 @@ in autoseg itself; 75 out of memory; 130 interrupted; 143 told to end.
 from __future__ import annotations
 
 import logging
+import re
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
@@ -33,6 +35,11 @@ def show(console: Console, parts: list[RenderableType]) -> None:
     """Print results; a plain sentence is left to the terminal to break."""
     for part in parts:
         console.print(part, markup=False, highlight=False, soft_wrap=isinstance(part, str))
+
+
+def typed(path: Path) -> str:
+    """A path as one types it in a command: in quotes where it has a blank or a sign that shells take for their own."""
+    return f'"{path}"' if re.search(r"[^\w%+=:,./\\~@-]", str(path)) else str(path)
 
 
 @contextmanager

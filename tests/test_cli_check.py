@@ -75,12 +75,15 @@ def test_a_repaired_copy_is_told(replaced: Any, tmp_path: Path, capsys: pytest.C
     replaced("check", CheckOutcome(report(), repairs))
     assert exit_code("check", "data", "--fix", str(tmp_path)) == 0
     out = capsys.readouterr().out
-    assert "1 label changed, 1 as they were, 1 case left out" in out
+    assert "1 label changed, 1 as it was, 1 case left out" in out
     assert "changed: a: values: 255 -> 1" in out and "left out: c: sizes differ" in out
     assert "outlines filled in 1 label: a" in out and "--subjects" not in out, "there is no such table in the copy"
     (tmp_path / "subjects.csv").touch()
     assert exit_code("check", "data", "--fix", str(tmp_path)) == 0
     assert f"--subjects {tmp_path / 'subjects.csv'}" in capsys.readouterr().out.replace("\n", "")
+    odd = tmp_path / "März (2)"
+    assert exit_code("check", "data", "--fix", str(odd)) == 0
+    assert f'Next: autoseg check "{odd}"' in capsys.readouterr().out.replace("\n", "")
 
 
 def test_everything_that_is_not_in_the_copy_is_named(replaced: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from autoseg.errors import DiskFull
+from autoseg.errors import DiskFull, RunFolderError
 from autoseg.writing import (
     add_to_folder,
     clear_dead_parts,
     clear_parts,
+    holds_something,
     part_folder,
     part_of,
+    refuse_unwritable,
     remove_folder,
     replace_folder,
     whole_file,
@@ -109,17 +111,44 @@ def test_nothing_is_left_of_a_folder_that_was_not_finished(tmp_path: Path, kind:
 
 
 def test_an_empty_folder_is_filled_and_stays_the_folder_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody's shell stands in it, and calls it by no name."""
+    """It may be another disk; or somebody's shell stands in it, and calls it by no name."""
     place = tmp_path / "out"
     place.mkdir()
     number = place.stat().st_ino
     monkeypatch.chdir(place)
+    for name in ("", str(place)):
+        with pytest.raises(KeyError), part_folder(Path(name)) as part:
+            part.mkdir()
+            raise KeyError
+        assert not any(place.iterdir())
     with part_folder(Path()) as part:
-        assert part.parent == tmp_path
+        assert part.parent == place
         (part / "images").mkdir(parents=True)
         replace_folder(part, Path())
     assert place.stat().st_ino == number and [path.name for path in place.iterdir()] == ["images"]
     assert list(tmp_path.iterdir()) == [place]
+
+
+def test_a_folder_with_what_a_killed_program_left_holds_nothing(tmp_path: Path) -> None:
+    place = tmp_path / "out [1]"
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (place / f".out [1].{ended.pid}.part" / "images").mkdir(parents=True)
+    assert not holds_something(place) and not any(place.iterdir())
+    (place / f".out [1].{os.getpid()}.part").mkdir()
+    assert holds_something(place)
+    (tmp_path / "file").touch()
+    assert holds_something(tmp_path / "file") and not holds_something(tmp_path / "nowhere")
+
+
+def test_places_that_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    refuse_unwritable(tmp_path / "far" / "away")
+    with pytest.raises(RunFolderError, match=r"cannot be made, since .*file is a file; give another folder"):
+        refuse_unwritable(tmp_path / "file" / "out")
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)  # whoever is root may write anywhere
+    with pytest.raises(RunFolderError, match=f"out: you may not write to {tmp_path}; give another folder"):
+        refuse_unwritable(tmp_path / "out")
 
 
 def test_files_are_added_to_a_folder_that_holds_more(tmp_path: Path) -> None:

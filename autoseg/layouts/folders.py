@@ -120,11 +120,19 @@ def _match(root: Path, images_folder: Path, labels_folder: Path, faults: list[Fa
     images = images_in(images_folder)
     if not images:
         raise DataError(
-            [Fault(images_folder.name, "holds no readable image (sub-folders are not searched, except as DICOM series)")]
+            [
+                Fault(
+                    images_folder.name,
+                    "holds no readable image (sub-folders are not searched, except as DICOM series); put the images there",
+                )
+            ]
         )
     labels: dict[str, list[Path]] = {}
     for file in files_in(labels_folder):
         labels.setdefault(stem_of(file), []).append(file)
+    if not labels:
+        told = "holds no readable label (sub-folders are not searched); put the masks there, named as their images"
+        raise DataError([Fault(labels_folder.name, told)])
     names = _label_names(labels)
     by_id = _by_channel(images, names)
     channels = max(len(files) for files in by_id.values())

@@ -15,7 +15,7 @@ from autoseg.stages.check.page import PAGE, PICTURES, page_of
 from autoseg.stages.check.repair import repair
 from autoseg.stages.index import index_dataset
 from autoseg.stages.split import read_splits
-from autoseg.writing import add_to_folder, part_folder
+from autoseg.writing import add_to_folder, holds_something, part_folder, refuse_unwritable
 
 REPORT = "check.json"
 FOLDS = 5  # of `plan`, where it is not told otherwise
@@ -57,7 +57,7 @@ def check(
 
     Raises:
         DataError: the data set cannot be read as one; all faults are listed.
-        RunFolderError: `fix` is not empty, or `out` is a file.
+        RunFolderError: `fix` is not empty, `out` is a file or lies in `fix`, or one of them cannot be written to.
     """
     progress, cores = progress or SilentProgress(), available_cores() if workers is None else workers
     copy, place = None if fix is None else Path(fix), None if out is None else Path(out)
@@ -93,11 +93,16 @@ def check(
 
 
 def _refuse_places(source: Path, out: Path | None, copy: Path | None) -> None:
-    if out is not None and out.exists() and not out.is_dir():
-        raise RunFolderError(f"{out} is a file; give a folder for the report")
+    if out is not None:
+        if out.exists() and not out.is_dir():
+            raise RunFolderError(f"{out} is a file; give a folder for the report")
+        refuse_unwritable(out)
     if copy is None:
         return
-    if copy.exists() and (not copy.is_dir() or any(copy.iterdir())):
+    if holds_something(copy):
         raise RunFolderError(f"{copy} is not empty; give a new folder for the repaired copy")
     if copy.absolute().is_relative_to(source.absolute()):
         raise RunFolderError(f"{copy} lies in the data set itself; give a folder elsewhere for the repaired copy")
+    if out is not None and out.absolute().is_relative_to(copy.absolute()):
+        raise RunFolderError(f"{out} lies in the repaired copy, which is a data set; give a folder elsewhere for the report")
+    refuse_unwritable(copy)

@@ -42,7 +42,7 @@ from autoseg.stages.importing import (
     without_chosen_mask,
 )
 from autoseg.stages.index import index_dataset
-from autoseg.writing import part_folder, remove_folder, replace_folder
+from autoseg.writing import holds_something, part_folder, refuse_unwritable, remove_folder, replace_folder
 
 AUTO, PATTERNS, DICOM = "auto", "patterns", "dicom"
 PREVIEW = "preview.png"
@@ -186,11 +186,12 @@ def _check(root: Path, out: Path, wish: ImportWish, overwrite: bool) -> None:
         raise DataError(f"{root} does not exist; give the folder of the set")
     if out.exists() and not out.is_dir():
         raise RunFolderError(f"{out} is a file; give a new folder")
-    if out.exists() and any(out.iterdir()):
+    if holds_something(out):
         if not overwrite:
             raise RunFolderError(f"{out} is not empty; give a new folder, or --overwrite")
         if not (out / REPORT).is_file():
             raise RunFolderError(f"{out} was not made by `autoseg import`, so it is not overwritten; give a new folder")
+    refuse_unwritable(out)
     if root == out.resolve() or root in out.resolve().parents:
         raise RunFolderError(f"{out} lies inside the set; give a folder beside it")
     for needed in (root, *([] if wish.images_folder is None else [wish.images_folder.expanduser().resolve()])):

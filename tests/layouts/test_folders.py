@@ -232,3 +232,16 @@ def test_a_jpeg_cannot_hold_labels(tmp_path: Path) -> None:
 def test_labels_without_any_foreground(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nothing but 0"):
         read(write(tmp_path, values=(0,)), ReadOptions())
+
+
+def test_folders_without_anything_to_read_are_told_at_once(tmp_path: Path) -> None:
+    """Not image by image."""
+    write(tmp_path)
+    for file in (tmp_path / "labels").iterdir():
+        file.rename(file.with_suffix(".json"))
+    with pytest.raises(DataError, match="labels: holds no readable label"):
+        read(tmp_path, ReadOptions())
+    for file in (tmp_path / "images").iterdir():
+        file.unlink()
+    with pytest.raises(DataError, match="images: holds no readable image"):
+        read(tmp_path, ReadOptions())

@@ -80,6 +80,10 @@ def test_places_that_cannot_take_a_copy(heads: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunFolderError, match="is a file"):
         autoseg.check(heads, out=tmp_path / "file")
+    with pytest.raises(RunFolderError, match="cannot be made"):
+        autoseg.check(heads, fix=tmp_path / "file" / "copy")
+    with pytest.raises(RunFolderError, match="lies in the repaired copy"):
+        autoseg.check(heads, fix=tmp_path / "copy", out=tmp_path / "copy" / "page")
     with pytest.raises(DataError, match="does not exist"):
         autoseg.check(tmp_path / "nowhere")
 
@@ -154,6 +158,17 @@ def test_a_label_without_an_image_is_told_in_the_copy(heads: Path, tmp_path: Pat
     outcome = autoseg.check(source, fix=tmp_path / "other", workers=0)
     assert kinds(outcome.report, "error") == {"pairing"} and "unused files" not in kinds(outcome.report)
     assert outcome.repairs is not None and {one.id for one in outcome.repairs.left_out} == {first.stem, second.stem}
+
+
+def test_empty_labels_are_no_set(heads: Path, tmp_path: Path) -> None:
+    source = shutil.copytree(heads, tmp_path / "set")
+    for file in (source / "labels").iterdir():
+        Image.fromarray(np.zeros_like(np.array(Image.open(file)))).save(file)
+    (absent,) = [one for one in autoseg.check(source, workers=0).report.findings if one.kind == "absent structure"]
+    assert absent.severity == "error" and "no label has any structure" in absent.told
+    (source / "dataset.json").unlink()
+    outcome = autoseg.check(source, fix=tmp_path / "copy", workers=0)
+    assert "are these the right files?" in outcome.report.findings[0].told and "nothing to copy" in str(outcome.no_copy)
 
 
 def test_findings_are_told_where_nothing_can_be_copied(tmp_path: Path) -> None:

@@ -47,6 +47,9 @@ def presence(the_set: SetLook) -> list[CheckFinding]:
     sizes = [(look, sizes) for look in the_set.looks if (sizes := the_set.structure_pixels(look)) is not None]
     if not sizes:
         return []
+    if not any(pixels for _, one in sizes for pixels in one.values()):
+        told = f"no label has any structure ({counted(len(sizes), 'label')} looked at); nothing can be learned: are these the right files?"
+        return [finding("absent structure", "error", told)]
     folds = min(the_set.folds, len({look.case.subject for look, _ in sizes}))  # of fewer subjects there will be fewer
     found = []
     for target in the_set.dataset.targets:
@@ -109,8 +112,8 @@ def _open_lines(the_set: SetLook, filled_in_copy: Mapping[str, frozenset[str]]) 
     found = []
     for key, cases in unfillable(the_set).items():
         told = (
-            f"the value {key} is a thin line in {counted(len(cases), 'label')}, too, but neither closed nor most of an ellipse, so that nothing tells "
-            "what it encloses; close it (along the border, where it leaves the picture), or fill it"
+            f"the value {key} is a thin line in {counted(len(cases), 'label')}, too, but neither closed nor most of an ellipse, so that "
+            "nothing tells what it encloses; close it (along the border, where it leaves the picture), or fill it"
         )
         told += "; a copy, in which the others are filled, leaves it out" if key in filled_in_copy else ""
         found.append(finding("outline", "warning", told, cases))

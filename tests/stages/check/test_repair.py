@@ -310,6 +310,8 @@ def test_declared_values_stay_as_they_are_and_white_alone_becomes_one() -> None:
 
 def test_labels_that_nobody_can_name() -> None:
     with pytest.raises(DataError, match="cannot be told"):
+        meaning_of(set_look([look("a", label=label_look(lossy=True))], names=(), declared=False))
+    with pytest.raises(DataError, match="there is nothing to copy"):
         meaning_of(set_look([look("a", label=label_look({"0": 10_000}))], names=(), declared=False))
 
 

@@ -29,7 +29,10 @@ def test_where_many_labels_are_empty_or_full_the_set_is_like_that() -> None:
 
 def test_a_structure_that_is_nowhere() -> None:
     (found,) = structures.presence(set_look(numbered(6), names=("head", "tail")))
-    assert found.kind == "absent structure" and found.told.startswith("tail is in no label")
+    assert found.kind == "absent structure" and found.told.startswith("tail is in no label") and found.severity == "warning"
+    bare = [look(f"e{place}", label=label_look(EMPTY)) for place in range(3)]
+    (found,) = structures.presence(set_look(bare, names=("head", "tail")))
+    assert found.kind == "absent structure" and found.severity == "error" and "3 labels looked at" in found.told
 
 
 def test_structures_of_few_subjects_and_few_labels() -> None:
