@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autoseg.cli_console import reported, show
+from autoseg.cli_console import reported, show, typed
 from autoseg.cli_options import LayoutOption, SpacingOption, SubjectsOption, WorkersOption
 from autoseg.cli_values import parse_number_or_file, parse_subjects
 from autoseg.errors import EXIT_SOME_FAILED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import RenderableType
 
     from autoseg.records import CheckFinding, CheckReport, RepairReport
@@ -102,26 +104,37 @@ def check_report(report: CheckReport, out: Path | None) -> list[RenderableType]:
 def _named_errors(errors: list[CheckFinding]) -> list[RenderableType]:
     """Every case with an error, since each has to be seen to."""
     names = list(dict.fromkeys(name for one in errors for name in one.cases))
-    if not names:
-        return []
+    return [f"Cases with errors: {_all_but_many(names)}"] if names else []
+
+
+def _all_but_many(names: Sequence[str]) -> str:
     more = f" and {len(names) - MOST_ERRORS} more" if len(names) > MOST_ERRORS else ""
-    return [f"Cases with errors: {', '.join(names[:MOST_ERRORS])}{more}"]
+    return f"{', '.join(names[:MOST_ERRORS])}{more}"
 
 
 def repair_report(repairs: RepairReport, out: Path) -> list[RenderableType]:
-    """How many cases were changed, copied or left out, and where the copy lies."""
+    """How many cases were changed and copied, everything that is not in the copy, and where it lies."""
     from autoseg.layouts.base import listed
     from autoseg.layouts.written_tables import SUBJECTS
     from autoseg.stages.check.facts import counted
 
     changed = [case for case in repairs.cases if case.changes]
     same = len(repairs.cases) - len(changed)
-    told = f"{counted(len(changed), 'label')} changed, {same} as they were, {counted(len(repairs.left_out), 'case')} left out"
+    unchanged = f"{same} as {'it was' if same == 1 else 'they were'}"
+    told = f"{counted(len(changed), 'label')} changed, {unchanged}, {counted(len(repairs.left_out), 'case')} left out"
     parts: list[RenderableType] = [f"Repaired copy: {told}"]
     parts += [f"changed: {case.id}: {'; '.join(case.changes)}" for case in changed[:ROWS_OF_A_KIND]]
     parts += [f"left out: {case.id}: {case.reason}" for case in repairs.left_out[:ROWS_OF_A_KIND]]
+    if rest := repairs.left_out[ROWS_OF_A_KIND:]:
+        parts.append(f"left out, too: {_all_but_many([case.id for case in rest])}")
+    if repairs.unused:
+        parts.append(
+            f"not copied, as no case has {'it' if len(repairs.unused) == 1 else 'them'}: {_all_but_many(repairs.unused)}"
+        )
     if filled := [case.id for case in repairs.cases if case.filled]:
         parts.append(f"outlines filled in {counted(len(filled), 'label')}: {listed(filled)}")
-    subjects = f" --subjects {out / SUBJECTS}" if (out / SUBJECTS).is_file() else ""
-    parts.append(f"The copy is in {out}; repairs.json tells each change. Next: autoseg check {out}{subjects}")
+    subjects = f" --subjects {typed(out / SUBJECTS)}" if (out / SUBJECTS).is_file() else ""
+    parts.append(
+        f"The copy is in {out}; repairs.json tells each change, and why cases were left out. Next: autoseg check {typed(out)}{subjects}"
+    )
     return parts

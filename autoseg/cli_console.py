@@ -7,11 +7,13 @@ in autoseg itself; 75 out of memory; 130 interrupted; 143 told to end.
 from __future__ import annotations
 
 import logging
+import re
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 EXIT_FAULT_IN_AUTOSEG = 70  # EX_SOFTWARE of sysexits.h, whose 75 (try again) is used for memory
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
 EXIT_TERMINATED = 143  # 128 + SIGTERM, which scheduling systems send
-CONTINUED = ("preprocess", "train", "predict")  # verbs that go on where they were interrupted
+CONTINUED = ("preprocess", "train", "predict", "fetch")  # verbs that go on where they were interrupted
 MOST_FAULTS = 100  # told one by one
 CASES_NAMED = 10  # of those that have one message, where there are more faults
 LINE_WIDTH = 160  # of tables that go to a file or a pipe
@@ -35,6 +37,11 @@ def show(console: Console, parts: list[RenderableType]) -> None:
     """Print results; a plain sentence is left to the terminal to break."""
     for part in parts:
         console.print(part, markup=False, highlight=False, soft_wrap=isinstance(part, str))
+
+
+def typed(path: Path) -> str:
+    """A path as one types it in a command: in quotes where it has a blank or a sign that shells take for their own."""
+    return f'"{path}"' if re.search(r"[^\w%+=:,./\\~@-]", str(path)) else str(path)
 
 
 @contextmanager

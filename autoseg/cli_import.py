@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from autoseg.cli_console import reported, show
+from autoseg.cli_console import reported, show, typed
 from autoseg.cli_options import SpacingOption, SubjectsOption, WorkersOption
 from autoseg.cli_values import parse_number_or_file, parse_structures, parse_subjects
 from autoseg.errors import EXIT_SOME_FAILED
@@ -120,7 +120,7 @@ def import_report(report: ImportReport, out: Path) -> list[RenderableType]:
         parts: list[RenderableType] = ["", f"{report.cases} images, read as {report.kind}"]
         parts += [f"note: {note}" for note in report.notes[:SHOWN]]
         parts += [f"failed: {one.id}: {one.reason}" for one in report.failed[:SHOWN]]
-        return [*parts, f"Next: autoseg predict RUN {out / 'images'} OUT --spacing {out / 'pixel_size.csv'}"]
+        return [*parts, f"Next: autoseg predict RUN {typed(out / 'images')} OUT --spacing {typed(out / 'pixel_size.csv')}"]
     table = new_table("Structures")
     add_columns(table, ["structure"], ["cases", "pixels"])
     for one in report.labels:
@@ -136,7 +136,7 @@ def import_report(report: ImportReport, out: Path) -> list[RenderableType]:
     parts += [f"failed: {one.id}: {one.reason}" for one in report.failed[:SHOWN]]
     if len(report.failed) > SHOWN:
         parts.append(f"... and {len(report.failed) - SHOWN} more; {out / 'import.json'} names them")
-    parts.append(f"Look at {out / 'preview.png'}. Next: autoseg plan {out} RUN")
+    parts.append(f"Look at {out / 'preview.png'}. Next: autoseg plan {typed(out)} RUN")
     return parts
 
 

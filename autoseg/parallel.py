@@ -18,7 +18,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from typing import TypeVar
 import psutil
 
 from autoseg.errors import AutosegError, CaseError, OutOfMemory
+from autoseg.interrupts import heard_later
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -168,20 +169,50 @@ def _map_in_pool(
     waiting: deque[tuple[T, Future[R]]] = deque()
     remaining = iter(cases)
     done = 0
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker) as pool:
-        try:
-            while True:
-                while len(waiting) < 3 * workers and (case := next(remaining, None)) is not None:
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker)
+    try:
+        while True:
+            while len(waiting) < 3 * workers and (case := next(remaining, None)) is not None:
+                with _deaf_workers():  # any may be started here
                     waiting.append((case, pool.submit(function, case)))
-                if not waiting:
-                    return
-                case, future = waiting.popleft()
-                yield _result(future, name(case))
-                done += 1
-                if on_done:
-                    on_done(done)
+            if not waiting:
+                return
+            case, future = waiting[0]  # it counts as under way until its result is here
+            result = _result(future, name(case))
+            waiting.popleft()
+            yield result
+            done += 1
+            if on_done:
+                on_done(done)
+    finally:
+        _end(pool, [future for _, future in waiting])
+
+
+@contextlib.contextmanager
+def _deaf_workers() -> Iterator[None]:
+    """Processes that start in the body never hear Ctrl-C, which a terminal sends to all of them; this one hears it afterwards."""
+    with heard_later():
+        if not hasattr(signal, "pthread_sigmask"):  # Windows
+            yield
+            return
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which is handed down
+        try:
+            yield
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end(pool: ProcessPoolExecutor, futures: Iterable[Future[R]]) -> None:
+    """Wait for the cases under way, so that nothing is written any more; told a second time to end, end the workers."""
+    try:
+        wait([future for future in futures if not future.cancel()])
+    except BaseException:
+        for worker in multiprocessing.active_children():
+            worker.terminate()
+        raise
+    finally:
+        with heard_later():  # a thread whose end is waited for must not be disturbed: it would count as ended
+            pool.shutdown(cancel_futures=True)
 
 
 def _result(future: Future[R], case: str) -> R:
@@ -241,7 +272,7 @@ class Programs:
     def __enter__(self) -> Programs:
         self._is_main = threading.current_thread() is threading.main_thread()
         if self._is_main:  # only there may a signal be handled
-            self._before = signal.signal(signal.SIGTERM, _end)
+            self._before = signal.signal(signal.SIGTERM, _raise_end)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -286,7 +317,7 @@ def _wait_for(programs: Sequence[subprocess.Popen[bytes]], seconds: float) -> No
             program.wait(max(0.0, end - time.monotonic()))
 
 
-def _end(number: int, _: object) -> None:
+def _raise_end(number: int, _: object) -> None:
     raise SystemExit(128 + number)
 
 

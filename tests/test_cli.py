@@ -12,6 +12,7 @@ import pytest
 from typer.main import get_command
 
 from autoseg import __version__, cli
+from autoseg.cli_console import typed
 from autoseg.errors import AutosegError, CaseError, DataError, Fault, OutOfMemory, PlanError, RecordError, RunFolderError
 from autoseg.metrics.surface import TOLERANCE_MM
 from autoseg.records import PredictedCase, Predictions, Scores
@@ -209,6 +210,13 @@ def test_errors_are_sentences_with_anexit_code(
     captured = capsys.readouterr()
     assert captured.err == said
     assert captured.out == ""
+
+
+def test_paths_are_told_as_one_types_them() -> None:
+    for plain in ("/tmp/out", "März/köpfe_1.csv", "C:\\data\\set", "../a+b"):
+        assert typed(Path(plain)) == plain
+    for odd in ("my heads", "a&b", "Übung (2)", "it's"):
+        assert typed(Path(odd)) == f'"{odd}"'
 
 
 @pytest.mark.parametrize("words", [("--debug", "train", "run", "--fold", "0"), ("train", "run", "--fold", "0", "--debug")])

@@ -75,12 +75,31 @@ def test_a_repaired_copy_is_told(replaced: Any, tmp_path: Path, capsys: pytest.C
     replaced("check", CheckOutcome(report(), repairs))
     assert exit_code("check", "data", "--fix", str(tmp_path)) == 0
     out = capsys.readouterr().out
-    assert "1 label changed, 1 as they were, 1 case left out" in out
+    assert "1 label changed, 1 as it was, 1 case left out" in out
     assert "changed: a: values: 255 -> 1" in out and "left out: c: sizes differ" in out
     assert "outlines filled in 1 label: a" in out and "--subjects" not in out, "there is no such table in the copy"
     (tmp_path / "subjects.csv").touch()
     assert exit_code("check", "data", "--fix", str(tmp_path)) == 0
     assert f"--subjects {tmp_path / 'subjects.csv'}" in capsys.readouterr().out.replace("\n", "")
+    odd = tmp_path / "März (2)"
+    assert exit_code("check", "data", "--fix", str(odd)) == 0
+    assert f'Next: autoseg check "{odd}"' in capsys.readouterr().out.replace("\n", "")
+
+
+def test_everything_that_is_not_in_the_copy_is_named(replaced: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first three with their reasons; up to 40 names beyond them."""
+    out = [LeftOut(id=f"c{place}", reason=f"reason {place}") for place in range(6)]
+    repairs = RepairReport(source="r", cases=(), left_out=tuple(out), unused=("labels/x.png", "labels/y.png"))
+    check = replaced("check", CheckOutcome(report(), repairs))
+    assert exit_code("check", "data", "--fix", str(tmp_path)) == 0
+    told = capsys.readouterr().out
+    assert "6 cases left out" in told and "left out: c2: reason 2" in told and "reason 3" not in told
+    assert "left out, too: c3, c4, c5\n" in told and "not copied, as no case has them: labels/x.png, labels/y.png\n" in told
+    many = tuple(LeftOut(id=f"c{place}", reason="r") for place in range(45))
+    check.return_value = CheckOutcome(report(), repairs.model_copy(update={"left_out": many, "unused": ("labels/x.png",)}))
+    assert exit_code("check", "data", "--fix", str(tmp_path)) == 0
+    told = capsys.readouterr().out
+    assert "c42 and 2 more\n" in told and "not copied, as no case has it: labels/x.png\n" in told
 
 
 def test_usage(replaced: Any) -> None:

@@ -97,6 +97,65 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
     assert not any(_alive(worker) for worker in workers)
 
 
+SLOW = """
+import sys, time
+from pathlib import Path
+from autoseg.parallel import map_cases
+from autoseg.writing import part_folder
+
+def write(task):
+    folder, number, seconds = task
+    (folder / f"{number}.begun").touch()
+    time.sleep(seconds)
+    (folder / f"{number}.ended").touch()
+
+if __name__ == "__main__":
+    with part_folder(Path(sys.argv[1])) as part:
+        part.mkdir()
+        print("begins", flush=True)
+        try:
+            list(map_cases(write, [(part, number, float(sys.argv[2])) for number in range(20)], name=str, workers=2))
+        except KeyboardInterrupt:
+            print(*(file.suffix for file in part.iterdir()))
+            raise SystemExit(130)
+"""
+
+
+def interrupted(tmp_path: Path, seconds: float, when: Callable[[], Any], times: int) -> tuple[int, list[str], str]:
+    """Ctrl-C as a terminal sends it, to all processes of the program, so many times: the exit code, what had been written, and what was said."""
+    script = tmp_path / "slow.py"
+    script.write_text(SLOW)
+    command = [sys.executable, str(script), str(tmp_path / "out"), str(seconds)]
+    with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, start_new_session=True) as program:
+        assert program.stdout is not None and program.stdout.readline() == "begins\n"
+        waited_for(when)
+        for _ in range(times):
+            os.killpg(program.pid, signal.SIGINT)
+            time.sleep(0.3)
+        out, err = program.communicate(timeout=60)
+    assert [path.name for path in tmp_path.iterdir()] == ["slow.py"], "nothing is left"
+    return program.returncode, out.split(), err
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="no groups of processes")
+@pytest.mark.parametrize("delay", [0.0, 0.1, 0.3])
+def test_workers_that_start_say_nothing_of_ctrl_c(tmp_path: Path, delay: float) -> None:
+    code, _, said = interrupted(tmp_path, 0.5, lambda: time.sleep(delay) or True, 1)
+    assert (code, said) == (130, "")
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="no groups of processes")
+def test_ctrl_c_waits_for_the_cases_under_way(tmp_path: Path) -> None:
+    code, written, said = interrupted(tmp_path, 1.0, lambda: list(tmp_path.glob(".out.*.part/*.begun")), 1)
+    assert (code, said) == (130, "") and 0 < written.count(".begun") == written.count(".ended") < 20
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="no groups of processes")
+def test_a_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
+    code, written, said = interrupted(tmp_path, 100.0, lambda: list(tmp_path.glob(".out.*.part/*.begun")), 2)
+    assert (code, said) == (130, "") and ".ended" not in written
+
+
 def _alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from autoseg.errors import DataError, Fault
-from autoseg.writing import whole_file
+from autoseg.writing import remove_folder, whole_file
 
 JUNK = "__MACOSX"
 # What `zipfile` raises where bytes are not as they should be; seeking to a place that a damaged entry names is an OSError.
@@ -166,7 +166,7 @@ def extract(archive: Path, target: Path, wanted: Callable[[str], bool], *, most_
         zipfile.BadZipFile, zlib.error: it is damaged.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name.lstrip('.')}.", suffix=".part", dir=target.parent))
     try:
         with zipfile.ZipFile(archive) as opened:
             members = [member for member in opened.infolist() if _is_wanted(member, archive, wanted)]
@@ -179,7 +179,7 @@ def extract(archive: Path, target: Path, wanted: Callable[[str], bool], *, most_
         temporary.chmod(0o755)  # mkdtemp makes folders that only their owner may enter
         _take_place(temporary, target)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        remove_folder(temporary)
 
 
 def _take_place(temporary: Path, target: Path) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +25,7 @@ from autoseg.layouts.base import stem_of
 from autoseg.parallel import available_cores, map_cases
 from autoseg.volume.files import read_header, write_labels
 from autoseg.volume.geometry import Geometry
-from autoseg.writing import part_of, replace_folder
+from autoseg.writing import part_folder, replace_folder
 
 # as archives and folders are called, in the order of trust: exact masks before polygons
 KINDS = {
@@ -152,10 +151,8 @@ def _draw_all(
     place: Path,
     source: str,
 ) -> list[Fault]:
-    part = part_of(place)
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
+    with part_folder(place) as part:
+        part.mkdir(parents=True)
         colours = {colour: _known(label, names) or "" for colour, label in found.colours.items()}
         values = {value: _known(label, names) or "" for value, label in found.values.items()}
         naming = Naming(tuple(names), values, colours)
@@ -167,8 +164,6 @@ def _draw_all(
         told = [f"{fault.case}\t{' '.join(fault.message.split())}" for fault in faults]
         (part / SOURCE_FILE).write_text("\n".join([source, *told]) + "\n", encoding="utf-8")
         replace_folder(part, place)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return faults
 
 

@@ -120,16 +120,24 @@ def _match(root: Path, images_folder: Path, labels_folder: Path, faults: list[Fa
     images = images_in(images_folder)
     if not images:
         raise DataError(
-            [Fault(images_folder.name, "holds no readable image (sub-folders are not searched, except as DICOM series)")]
+            [
+                Fault(
+                    images_folder.name,
+                    "holds no readable image (sub-folders are not searched, except as DICOM series); put the images there",
+                )
+            ]
         )
     labels: dict[str, list[Path]] = {}
     for file in files_in(labels_folder):
         labels.setdefault(stem_of(file), []).append(file)
+    if not labels:
+        told = "holds no readable label (sub-folders are not searched); put the masks there, named as their images"
+        raise DataError([Fault(labels_folder.name, told)])
     names = _label_names(labels)
     by_id = _by_channel(images, names)
     channels = max(len(files) for files in by_id.values())
     cases: list[Case] = []
-    unused = dict(labels)
+    unused, unlabelled = dict(labels), False
     for id, files in sorted(by_id.items()):
         chosen = [file for stem in _labels_of(id, names) for file in unused.pop(stem, labels[stem])]
         here = [f"has several images: {listed(file.name for file in same)}; keep one" for same in files.values() if len(same) > 1]
@@ -137,6 +145,7 @@ def _match(root: Path, images_folder: Path, labels_folder: Path, faults: list[Fa
             lacking = ", ".join(f"_{channel:04d}" for channel in missing)
             here.append(f"lacks channel {lacking}; other cases have {channels} channels")
         if not chosen:
+            unlabelled = True
             here.append(f"has no label; expected {labels_folder.name}/{id} with any readable suffix, or {id}_mask")
         elif len(chosen) > 1:
             here.append(f"has several labels: {listed(file.name for file in chosen)}; keep one")
@@ -144,20 +153,25 @@ def _match(root: Path, images_folder: Path, labels_folder: Path, faults: list[Fa
         if not here:
             files_of_case = tuple(relative(files[channel][0], root) for channel in sorted(files))
             cases.append(Case(id=id, subject=id, images=files_of_case, label=relative(chosen[0], root)))
-    _orphans(unused, bool(faults), labels_folder.name, faults, notes)
+    _orphans(unused, unlabelled, labels_folder.name, faults, notes)
     return cases
 
 
-def _orphans(unused: dict[str, list[Path]], others_at_fault: bool, folder: str, faults: list[Fault], notes: list[str]) -> None:
+def _orphans(unused: dict[str, list[Path]], unlabelled: bool, folder: str, faults: list[Fault], notes: list[str]) -> None:
     """Labels without an image: a mistake where images lack labels too (a name misspelt), otherwise a remark."""
     if not unused:
         return
-    if others_at_fault:
+    if unlabelled:
         faults.extend(
-            Fault(stem, f"has a label ({folder}/{files[0].name}) but no image of that name") for stem, files in unused.items()
+            Fault(
+                stem,
+                f"has a label ({folder}/{files[0].name}) but no image of that name; correct the name, add the image, or take it away",
+            )
+            for stem, files in unused.items()
         )
     else:
-        notes.append(f"{len(unused)} labels have no image and are ignored: {listed(unused)}")
+        told = "1 label has no image and is" if len(unused) == 1 else f"{len(unused)} labels have no image and are"
+        notes.append(f"{told} ignored: {listed(unused)}")
 
 
 def _by_channel(images: Sequence[Path], labels: Mapping[str, Sequence[str]]) -> dict[str, dict[int, list[Path]]]:
@@ -223,6 +237,7 @@ def _spacings(root: Path, checked: CheckedImages, faults: list[Fault], notes: li
     if len(tables) > 1:
         names = listed(file.name for file in tables)
         faults.append(Fault(root.name, f"has several tables with a pixel size ({names}); choose one with --spacing"))
+        return checked.cases
     if not tables:
         if any(is_picture(image) for case in checked.cases for image in case.images):
             notes.append("no CSV with pixel sizes found: the images' mm per pixel is unknown (give --spacing CSV|MM)")

@@ -66,7 +66,9 @@ def scheme_from(found: FoundLabels) -> LabelScheme:
         raise DataError([Fault("labels", _colour_message(found))])
     values = sorted(value for value in found.pixels if value != 0)
     if not values:
-        raise DataError([Fault("labels", "hold nothing but 0 in every file; there is no structure to learn")])
+        raise DataError(
+            [Fault("labels", "hold nothing but 0 in every file; there is no structure to learn: are these the right files?")]
+        )
     if len(values) > MOST_VALUES or values[0] < 0:
         raise DataError(
             [

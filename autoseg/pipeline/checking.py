@@ -9,12 +9,13 @@ from autoseg.errors import DataError, RunFolderError
 from autoseg.parallel import available_cores
 from autoseg.progress import Progress, SilentProgress
 from autoseg.records import CheckReport, RepairReport, write_text
-from autoseg.stages.check import examine, look_at_cases, report_of, set_of
+from autoseg.stages.check import examine, look_at_cases, report_of, set_of, unused_in
 from autoseg.stages.check.drawing import draw
 from autoseg.stages.check.page import PAGE, PICTURES, page_of
 from autoseg.stages.check.repair import repair
 from autoseg.stages.index import index_dataset
 from autoseg.stages.split import read_splits
+from autoseg.writing import add_to_folder, holds_something, part_folder, refuse_unwritable
 
 REPORT = "check.json"
 FOLDS = 5  # of `plan`, where it is not told otherwise
@@ -56,7 +57,7 @@ def check(
 
     Raises:
         DataError: the data set cannot be read as one; all faults are listed.
-        RunFolderError: `fix` is not empty, or `out` is a file.
+        RunFolderError: `fix` is not empty, `out` is a file or lies in `fix`, or one of them cannot be written to.
     """
     progress, cores = progress or SilentProgress(), available_cores() if workers is None else workers
     copy, place = None if fix is None else Path(fix), None if out is None else Path(out)
@@ -70,28 +71,38 @@ def check(
     looks = look_at_cases(found, workers=cores, on_done=progress.advance)
     the_set = set_of(found, looks, folds=FOLDS, splits=folds)
     findings = examine(the_set, faults)
-    if place is not None:
+    splits_file = None if splits is None else Path(splits)
+    if place is None:
+        report = report_of(the_set, findings, splits_file)
+    else:
         progress.stage("drawing")
-        findings = draw(found, findings, place / PICTURES, workers=cores, on_done=progress.advance)
-    report = report_of(the_set, findings, None if splits is None else Path(splits))
-    if place is not None:
-        write_text(place / PAGE, page_of(report))
-        report.save(place / REPORT)
+        with part_folder(place / PAGE) as part:
+            findings = draw(found, findings, part / PICTURES, workers=cores, on_done=progress.advance)
+            report = report_of(the_set, findings, splits_file)
+            write_text(part / PAGE, page_of(report))
+            report.save(part / REPORT)
+            add_to_folder(part, place)
     if copy is None:
         return CheckOutcome(report)
     progress.stage("writing the repaired copy", len(found.cases))
     try:
-        return CheckOutcome(report, repair(the_set, findings, copy, workers=cores, on_done=progress.advance))
+        repairs = repair(the_set, findings, copy, unused=unused_in(the_set, faults), workers=cores, on_done=progress.advance)
+        return CheckOutcome(report, repairs)
     except DataError as error:  # what was found is worth telling all the same
         return CheckOutcome(report, no_copy=str(error))
 
 
 def _refuse_places(source: Path, out: Path | None, copy: Path | None) -> None:
-    if out is not None and out.exists() and not out.is_dir():
-        raise RunFolderError(f"{out} is a file; give a folder for the report")
+    if out is not None:
+        if out.exists() and not out.is_dir():
+            raise RunFolderError(f"{out} is a file; give a folder for the report")
+        refuse_unwritable(out)
     if copy is None:
         return
-    if copy.exists() and (not copy.is_dir() or any(copy.iterdir())):
+    if holds_something(copy):
         raise RunFolderError(f"{copy} is not empty; give a new folder for the repaired copy")
     if copy.absolute().is_relative_to(source.absolute()):
         raise RunFolderError(f"{copy} lies in the data set itself; give a folder elsewhere for the repaired copy")
+    if out is not None and out.absolute().is_relative_to(copy.absolute()):
+        raise RunFolderError(f"{out} lies in the repaired copy, which is a data set; give a folder elsewhere for the report")
+    refuse_unwritable(copy)

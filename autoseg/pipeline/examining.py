@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from autoseg.engines.device import pick_device
@@ -17,7 +16,7 @@ from autoseg.records import CaseDiagnosis, Diagnosis, NotJudged, Predictions, Sp
 from autoseg.run_folder import RunFolder
 from autoseg.stages.doctor import PAGE, draw, examine, page_of, ranked, reservations, save_csv
 from autoseg.stages.split import refuse_unsound
-from autoseg.writing import clear_parts, part_of, replace_folder
+from autoseg.writing import clear_parts, part_of, remove_folder, replace_folder
 
 
 def examined(
@@ -66,7 +65,7 @@ def examined(
         write_text(part / PAGE, page_of(diagnosis, dataset, folder.root, folder.doctor))
         replace_folder(part, folder.doctor)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        remove_folder(part)
     save_csv(diagnosis, folder.doctor_table)
     diagnosis.save(folder.doctor_file)
     _tidy(predictions, out)

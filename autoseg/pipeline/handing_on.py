@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from autoseg.errors import RecordError, RunFolderError
 from autoseg.progress import Progress, SilentProgress
 from autoseg.records import PREDICTIONS_FILE, Predictions
 from autoseg.stages.hand_on import MaskFormat, hand_on
-from autoseg.writing import part_of
+from autoseg.writing import holds_something, part_folder, refuse_unwritable, replace_folder
 
 
 def hand_on_masks(masks: str | Path, out: str | Path, to: MaskFormat, *, progress: Progress | None = None) -> list[Path]:
@@ -32,16 +31,11 @@ def hand_on_masks(masks: str | Path, out: str | Path, to: MaskFormat, *, progres
         predictions = Predictions.load(folder / PREDICTIONS_FILE)
     except RecordError as error:
         raise RunFolderError(f"{folder} was not written by `autoseg predict` ({error})") from error
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+    if holds_something(place):
         raise RunFolderError(f"{place} is not empty; give a new folder")
-    part = part_of(place)
-    shutil.rmtree(part, ignore_errors=True)
+    refuse_unwritable(place)
     progress.stage(f"writing masks as {to}", sum(case.status == "done" for case in predictions.cases))
-    try:
+    with part_folder(place) as part:
         files = hand_on(predictions, folder, part, to, progress.advance)
-        if place.exists():
-            place.rmdir()
-        part.rename(place)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        replace_folder(part, place)
     return [place / file.relative_to(part) for file in files]

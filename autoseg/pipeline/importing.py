@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -46,7 +45,7 @@ from autoseg.stages.importing import (
     without_chosen_mask,
 )
 from autoseg.stages.index import index_dataset
-from autoseg.writing import clear_dead_parts, part_of, replace_folder
+from autoseg.writing import holds_something, part_folder, refuse_unwritable, remove_folder, replace_folder
 
 AUTO, PATTERNS, DICOM = "auto", "patterns", "dicom"
 PREVIEW = "preview.png"
@@ -133,19 +132,15 @@ def import_dataset(
     )
     root, place, progress = Path(source).expanduser().resolve(), Path(out), progress or SilentProgress()
     _check(root, place, wish, overwrite)
-    clear_dead_parts(place)
     progress.stage("reading the set")
-    if format == DICOM:
-        return _images_of_dicom(root, place, every)
-    part = part_of(place)
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        with _opened(root, part, format) as folder:
-            kind, found = _read(folder, format, wish, images, labels)
-            report = _Import(folder, kind, part, place.name, wish, worker_count(workers), progress).of(found, named=root)
+    with part_folder(place) as part:
+        if format == DICOM:
+            report = _images_of_dicom(root, part, every)
+        else:
+            with _opened(root, part, format) as folder:
+                kind, found = _read(folder, format, wish, images, labels)
+                report = _Import(folder, kind, part, place.name, wish, worker_count(workers), progress).of(found, named=root)
         replace_folder(part, place)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return report
 
 
@@ -164,34 +159,28 @@ def _opened(root: Path, part: Path, format: str) -> Iterator[Path]:
         inside = [child for child in place.iterdir() if not child.name.startswith(".")]
         yield inside[0] if len(inside) == 1 and inside[0].is_dir() and not _is_known(place) else place
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        remove_folder(place)
 
 
 def _is_known(folder: Path) -> bool:
     return any(one.recognise(folder) is not None for one in FORMATS.values())
 
 
-def _images_of_dicom(root: Path, place: Path, every: int) -> ImportReport:
-    part = part_of(place)
-    shutil.rmtree(part, ignore_errors=True)
-    try:
-        names, faults, notes = import_dicom(root, part, every=every)
-        failed = tuple(FailedCase(id=fault.case, reason=fault.message) for fault in faults)
-        report = ImportReport(
-            source=str(root),
-            kind=DICOM,
-            cases=len(names),
-            subjects=len(names),
-            empty=0,
-            labels=(),
-            overlap="order",
-            failed=failed,
-            notes=tuple(dict.fromkeys(notes)),
-        )
-        report.save(part / REPORT)
-        replace_folder(part, place)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+def _images_of_dicom(root: Path, out: Path, every: int) -> ImportReport:
+    names, faults, notes = import_dicom(root, out, every=every)
+    failed = tuple(FailedCase(id=fault.case, reason=fault.message) for fault in faults)
+    report = ImportReport(
+        source=str(root),
+        kind=DICOM,
+        cases=len(names),
+        subjects=len(names),
+        empty=0,
+        labels=(),
+        overlap="order",
+        failed=failed,
+        notes=tuple(dict.fromkeys(notes)),
+    )
+    report.save(out / REPORT)
     return report
 
 
@@ -200,11 +189,12 @@ def _check(root: Path, out: Path, wish: ImportWish, overwrite: bool) -> None:
         raise DataError(f"{root} does not exist; give the folder of the set")
     if out.exists() and not out.is_dir():
         raise RunFolderError(f"{out} is a file; give a new folder")
-    if out.exists() and any(out.iterdir()):
+    if holds_something(out):
         if not overwrite:
             raise RunFolderError(f"{out} is not empty; give a new folder, or --overwrite")
         if not (out / REPORT).is_file():
             raise RunFolderError(f"{out} was not made by `autoseg import`, so it is not overwritten; give a new folder")
+    refuse_unwritable(out)
     if root == out.resolve() or root in out.resolve().parents:
         raise RunFolderError(f"{out} lies inside the set; give a folder beside it")
     for needed in (root, *([] if wish.images_folder is None else [wish.images_folder.expanduser().resolve()])):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -36,7 +35,7 @@ from autoseg.stages.merge import JOINED, Member, merge
 from autoseg.stages.select.postprocessing import Trial
 from autoseg.stages.select.rule import Agreement, agreements, judge
 from autoseg.stages.split import refuse_unsound
-from autoseg.writing import clear_parts, part_of, replace_folder
+from autoseg.writing import clear_parts, part_of, remove_folder, replace_folder
 
 
 @dataclass(frozen=True)
@@ -246,7 +245,7 @@ def select(
         selection = _selection(work, chosen, steps).model_copy(update={"trust": trust})
         _keep(folder, selection, scores, part)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        remove_folder(part)
     report = SelectionReport(
         selection=selection,
         folds_planned=len(splits.folds),

@@ -109,8 +109,9 @@ class LeftOut(Part):
 
 
 class RepairReport(Record):
-    """What a repaired copy of a data set holds."""
+    """What a repaired copy of a data set holds; `unused` are files beside the images and labels that belong to no case, and are not in it."""
 
     source: str
     cases: tuple[RepairedCase, ...]
     left_out: tuple[LeftOut, ...]
+    unused: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
+from autoseg.annotations.reading import find_child
 from autoseg.errors import DataError, Fault
 from autoseg.layouts import LAYOUTS, Layout, ReadOptions, Recognition
 from autoseg.layouts.base import aliases, with_spacings
@@ -94,6 +95,7 @@ def _unrecognised(path: Path) -> str:
     """What each layout looks for, and a folder close by that would do."""
     lines = [f"{path} is not recognised as a data set; looked for:"]
     lines += [f"  {name}: {layout.looks_for}" for name, layout in LAYOUTS.items()]
+    lines += _half_of_folders(path)
     near = sorted(child for child in path.iterdir() if child.is_dir())[:MOST_CHILDREN_TRIED] if path.is_dir() else []
     near += [path.parent] if path.name.casefold() in PARTS else []
     for folder in near:
@@ -104,7 +106,21 @@ def _unrecognised(path: Path) -> str:
         if found:
             lines.append(f"did you mean {folder} ({', '.join(found)})?")
             break
+    else:
+        lines.append(
+            "sets of other programs, and files named otherwise, become a data set by `autoseg import` (docs/importing.md)"
+        )
     return "\n".join(lines)
+
+
+def _half_of_folders(path: Path) -> list[str]:
+    """What is missing where only the images or only the labels of plain folders are there."""
+    images, labels = find_child(path, "images"), find_child(path, "labels", "masks")
+    if images is not None and labels is None:
+        return [f"{images.name}/ is there, and labels/ is missing beside it: put the masks there, named as their images"]
+    if labels is not None and images is None:
+        return [f"{labels.name}/ is there, and images/ is missing beside it: put the images there, named as their masks"]
+    return []
 
 
 def _with_given_spacing(dataset: Dataset, spacing: str | Path | float, faults: list[Fault]) -> Dataset:

@@ -151,3 +151,5 @@ def _check(path: Path) -> None:
         raise DataError([Fault(path.name, f"no such file in {path.parent}; restore it or take it out of the data set")])
     if path.stat().st_size == 0:
         raise DataError([Fault(path.name, "the file is empty (0 bytes); copy it again from its source")])
+    if not os.access(path, os.R_OK):
+        raise DataError([Fault(path.name, f"cannot be read: you lack the right to read {path}; change its permissions")])

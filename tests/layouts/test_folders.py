@@ -189,7 +189,20 @@ def test_all_faults_at_once(tmp_path: Path) -> None:
 def test_labels_without_an_image_are_only_noted_in_a_sound_set(tmp_path: Path) -> None:
     write(tmp_path)
     mask(tmp_path / "labels/spare.png", 255)
-    assert any("spare" in note for note in sound(read(tmp_path, ReadOptions())).notes)
+    assert "1 label has no image and is ignored: spare" in sound(read(tmp_path, ReadOptions())).notes
+    mask(tmp_path / "labels/a_mask.png", 255)  # another fault has nothing to do with it
+    assert [fault.case for fault in read(tmp_path, ReadOptions()).faults] == ["a"]
+    (tmp_path / "labels/b.png").unlink()  # now it may be b's label, misspelt
+    assert {fault.case for fault in read(tmp_path, ReadOptions()).faults} == {"a", "b", "spare"}
+
+
+def test_several_tables_tell_no_pixel_size(tmp_path: Path) -> None:
+    write(tmp_path)
+    for name in ("one", "other"):
+        (tmp_path / f"{name}.csv").write_text("name,pixel mm\na,0.1\nb,0.1\n")
+    result = read(tmp_path, ReadOptions())
+    assert [fault.case for fault in result.faults] == [tmp_path.name] and "choose one" in result.faults[0].message
+    assert result.dataset is not None and {case.spacing_mm for case in result.dataset.cases} == {None}
 
 
 @pytest.mark.parametrize(
@@ -219,3 +232,16 @@ def test_a_jpeg_cannot_hold_labels(tmp_path: Path) -> None:
 def test_labels_without_any_foreground(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nothing but 0"):
         read(write(tmp_path, values=(0,)), ReadOptions())
+
+
+def test_folders_without_anything_to_read_are_told_at_once(tmp_path: Path) -> None:
+    """Not image by image."""
+    write(tmp_path)
+    for file in (tmp_path / "labels").iterdir():
+        file.rename(file.with_suffix(".json"))
+    with pytest.raises(DataError, match="labels: holds no readable label"):
+        read(tmp_path, ReadOptions())
+    for file in (tmp_path / "images").iterdir():
+        file.unlink()
+    with pytest.raises(DataError, match="images: holds no readable image"):
+        read(tmp_path, ReadOptions())

@@ -13,6 +13,7 @@ from PIL import Image
 import autoseg
 from autoseg.errors import DataError, RunFolderError
 from autoseg.phantom import write_fetal_head, write_volumes
+from autoseg.progress import SilentProgress
 from autoseg.records import CheckReport, Fold, Splits
 from autoseg.stages.split import read_splits
 
@@ -79,8 +80,42 @@ def test_places_that_cannot_take_a_copy(heads: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunFolderError, match="is a file"):
         autoseg.check(heads, out=tmp_path / "file")
+    with pytest.raises(RunFolderError, match="cannot be made"):
+        autoseg.check(heads, fix=tmp_path / "file" / "copy")
+    with pytest.raises(RunFolderError, match="lies in the repaired copy"):
+        autoseg.check(heads, fix=tmp_path / "copy", out=tmp_path / "copy" / "page")
     with pytest.raises(DataError, match="does not exist"):
         autoseg.check(tmp_path / "nowhere")
+
+
+class Interrupter(SilentProgress):
+    """Ctrl-C at the first step of a stage."""
+
+    def __init__(self, stage: str) -> None:
+        self.wanted, self.here = stage, ""
+
+    def stage(self, name: str, total: int | None = None) -> None:
+        self.here = name
+
+    def advance(self, done: int, text: str = "") -> None:
+        if self.here == self.wanted:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("stage", ["drawing", "writing the repaired copy"])
+def test_nothing_is_left_of_an_interrupted_check(heads: Path, tmp_path: Path, stage: str) -> None:
+    """But the page, once it is whole; and what somebody else has in its folder stays."""
+    source = shutil.copytree(heads, tmp_path / "set")
+    first = sorted((source / "labels").iterdir())[0]
+    Image.fromarray(np.zeros_like(np.array(Image.open(first)))).save(first)  # there is something to draw
+    (tmp_path / "mine" / "pictures").mkdir(parents=True)
+    (tmp_path / "mine" / "pictures" / "holiday.png").touch()
+    for page in (tmp_path / "new" / "page", tmp_path / "mine"):
+        with pytest.raises(KeyboardInterrupt):
+            autoseg.check(source, out=page, fix=tmp_path / "copy", workers=0, progress=Interrupter(stage))
+        assert (page / "index.html").is_file() == (stage != "drawing")
+    assert (tmp_path / "new").exists() == (stage != "drawing") and (tmp_path / "mine" / "pictures" / "holiday.png").exists()
+    assert not list(tmp_path.rglob(".*")) and not (tmp_path / "copy").exists()
 
 
 def test_hc18(shared_data: Path, tmp_path: Path) -> None:
@@ -108,6 +143,32 @@ def test_hc18(shared_data: Path, tmp_path: Path) -> None:
     assert outcome.repairs is not None and all("filled to the centre" in case.changes[0] for case in outcome.repairs.cases)
     again = autoseg.check(tmp_path / "copy", workers=0).report
     assert kinds(again, "error", "warning") == {"exact duplicate"} and again.subjects == 5
+
+
+def test_a_label_without_an_image_is_told_in_the_copy(heads: Path, tmp_path: Path) -> None:
+    """Where all images have labels it is a file that nobody uses, a warning; where one lacks its label, both are errors and left out."""
+    source = shutil.copytree(heads, tmp_path / "set")
+    first, second = sorted((source / "images").iterdir())[:2]
+    first.unlink()
+    (label,) = (source / "labels").glob(f"{first.stem}.*")
+    outcome = autoseg.check(source, fix=tmp_path / "copy", workers=0)
+    assert outcome.report.errors == 0 and "unused files" in kinds(outcome.report, "warning") and outcome.repairs is not None
+    assert outcome.repairs.unused == (f"labels/{label.name}",) and outcome.repairs.left_out == ()
+    next((source / "labels").glob(f"{second.stem}.*")).unlink()
+    outcome = autoseg.check(source, fix=tmp_path / "other", workers=0)
+    assert kinds(outcome.report, "error") == {"pairing"} and "unused files" not in kinds(outcome.report)
+    assert outcome.repairs is not None and {one.id for one in outcome.repairs.left_out} == {first.stem, second.stem}
+
+
+def test_empty_labels_are_no_set(heads: Path, tmp_path: Path) -> None:
+    source = shutil.copytree(heads, tmp_path / "set")
+    for file in (source / "labels").iterdir():
+        Image.fromarray(np.zeros_like(np.array(Image.open(file)))).save(file)
+    (absent,) = [one for one in autoseg.check(source, workers=0).report.findings if one.kind == "absent structure"]
+    assert absent.severity == "error" and "no label has any structure" in absent.told
+    (source / "dataset.json").unlink()
+    outcome = autoseg.check(source, fix=tmp_path / "copy", workers=0)
+    assert "are these the right files?" in outcome.report.findings[0].told and "nothing to copy" in str(outcome.no_copy)
 
 
 def test_findings_are_told_where_nothing_can_be_copied(tmp_path: Path) -> None:

@@ -82,6 +82,14 @@ def test_an_unknown_folder_lists_what_is_looked_for_and_what_lies_near(tmp_path:
         index_dataset(tmp_path / "inner/images")
 
 
+def test_half_of_a_set_is_told_what_is_missing(tmp_path: Path) -> None:
+    for half, other in (("images", "labels"), ("masks", "images")):
+        (tmp_path / f"with {half}" / half).mkdir(parents=True)
+        with pytest.raises(DataError, match=f"{half}/ is there, and {other}/ is missing beside it") as caught:
+            index_dataset(tmp_path / f"with {half}")
+        assert "autoseg import" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("name", "layout", "match"),
     [

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import struct
 from pathlib import Path
 
@@ -210,3 +211,12 @@ def test_a_header_extension_is_not_taken_for_voxels(tmp_path: Path) -> None:
     extension = struct.pack("<2i", 1024, 2) + b"\xff" * 1016
     path.write_bytes(bytes(content[:352]) + extension + bytes(content[352:]))
     assert read(path).array.sum() == 120
+
+
+def test_a_file_that_one_may_not_read_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"something")
+    monkeypatch.setattr(os, "access", lambda *_: False)  # whoever is root may read anything
+    for function in (read, read_header):
+        with pytest.raises(DataError, match="you lack the right to read"):
+            function(path)

@@ -174,7 +174,10 @@ def equal_labels(the_set: SetLook, twins: Twins) -> list[CheckFinding]:
         people = _people(group, subject)
         of_one_image = len({same_image.get(case, case) for case in group}) == 1
         if len(group) > 1 and len(people) > 1 and not of_one_image:
-            told = f"the labels of the subjects {listed(people)} are equal to the last bit; one belongs to another image"
+            told = (
+                f"the labels of the subjects {listed(people)} are equal to the last bit, and their images are not: saved under a wrong name, "
+                "copied as a start and not corrected, a template, or frames of one person; look at each, and correct those that do not fit"
+            )
             found.append(finding("equal labels", "warning", told, group))
     return found
 

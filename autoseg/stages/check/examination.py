@@ -46,10 +46,11 @@ def examine(the_set: SetLook, faults: Sequence[Fault]) -> tuple[CheckFinding, ..
         the_set: of all cases that could be indexed.
         faults: of indexing.
     """
-    told = [*faults, *(fault for look in the_set.looks for fault in look.faults)]
+    told = _all_faults(the_set, faults)
     twins = duplicates.twins_of(the_set.looks)
+    folder = Path(the_set.dataset.root).name
     found = [
-        *pairing.of_faults(told),
+        *pairing.of_faults(told, of_the_set=None if folder in the_set.subject_of() else folder),
         *pairing.unused_files(the_set.dataset, told),
         *pairing.of_notes(the_set.dataset.notes),
         *geometry.grids(the_set),
@@ -77,6 +78,16 @@ def examine(the_set: SetLook, faults: Sequence[Fault]) -> tuple[CheckFinding, ..
         *overlays.text(the_set),
     ]
     return tuple(sorted(found, key=lambda one: ORDER[one.severity]))
+
+
+def unused_in(the_set: SetLook, faults: Sequence[Fault]) -> tuple[str, ...]:
+    """Files among the images and labels of the set that belong to no case, relative to its root; `faults` are those of indexing."""
+    by_folder = pairing.unused_by_folder(the_set.dataset, _all_faults(the_set, faults))
+    return tuple(file for files in by_folder.values() for file in files)
+
+
+def _all_faults(the_set: SetLook, faults: Sequence[Fault]) -> list[Fault]:
+    return [*faults, *(fault for look in the_set.looks for fault in look.faults)]
 
 
 def report_of(the_set: SetLook, findings: Sequence[CheckFinding], splits_file: Path | None) -> CheckReport:

@@ -34,8 +34,8 @@ class LabelLook:
 
     `counts` holds the most frequent values, `distinct` tells how many there are. `broken` counts pixels whose number is not whole. `soft` counts
     pixels of rare values along the borders of structures. `picture`: it has the values of a picture, not of a mask; counts are those of a
-    part then, if it is large. `outlines` are the values drawn as a thin closed line, with the pixels that they would have when filled; `by_pen` are
-    those of them whose line is 3 pixels wide at most. `in_channels`: the file has red, green and blue, be they equal or not.
+    part then, if it is large. `outlines` are the values drawn as a thin line around background, with the pixels that they would have when filled;
+    `by_pen` are the values, outlines or not, that are 3 pixels wide at most. `in_channels`: the file has red, green and blue, be they equal or not.
     """
 
     shape: tuple[int, ...]
@@ -84,7 +84,7 @@ def look_at_label(array: np.ndarray, geometry: Geometry, *, palette: bool = Fals
         broken = sum(number for key, number in counts.items() if not _is_whole(key))
     plain = not lossy and not broken and runs.shape == array.shape[1:]
     soft = border_pixels(runs) if plain else 0
-    drawn = outlines(runs) if plain and not picture and len(runs.shape) == 2 else {}
+    has_lines = plain and not picture and len(runs.shape) == 2
     return LabelLook(
         shape=tuple(array.shape[1:]),
         geometry=geometry,
@@ -98,8 +98,8 @@ def look_at_label(array: np.ndarray, geometry: Geometry, *, palette: bool = Fals
         broken=broken,
         soft=soft,
         picture=picture and not soft,
-        outlines=drawn,
-        by_pen=pen_lines(runs, drawn) if drawn else (),
+        outlines=outlines(runs) if has_lines else {},
+        by_pen=pen_lines(runs) if has_lines else (),
         in_channels=len(array) == 3,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 import numpy as np
 from scipy.ndimage import binary_fill_holes, label, maximum_filter
@@ -27,15 +26,10 @@ MOST_BLOTS = 0.01  # of the line, where the pen was set down twice
 
 def outlines(runs: Runs) -> dict[str, int]:
     """Values drawn as thin lines around background, closed or elliptic and leaving the picture, with the pixels of line and inside; 2D."""
-    background = runs.background
-    if background is None or len(runs.keys) > MOST_VALUES:
-        return {}
-    pieces = np.bincount(runs.codes, minlength=len(runs.keys))
-    counts = np.bincount(runs.codes, runs.lengths, len(runs.keys)).astype(np.int64)
-    thin = [code for code in range(len(runs.keys)) if code != background and counts[code] <= LONGEST_RUN * pieces[code]]
+    thin, background = _thin(runs), runs.background
     if not thin:
         return {}
-    codes = runs.map()
+    counts, codes = np.bincount(runs.codes, runs.lengths, len(runs.keys)).astype(np.int64), runs.map()
     step = math.ceil(max(codes.shape) / LONGEST_SIDE)
     found = {}
     for code in thin:
@@ -54,18 +48,29 @@ def outlines(runs: Runs) -> dict[str, int]:
     return found
 
 
-def pen_lines(runs: Runs, keys: Iterable[str]) -> tuple[str, ...]:
-    """Those of the values that are 3 pixels wide at most all along their line, as a pen draws it; 2D."""
-    codes, found = runs.map(), []
-    for key in keys:
-        line = codes == runs.keys.index(key)
+def pen_lines(runs: Runs) -> tuple[str, ...]:
+    """Values that are 3 pixels wide at most wherever they are, as a pen draws them, whether they enclose anything or not; 2D."""
+    thin, found = _thin(runs), []
+    codes = runs.map() if thin else np.zeros((0, 0), np.int16)
+    for code in thin:
+        line = codes == code
         if min(line.shape) <= WIDEST_PEN:
             continue
         rows = np.logical_and.reduce([line[step : len(line) - WIDEST_PEN + step] for step in range(WIDEST_PEN + 1)])
         wide = np.logical_and.reduce([rows[:, step : rows.shape[1] - WIDEST_PEN + step] for step in range(WIDEST_PEN + 1)])
         if np.count_nonzero(wide) <= MOST_BLOTS * np.count_nonzero(line):
-            found.append(key)
+            found.append(runs.keys[code])
     return tuple(found)
+
+
+def _thin(runs: Runs) -> list[int]:
+    """Codes of values that may be lines: their runs are short on average."""
+    background = runs.background
+    if background is None or len(runs.keys) > MOST_VALUES:
+        return []
+    pieces = np.bincount(runs.codes, minlength=len(runs.keys))
+    counts = np.bincount(runs.codes, runs.lengths, len(runs.keys))
+    return [code for code in range(len(runs.keys)) if code != background and counts[code] <= LONGEST_RUN * pieces[code]]
 
 
 def open_ellipse(line: np.ndarray) -> int | None:

@@ -133,6 +133,11 @@ def _of_colours(the_set: SetLook, left_out: Collection[str]) -> Meaning:
             pixels.update(label.counts if label.coloured else {_as_colour(key): number for key, number in label.counts.items()})
     colours = [colour for colour, _ in pixels.most_common() if colour != "0,0,0"]
     if not colours:
+        usable = [label for look, label in the_set.labelled() if not is_unreadable_mask(label)]
+        if usable and all(set(label.counts) <= {"0", "0,0,0"} for label in usable):
+            raise DataError(
+                "no label holds anything but background, so there is nothing to copy; put the right labels in their place"
+            )
         raise DataError("what the labels mean cannot be told, so no copy can be written; declare them in dataset.json")
     values = {"0": 0, "0,0,0": 0, **{colour: value for value, colour in enumerate(colours, start=1)}}
     greys = {colour.split(",")[0]: value for colour, value in values.items() if len(set(colour.split(","))) == 1}

@@ -29,19 +29,29 @@ KINDS: tuple[tuple[tuple[str, ...], CheckKind], ...] = (
         ),
         "pairing",
     ),
-    (("has no row in", "different pixel sizes", " of two pixel sizes", "a positive number of mm"), "pixel-size table"),
+    (
+        ("has no row in", "tables with a pixel size", "different pixel sizes", " of two pixel sizes", "a positive number of mm"),
+        "pixel-size table",
+    ),
     (("D while ", "partly 2D and partly 3D", "on the other's grid"), "grid"),
     (("cannot be read", "is empty (0 bytes)", "no such file"), "unreadable"),
 )
 
 
-def of_faults(faults: Iterable[Fault]) -> list[CheckFinding]:
-    """Everything that indexing and reading found wrong, as errors; what a name in upper or lower case explains is told once."""
+def of_faults(faults: Iterable[Fault], of_the_set: str | None = None) -> list[CheckFinding]:
+    """Everything that indexing and reading found wrong, as errors; what a name in upper or lower case explains is told once.
+
+    Faults filed under `of_the_set`, the name of its folder, concern no case.
+    """
     faults = tuple(dict.fromkeys(faults))
     names = names_by_case(faults)
     explained = {name for one in names for name in one.cases}
     rest = [fault for fault in faults if fault.case not in explained or kind_of(fault.message) != "pairing"]
-    return [*names, *(finding(kind_of(fault.message), "error", fault.message, [fault.case]) for fault in rest)]
+    told = [
+        finding(kind_of(fault.message), "error", fault.message, [] if fault.case == of_the_set else [fault.case])
+        for fault in rest
+    ]
+    return [*names, *told]
 
 
 def kind_of(message: str) -> CheckKind:
@@ -75,18 +85,25 @@ def of_notes(notes: Sequence[str]) -> list[CheckFinding]:
 
 def unused_files(dataset: Dataset, faults: Sequence[Fault]) -> list[CheckFinding]:
     """Readable files that lie among the images or labels of the set and belong to no case, folder by folder."""
+    found = []
+    for folder, strays in unused_by_folder(dataset, faults).items():
+        one = len(strays) == 1
+        told = f"{counted(len(strays), 'file')} of {folder} {'belongs' if one else 'belong'} to no case and {'takes' if one else 'take'} no part"
+        told += f": {listed(Path(file).name for file in strays)}; add what is missing (the image of a label), or take them away"
+        found.append(finding("unused files", "warning", told, map(stem_of, strays)))
+    return found
+
+
+def unused_by_folder(dataset: Dataset, faults: Sequence[Fault]) -> dict[str, list[str]]:
+    """The files that `unused_files` tells, relative to the root, by the folder in which they lie."""
     root = Path(dataset.root)
     used = {file for case in dataset.cases for file in (*case.images, case.label) if file is not None}
     at_fault = {fault.case.casefold() for fault in faults}
-    found = []
+    found = {}
     for folder in dict.fromkeys((root / file).parent for file in sorted(used)):
         here = [relative(file, root) for file in sorted(folder.iterdir()) if _is_readable(file)]
-        strays = strays_of(here, used, at_fault)
-        if strays:
-            told = f"{counted(len(strays), 'file')} of {relative(folder, root)} without a case, taking no part"
-            found.append(
-                finding("unused files", "warning", f"{told}: {listed(Path(file).name for file in strays)}", map(stem_of, strays))
-            )
+        if strays := strays_of(here, used, at_fault):
+            found[relative(folder, root)] = strays
     return found
 
 

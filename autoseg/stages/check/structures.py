@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from autoseg.metrics.label_forms import Form, unusual_forms
 from autoseg.records import CheckFinding
@@ -45,6 +47,9 @@ def presence(the_set: SetLook) -> list[CheckFinding]:
     sizes = [(look, sizes) for look in the_set.looks if (sizes := the_set.structure_pixels(look)) is not None]
     if not sizes:
         return []
+    if not any(pixels for _, one in sizes for pixels in one.values()):
+        told = f"no label has any structure ({counted(len(sizes), 'label')} looked at); nothing can be learned: are these the right files?"
+        return [finding("absent structure", "error", told)]
     folds = min(the_set.folds, len({look.case.subject for look, _ in sizes}))  # of fewer subjects there will be fewer
     found = []
     for target in the_set.dataset.targets:
@@ -80,7 +85,7 @@ def strokes(the_set: SetLook) -> list[CheckFinding]:
 
 
 def outlines(the_set: SetLook) -> list[CheckFinding]:
-    """Structures drawn as a thin closed line around background; fixable where a copy may fill them, see `fillable`."""
+    """Structures drawn as a thin line around background; fixable where a copy may fill them, see `fillable`."""
     filled_in_copy = fillable(the_set)
     groups: dict[tuple[str, bool], list[tuple[str, int, int]]] = defaultdict(list)
     for look, label in the_set.labelled():
@@ -97,8 +102,21 @@ def outlines(the_set: SetLook) -> list[CheckFinding]:
             else "right of a ring, a wall or a shell; if it stands for its inside, fill it yourself: a copy fills lines of "
             f"{WIDEST_PEN} pixels at most, and only where {NEARLY_ALL:.0%} of the labels with this value (and {FEWEST_OUTLINES} at least) have one"
         )
-        told = f"the value {key} is drawn as a thin closed line {where}, and would be learned as a line; {cure}"
+        told = f"the value {key} is drawn as a thin line around background {where}, and would be learned as a line; {cure}"
         found.append(finding("outline", "warning", told, [name for name, _, _ in cases], fixable=filled))
+    return found + _open_lines(the_set, filled_in_copy)
+
+
+def _open_lines(the_set: SetLook, filled_in_copy: Mapping[str, frozenset[str]]) -> list[CheckFinding]:
+    """Cases whose line nothing can fill, where most labels have outlines."""
+    found = []
+    for key, cases in unfillable(the_set).items():
+        told = (
+            f"the value {key} is a thin line in {counted(len(cases), 'label')}, too, but neither closed nor most of an ellipse, so that "
+            "nothing tells what it encloses; close it (along the border, where it leaves the picture), or fill it"
+        )
+        told += "; a copy, in which the others are filled, leaves it out" if key in filled_in_copy else ""
+        found.append(finding("outline", "warning", told, cases))
     return found
 
 
@@ -108,19 +126,41 @@ def fillable(the_set: SetLook) -> dict[str, frozenset[str]]:
     The line has to be as thin as a pen in nearly all labels that have the value: a structure that is a ring by nature (a wall of the heart, a
     sheath, a skull) is thicker in some, and one that is a disc in the other labels may really be a ring here.
     """
-    holders: Counter[str] = Counter()
-    drawn: dict[str, list[str]] = defaultdict(list)
+    return {
+        key: frozenset(one.closed)
+        for key, one in _lines(the_set).items()
+        if len(one.closed) >= FEWEST_OUTLINES and len(one.closed) >= NEARLY_ALL * one.holders
+    }
+
+
+def unfillable(the_set: SetLook) -> dict[str, tuple[str, ...]]:
+    """By value, where most labels that have it are outlines: cases in which it is as thin, and encloses nothing."""
+    return {
+        key: tuple(one.open)
+        for key, one in _lines(the_set).items()
+        if one.open and len(one.closed) >= FEWEST_OUTLINES and len(one.closed) >= USUAL * one.holders
+    }
+
+
+@dataclass
+class _Lines:
+    """Of a value: the number of labels that have it, and the cases in which it is as thin as a pen, around background or not."""
+
+    holders: int = 0
+    closed: list[str] = field(default_factory=list)
+    open: list[str] = field(default_factory=list)
+
+
+def _lines(the_set: SetLook) -> dict[str, _Lines]:
+    found: dict[str, _Lines] = defaultdict(_Lines)
     for look, label in the_set.labelled():
         if is_unreadable_mask(label):
             continue
-        holders.update(label.counts.keys())
+        for key in label.counts:
+            found[key].holders += 1
         for key in label.by_pen:
-            drawn[key].append(look.case.id)
-    return {
-        key: frozenset(cases)
-        for key, cases in drawn.items()
-        if len(cases) >= FEWEST_OUTLINES and len(cases) >= NEARLY_ALL * holders[key]
-    }
+            (found[key].closed if key in label.outlines else found[key].open).append(look.case.id)
+    return found
 
 
 def subjects(the_set: SetLook) -> list[CheckFinding]:

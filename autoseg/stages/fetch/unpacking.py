@@ -9,7 +9,7 @@ from pathlib import Path
 
 from autoseg.errors import DataError, Fault
 from autoseg.layouts.archives import DAMAGED, extract
-from autoseg.writing import telling_full_disk
+from autoseg.writing import remove_folder, telling_full_disk
 
 ZIP, TARS = ".zip", (".tar", ".tar.gz", ".tgz")
 
@@ -43,7 +43,7 @@ def unpack(archive: Path, out: Path, *, strip: bool) -> None:
             for one in inside:
                 _take_place(one, out / one.name)
     finally:
-        shutil.rmtree(place, ignore_errors=True)
+        remove_folder(place)
 
 
 def _extract(archive: Path, target: Path) -> None:

@@ -112,6 +112,7 @@ def test_equal_labels() -> None:
     looks = [look("a", label=same), look("b", label=same), *numbered(3)]
     (found,) = duplicates.equal_labels(set_look(looks), twins(looks))
     assert (found.kind, found.severity, found.cases) == ("equal labels", "warning", ("a", "b"))
+    assert "equal to the last bit, and their images are not" in found.told and "look at each, and correct" in found.told
     frames = [look("a", label=same, subject="p"), look("b", label=same, subject="p")]
     assert duplicates.equal_labels(set_look(frames), twins(frames)) == []
     image = image_look()

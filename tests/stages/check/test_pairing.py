@@ -17,6 +17,7 @@ from tests.stages.check.sets import look, set_look
     [
         ("has no label; expected labels/a with any readable suffix, or a_mask", "pairing"),
         ("has a label (labels/a.png) but no image of that name", "pairing"),
+        ("has several tables with a pixel size (a.csv, b.csv); choose one with --spacing", "pixel-size table"),
         ("a.nii.gz: 3 values are NaN or infinite; replace by finite numbers, or take the case out", "not finite"),
         ("label a.jpg is a JPEG, which changes label values; save it from its source as PNG", "JPEG labels"),
         ("has no row in t.csv; add one (leave the pixel size empty where it is unknown)", "pixel-size table"),
@@ -54,4 +55,10 @@ def test_files_that_no_case_uses(tmp_path: Path) -> None:
     mask(tmp_path / "labels" / "d.png", 1)
     (tmp_path / "labels" / "notes.txt").write_text("no image")
     (found,) = pairing.unused_files(dataset, [Fault("d", "has a label (labels/d.png) but no image of that name")])
-    assert found.cases == ("c",) and "1 file of labels" in found.told
+    assert found.cases == ("c",) and "1 file of labels belongs to no case and takes no part: c.png" in found.told
+    assert pairing.unused_by_folder(dataset, []) == {"labels": ["labels/c.png", "labels/d.png"]}
+
+
+def test_a_fault_of_the_whole_set_concerns_no_case() -> None:
+    (found,) = pairing.of_faults([Fault("heads", "has several tables with a pixel size (a.csv, b.csv)")], of_the_set="heads")
+    assert found.severity == "error" and found.cases == ()

@@ -12,7 +12,7 @@ from PIL import Image
 
 from autoseg.errors import DataError
 from autoseg.records import CheckFinding, Dataset, RepairReport, Structure, ValueEncoding
-from autoseg.stages.check import examine, look_at_cases, set_of
+from autoseg.stages.check import examine, look_at_cases, set_of, unused_in
 from autoseg.stages.check.facts import SetLook
 from autoseg.stages.check.meaning import meaning_of
 from autoseg.stages.check.repair import reasons_to_leave_out, repair
@@ -137,6 +137,33 @@ def coloured(*parts: tuple[np.ndarray, tuple[int, int, int]]) -> np.ndarray:
 
 CORNER = np.zeros(SIZE, bool)
 CORNER[2:9, 2:9] = True
+
+
+def test_a_line_that_leaves_the_picture_is_filled_as_far_as_it_tells_what_it_encloses(tmp_path: Path) -> None:
+    """Of 24 rings of radius 25, whose line's centre is at 24: one leaves by a tenth, one by a tenth and is closed along the border, one by half."""
+    folder = tmp_path / "faulty"
+    centres = {**{f"s{place:02d}": 40 for place in range(21)}, "tenth": 20, "closed": 20, "half": 0}
+    for name, centre in centres.items():
+        image(folder, name)
+        y, x = np.mgrid[:80, :100]
+        distance = np.hypot(y - centre, x - 50)
+        line = (distance <= 25) & (distance > 23)
+        if name == "closed":
+            line[:2] |= distance[:2] <= 25
+        label(folder, name, line)
+    the_set, findings = checked(folder)
+    outline, open_line = (one for one in findings if one.kind == "outline")
+    assert outline.fixable and set(outline.cases) == set(centres) - {"half"}
+    assert "drawn as a thin line around background in 23 labels" in outline.told
+    assert not open_line.fixable and open_line.cases == ("half",) and "leaves it out" in open_line.told
+    report = repair(the_set, findings, tmp_path / "copy")
+    assert [(one.id, one.reason.split(";")[-1]) for one in report.left_out] == [("half", " close it, or fill it")]
+    told = {one.id: one.changes[0] for one in report.cases}
+    assert "an ellipse" in told["tenth"] and told["closed"] == "1: the outline is filled, its line included"
+    distance = np.hypot(y - 20, x - 50)
+    assert np.count_nonzero(read(tmp_path / "copy/labels/tenth.png") != (distance <= 24)) < 0.02 * (distance <= 24).sum()
+    assert (read(tmp_path / "copy/labels/closed.png") == (distance <= 25)).all()
+    assert [one.kind for one in checked(tmp_path / "copy")[1] if one.kind == "outline"] == []
 
 
 def test_values_among_colours_are_left_out_and_white_in_colours_is_a_class(tmp_path: Path) -> None:
@@ -283,7 +310,25 @@ def test_declared_values_stay_as_they_are_and_white_alone_becomes_one() -> None:
 
 def test_labels_that_nobody_can_name() -> None:
     with pytest.raises(DataError, match="cannot be told"):
+        meaning_of(set_look([look("a", label=label_look(lossy=True))], names=(), declared=False))
+    with pytest.raises(DataError, match="there is nothing to copy"):
         meaning_of(set_look([look("a", label=label_look({"0": 10_000}))], names=(), declared=False))
+
+
+def test_files_that_no_case_uses_are_told_and_are_no_fault_of_a_copied_case(tmp_path: Path) -> None:
+    """A picture of another format has the name of a case."""
+    folder = tmp_path / "set"
+    for place in range(3):
+        image(folder, f"s{place}")
+        label(folder, f"s{place}", np.roll(DISC, place, 1))
+    label(folder, "spare", DISC)
+    declare(folder, labels={"background": 0, "head": 1})
+    the_set, findings = checked(folder)
+    unused = [one for one in findings if one.kind == "unused files"]
+    strange = unused[0].model_copy(update={"cases": ("spare", "s0")})
+    report = repair(the_set, [strange], tmp_path / "copy", unused=unused_in(the_set, []))
+    assert report.unused == ("labels/spare.png",) and report.left_out == ()
+    assert [one.remaining for one in report.cases] == [(), (), ()]
 
 
 def test_reasons() -> None:
