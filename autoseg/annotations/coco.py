@@ -25,10 +25,10 @@ from autoseg.annotations.base import (
     ReadOptions,
     is_background,
 )
-from autoseg.annotations.reading import Json, json_files, object_in, sorted_out, within
+from autoseg.annotations.reading import Json, json_files, object_in, rotation_of, sorted_out, within
 from autoseg.annotations.rings import holds_ring_in_ring
 from autoseg.annotations.rle import decode_sized, encode_runs
-from autoseg.annotations.shapes import polygon
+from autoseg.annotations.shapes import polygon, turned_box
 from autoseg.errors import DataError, Fault
 from autoseg.records import write_text
 
@@ -72,7 +72,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     files, damaged = _files(path)
     if not files:
         raise DataError(f"{path} holds no JSON with {', '.join(KEYS)}; give the folder (or the file) of a COCO export")
-    contents = [_content(file) for file in files]
+    contents = [_content(file, options.boxes) for file in files]
     labels = dict.fromkeys(name for one in contents for name in one.labels.values() if not is_background(name))
     drawn = {shape.label for one in contents for several in one.annotations.values() for shape in several}
     groups = [name for name in labels if name not in drawn and any(name in one.groups for one in contents)]
@@ -87,8 +87,8 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     return AnnotationSet("coco", tuple(labels), tuple(images), faults=tuple(faults), notes=tuple(notes))
 
 
-def _content(file: Path) -> _Content:
-    """One JSON.
+def _content(file: Path, boxes: bool) -> _Content:
+    """One JSON; `boxes` takes boxes that are not turned, too.
 
     Raises:
         DataError: it cannot be used.
@@ -103,11 +103,11 @@ def _content(file: Path) -> _Content:
         groups=frozenset(str(one["supercategory"]) for one in categories if one.get("supercategory") not in (None, one["name"])),
     )
     for one in _dicts(content, "annotations", file):
-        _add(result, one)
+        _add(result, one, boxes)
     return result
 
 
-def _add(content: _Content, one: Json) -> None:
+def _add(content: _Content, one: Json, boxes: bool) -> None:
     """One annotation, or the fault of it; those of the background are left out."""
     file, image, told = content.file, _id(one.get("image_id")), f"annotation {one.get('id')}"
     if image not in content.names:
@@ -118,7 +118,7 @@ def _add(content: _Content, one: Json) -> None:
         content.faults.append(Fault(case, f"{told} has category {one.get('category_id')}, which {file.name} does not name"))
     elif not is_background(label):
         try:
-            shapes = list(_shapes(one.get("segmentation"), content.sizes[image]))
+            shapes = list(_shapes(one.get("segmentation"), content.sizes[image])) or _box(one, boxes)
         except (ValueError, TypeError) as error:
             content.faults.append(Fault(case, f"{told}: {error}; export it again"))
         else:
@@ -126,6 +126,18 @@ def _add(content: _Content, one: Json) -> None:
             if holds_ring_in_ring([ring for shape in shapes if isinstance(shape, Polygon) for ring in shape.rings]):
                 content.nested.append(case)
             content.annotations.setdefault(image, []).extend(Annotation(label, shape) for shape in shapes)
+
+
+def _box(one: Json, boxes: bool) -> list[Polygon]:
+    """The box of an annotation that has no mask, if it is turned (CVAT writes how far), or if all are wanted.
+
+    Raises:
+        ValueError: it is no box; and TypeError.
+    """
+    if not one.get("bbox") or not (boxes or rotation_of(one)):
+        return []
+    x, y, width, height = map(float, one["bbox"])
+    return [turned_box(x, y, x + width, y + height, rotation_of(one))]
 
 
 def _told_nested(images: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""CVAT for images 1.1: one `annotations.xml` with polygons, ellipses and run-length masks.
+"""CVAT for images 1.1: one `annotations.xml` with polygons, ellipses, turned boxes and run-length masks.
 
 Format: https://docs.cvat.ai/docs/manual/advanced/formats/format-cvat/.
 """
@@ -26,7 +26,7 @@ from autoseg.annotations.base import (
 )
 from autoseg.annotations.reading import once, xml_in
 from autoseg.annotations.rle import decode_runs, encode_runs
-from autoseg.annotations.shapes import ellipse
+from autoseg.annotations.shapes import ellipse, turned_box
 from autoseg.annotations.tracing import bitmap_of
 from autoseg.errors import DataError, Fault
 from autoseg.writing import whole_file
@@ -70,7 +70,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
             if not name:
                 faults.append(Fault(file.name, f"image {image.get('id')} has no name; export it again"))
                 continue
-            found, wrong = _annotations(image, left_out)
+            found, wrong = _annotations(image, left_out, options.boxes)
             faults += [Fault(name, told) for told in wrong]
             images.append(AnnotatedImage(name, _size(image), tuple(found)))
             labels |= dict.fromkeys(one.label for one in found)
@@ -130,15 +130,16 @@ def _size(image: ElementTree.Element) -> tuple[int, int] | None:
     return (int(height), int(width)) if height.isdecimal() and width.isdecimal() else None
 
 
-def _annotations(image: ElementTree.Element, left_out: dict[str, int]) -> tuple[list[Annotation], list[str]]:
-    """Shapes of an image, and what is wrong with others."""
+def _annotations(image: ElementTree.Element, left_out: dict[str, int], boxes: bool) -> tuple[list[Annotation], list[str]]:
+    """Shapes of an image, and what is wrong with others; `boxes`: also those that are not turned."""
     found: list[Annotation] = []
     wrong: list[str] = []
     for number, element in enumerate(image, start=1):
         label = element.get("label") or ""
-        if element.tag in WITHOUT_AREA:
+        drawn_box = element.tag == "box" and (boxes or element.get("rotation"))
+        if element.tag in WITHOUT_AREA and not drawn_box:
             left_out[element.tag] = left_out.get(element.tag, 0) + 1
-        elif element.tag in ("polygon", "ellipse", "mask") and not is_background(label):
+        elif element.tag in ("box", "polygon", "ellipse", "mask") and not is_background(label):
             try:
                 if not label:
                     raise ValueError("it has no label")
@@ -152,6 +153,9 @@ def _shapes(element: ElementTree.Element) -> Iterator[Shape]:
     if element.tag == "polygon":
         points = [[float(number) for number in pair.split(",")] for pair in (element.get("points") or "").split(";")]
         yield Polygon((np.asarray(points, float).reshape(-1, 2),))
+    elif element.tag == "box":
+        x0, y0, x1, y1 = (float(element.get(key) or "nan") for key in ("xtl", "ytl", "xbr", "ybr"))
+        yield turned_box(x0, y0, x1, y1, float(element.get("rotation") or 0))
     elif element.tag == "ellipse":
         yield ellipse(*(float(element.get(key) or 0) for key in ("cx", "cy", "rx", "ry", "rotation")))
     else:

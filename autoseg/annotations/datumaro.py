@@ -20,12 +20,13 @@ from autoseg.annotations.base import (
     Size,
     is_background,
 )
-from autoseg.annotations.reading import Json, json_files, object_in, once, sorted_out
+from autoseg.annotations.reading import Json, json_files, object_in, once, rotation_of, sorted_out
 from autoseg.annotations.rle import decode_sized
-from autoseg.annotations.shapes import ellipse, polygon
+from autoseg.annotations.shapes import ellipse, polygon, turned_box
 from autoseg.errors import DataError, Fault
 
 WITH_AREA = ("polygon", "mask", "ellipse")
+BOX = "bbox"
 
 
 def recognise(path: Path) -> str | None:
@@ -63,7 +64,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
                 drawn = []
             for one in drawn:
                 try:
-                    found += _annotations(one, names, size, left_out)
+                    found += _annotations(one, names, size, left_out, options.boxes)
                 except (ValueError, TypeError, KeyError, AttributeError) as error:
                     number = one.get("id") if isinstance(one, dict) else one
                     faults.append(Fault(name, f"annotation {number} cannot be read: {error}; export it again"))
@@ -100,14 +101,14 @@ def _image(item: Json) -> tuple[str, Size | None]:
     return id + suffix, (sides[0], sides[1]) if len(sides) == 2 else None
 
 
-def _annotations(one: Json, names: list[str], size: Size | None, left_out: Counter[str]) -> list[Annotation]:
-    """The annotation, or nothing where it has no area; `size` is the image's, where it is known.
+def _annotations(one: Json, names: list[str], size: Size | None, left_out: Counter[str], boxes: bool) -> list[Annotation]:
+    """The annotation, or nothing where it has no area; `size` is the image's, where it is known, and `boxes` takes also those that are not turned.
 
     Raises:
         ValueError: damaged; and TypeError, KeyError.
     """
     kind = str(one["type"])
-    if kind not in WITH_AREA:
+    if kind not in WITH_AREA and not (kind == BOX and (boxes or rotation_of(one))):
         left_out[kind] += 1
         return []
     place = one["label_id"]
@@ -121,6 +122,9 @@ def _annotations(one: Json, names: list[str], size: Size | None, left_out: Count
 def _shape(kind: str, one: Json, size: Size | None) -> Shape:
     if kind == "polygon":
         return polygon(one["points"])
+    if kind == BOX:
+        x, y, width, height = map(float, one["bbox"])
+        return turned_box(x, y, x + width, y + height, rotation_of(one))
     if kind == "ellipse":
         x0, y0, x1, y1 = map(float, one["points"])  # the box around it
         return ellipse((x0 + x1) / 2, (y0 + y1) / 2, abs(x1 - x0) / 2, abs(y1 - y0) / 2)

@@ -84,7 +84,7 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     pictures = Pictures(path)
     faults = [*faults_of(damaged, images, pictures), *faults, *faults_of_misnamed(images, pictures)]
     if not images and (not faults or labelme_xml.recognise(path)):
-        return labelme_xml.read(path)
+        return labelme_xml.read(path, options)
     if not images:
         raise DataError(faults)
     kept, twice = once(images)

@@ -11,7 +11,17 @@ from itertools import islice
 from pathlib import Path
 from xml.etree import ElementTree
 
-from autoseg.annotations.base import AnnotatedImage, Annotation, AnnotationSet, MaskFile, Shape, Size, is_background
+from autoseg.annotations.base import (
+    DEFAULTS,
+    AnnotatedImage,
+    Annotation,
+    AnnotationSet,
+    MaskFile,
+    ReadOptions,
+    Shape,
+    Size,
+    is_background,
+)
 from autoseg.annotations.beside import Damaged, Pictures, faults_of, faults_of_misnamed
 from autoseg.annotations.reading import files_under, find_child, once, within, xml_in
 from autoseg.annotations.shapes import polygon
@@ -20,6 +30,7 @@ from autoseg.errors import DataError, Fault
 LOOKED_AT = 20  # files that recognising opens
 SEARCHED_BYTES = 65536
 BOX = "bounding_box"
+CORNERS = 2  # different x, and different y, of a box that is not turned
 BOX_OF_VOC = b"<bndbox"
 
 
@@ -29,7 +40,7 @@ def recognise(path: Path) -> str | None:
     return f"found {file.name} with <annotation>" if file else None
 
 
-def read(path: Path) -> AnnotationSet:
+def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     """All images, one for each file; objects that were deleted are left out, and a file that is damaged is a fault of its image.
 
     Raises:
@@ -46,7 +57,7 @@ def read(path: Path) -> AnnotationSet:
                 damaged.append(_strange(file))
             continue
         try:
-            image, wrong = _image(xml_in(file), file, left_out)
+            image, wrong = _image(xml_in(file), file, left_out, options.boxes)
         except DataError as error:
             damaged += [Damaged(file, fault.message, _name_in(file)) for fault in error.faults]
             continue
@@ -99,7 +110,7 @@ def _beginning(file: Path) -> bytes:
         return stream.read(SEARCHED_BYTES)
 
 
-def _image(root: ElementTree.Element, file: Path, left_out: Counter[str]) -> tuple[AnnotatedImage, list[Fault]]:
+def _image(root: ElementTree.Element, file: Path, left_out: Counter[str], boxes: bool) -> tuple[AnnotatedImage, list[Fault]]:
     folder, name = _text(root, "folder"), _text(root, "filename") or file.stem
     name = f"{folder}/{name}" if folder else name
     found: list[Annotation] = []
@@ -111,7 +122,7 @@ def _image(root: ElementTree.Element, file: Path, left_out: Counter[str]) -> tup
         try:
             if not label:
                 raise ValueError("it has no name")
-            shape = _shape(element, file.parent)
+            shape = _shape(element, file.parent, boxes)
         except (ValueError, TypeError) as error:
             faults.append(Fault(name, f"object {number} of {file.name} ({label}) cannot be read: {error}; export it again"))
             continue
@@ -122,8 +133,8 @@ def _image(root: ElementTree.Element, file: Path, left_out: Counter[str]) -> tup
     return AnnotatedImage(name, _size(root), tuple(found), told_in=file), faults
 
 
-def _shape(element: ElementTree.Element, folder: Path) -> Shape | None:
-    """None for a box.
+def _shape(element: ElementTree.Element, folder: Path, boxes: bool) -> Shape | None:
+    """None for a box that is not turned, unless boxes are wanted.
 
     Raises:
         ValueError: neither polygon nor mask, or damaged.
@@ -131,7 +142,8 @@ def _shape(element: ElementTree.Element, folder: Path) -> Shape | None:
     outline, mask = element.find("polygon"), element.find("segm")
     if outline is not None:
         points = [[float(_text(point, "x")), float(_text(point, "y"))] for point in outline.iter("pt")]
-        return None if _text(element, "type") == BOX else polygon(points)
+        upright = len({x for x, _ in points}) == len({y for _, y in points}) == CORNERS
+        return None if _text(element, "type") == BOX and upright and not boxes else polygon(points)
     if mask is None:
         raise ValueError("it has no polygon and no mask")
     name, place = _text(mask, "mask"), find_child(folder, "Masks")

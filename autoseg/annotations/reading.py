@@ -171,6 +171,13 @@ def object_in(file: Path) -> Json:
     return cast(Json, content)
 
 
+def rotation_of(annotation: Json) -> float:
+    """Degrees by which a box is turned, as CVAT writes it into the attributes of COCO's and Datumaro's annotations; 0 where it is not."""
+    attributes = annotation.get("attributes")
+    told = attributes.get("rotation") if isinstance(attributes, dict) else None
+    return float(told) if isinstance(told, int | float) else 0.0
+
+
 def _state(file: Path) -> tuple[int, int]:
     found = file.stat()
     return found.st_size, found.st_mtime_ns

@@ -39,6 +39,16 @@ def rectangle(corners: Sequence[Sequence[float]]) -> Polygon:
     return polygon([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
 
 
+def turned_box(x0: float, y0: float, x1: float, y1: float, degrees: float = 0.0) -> Polygon:
+    """A rectangle from two opposite corners, turned about its centre by so much, clockwise, as y points down."""
+    turn, centre = math.radians(degrees), np.array([(x0 + x1) / 2, (y0 + y1) / 2])
+    (points,) = rectangle([(x0, y0), (x1, y1)]).rings
+    across, down = (points - centre).T
+    return polygon(
+        centre + np.stack([across * math.cos(turn) - down * math.sin(turn), across * math.sin(turn) + down * math.cos(turn)], 1)
+    )
+
+
 def ellipse(x: float, y: float, a: float, b: float, degrees: float = 0.0) -> Polygon:
     """As a polygon of 180 corners: centre, half axes, and by how much it is turned clockwise, as y points down."""
     turn, angles = math.radians(degrees), np.linspace(0, 2 * np.pi, ELLIPSE_POINTS, endpoint=False)

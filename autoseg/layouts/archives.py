@@ -19,6 +19,7 @@ from autoseg.errors import DataError, Fault
 from autoseg.writing import remove_folder, whole_file
 
 JUNK = "__MACOSX"
+UNPACKED_FROM = ".unpacked-from"  # size and time of the zip that a folder of the store was made of
 # What `zipfile` raises where bytes are not as they should be; seeking to a place that a damaged entry names is an OSError.
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError)
 MOST_GROWTH, GROWS_FREELY = 20, 2**30  # weights hardly shrink in a zip; a small one may hold so many bytes whatever its size
@@ -58,8 +59,7 @@ def unpack_archives(root: Path, *, wanted: Callable[[str], bool]) -> tuple[list[
         seen.add(archive)
         target = _target(archive, root, store)
         try:
-            if not target.is_dir():
-                extract(archive, target, wanted)
+            _extract_once(archive, target, wanted)
             unpacked.append(archive)
             waiting += find_archives(target, wanted)
         except DataError as error:
@@ -81,13 +81,27 @@ def unpack_one(archive: Path, root: Path) -> Path:
         return archive.with_name(archive.stem.strip())
     target = _target(archive, root, store_of(root))
     try:
-        if not target.is_dir():
-            extract(archive, target, lambda _: True)
+        _extract_once(archive, target, lambda _: True)
     except DataError:
         raise
     except (*DAMAGED, OSError) as error:
         raise DataError([Fault(archive.name, f"cannot be unpacked ({error}); download it again")]) from error
     return target
+
+
+def _extract_once(archive: Path, target: Path, wanted: Callable[[str], bool]) -> None:
+    """Unpack a zip unless that was done of the very same; see `extract`."""
+    state, mark = archive.stat(), target / UNPACKED_FROM
+    told = f"{state.st_size} {state.st_mtime_ns}\n"
+    try:
+        if mark.read_text(encoding="utf-8") == told:
+            return
+    except (OSError, ValueError):
+        pass
+    if target.is_dir():
+        remove_folder(target)
+    extract(archive, target, wanted)
+    mark.write_text(told, encoding="utf-8")
 
 
 def extract_more(archive: Path, target: Path, wanted: Callable[[str], bool]) -> None:

@@ -115,7 +115,8 @@ def read(path: Path, options: ReadOptions) -> LayoutResult:
         if group.images:
             if not group.masks and not group.labelmaps:
                 alone = sum(bool(one.images) for one in groups.values()) == 1
-                _draw_from_export(name, group, path, places, archives, alone, faults, notes)
+                if not _draw_from_export(name, group, path, places, archives, alone, faults, notes):
+                    continue  # one fault says why none of its images has a mask
             encodings[name] = DRAWN_ENCODING if group.drawn else _encoding(name, group, faults, notes)
             cases += _group_cases(name, group, root, repeated, hc18, options, faults, notes)
     checked, more = check_images(root, cases)
@@ -214,8 +215,8 @@ def _draw_from_export(
     alone: bool,
     faults: list[Fault],
     notes: list[str],
-) -> None:
-    """Masks of a group from the best other export that is here; a group that is alone owns whatever lies here."""
+) -> bool:
+    """Masks of a group from the best other export that is here, if one can be read; a group that is alone owns whatever lies here."""
 
     def group_of(path: str) -> str | None:
         return _group_of(path) or (name if alone else None)
@@ -224,6 +225,7 @@ def _draw_from_export(
         inside = partial(_is_export_of, archive.name, name, group_of)
         extract_more(archive, unpack_one(archive, root), inside)
     exports, boxes = exports_of(name, places, group_of)
+    damaged: list[Fault] = []
     for export in exports:
         drawn, wrong, told = draw_labels(name, export, root, group.images, NAMES)
         if drawn:
@@ -232,10 +234,16 @@ def _draw_from_export(
             group.exported = set(drawn) | named
             group.images = {stem: file for stem, file in group.images.items() if stem not in named}
             faults += wrong
-            notes += told
-            return
-    if boxes:
+            notes += [*told, *(f"{name}: passed over: {fault}" for fault in damaged)]
+            return True
+        damaged += wrong
+    if damaged:
+        faults += damaged
+    elif boxes:
         faults.append(boxes_only(name, boxes))
+    else:
+        faults.append(Fault(name, "has no labelmap.txt; unpack the group's segmentation-mask archive beside its images"))
+    return False
 
 
 def _is_export_of(archive: str, group: str, group_of: Callable[[str], str | None], member: str) -> bool:

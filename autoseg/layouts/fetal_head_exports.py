@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from autoseg.annotations import FORMATS, AnnotatedImage, AnnotationSet
+from autoseg.annotations import FORMATS, AnnotatedImage, AnnotationSet, ReadOptions
 from autoseg.annotations.decoding import Naming, decode
 from autoseg.annotations.painting import paint
-from autoseg.errors import AutosegError, Fault
+from autoseg.errors import AutosegError, DataError, Fault
 from autoseg.layouts.archives import files_below, find_archives, store_of, unpack_one
 from autoseg.layouts.base import stem_of
 from autoseg.parallel import available_cores, map_cases
@@ -83,6 +83,8 @@ def draw_labels(
 ) -> tuple[dict[str, Path], list[Fault], list[str]]:
     """Label maps of a group, with 1, 2, ... for the names, drawn once and kept in the store beside the set.
 
+    An export that cannot be read gives none, and faults.
+
     Args:
         group: its name.
         export: to read.
@@ -93,8 +95,11 @@ def draw_labels(
     Returns:
         Label maps by the images' stems, faults, and notes.
     """
-    folder = export.place if export.place.is_dir() else unpack_one(export.place, root)
-    found = _read(export.kind, folder)
+    try:
+        folder = export.place if export.place.is_dir() else unpack_one(export.place, root)
+        found = _read(export.kind, folder)
+    except DataError as error:
+        return {}, list(error.faults), []
     if found is None:
         return {}, [Fault(group, f"{export.place.name} holds no {export.kind} export; download it again, or another export")], []
     by_stem = {stem_of(Path(image.name).name): image for image in found.images}
@@ -106,6 +111,7 @@ def draw_labels(
     faults += _draw_all(found, wanted, images, names, place, source) if told is None else told
     drawn = {stem: place / f"{stem}.png" for stem in wanted if (place / f"{stem}.png").is_file()}
     notes = [f"{group}: labels drawn from {export.place.name} ({export.kind}) into {place}"]
+    notes += [f"{group}: {note}" for note in found.notes]
     strange = [label for label in found.labels if label.casefold() not in {name.casefold() for name in names}]
     if strange:
         notes.append(f"{group}: labels that are not read: {', '.join(strange)}")
@@ -129,7 +135,7 @@ def _read(kind: str, folder: Path) -> AnnotationSet | None:
     for _ in range(TRIED_FOLDERS):
         for place in level:
             if FORMATS[kind].recognise(place) is not None:
-                return FORMATS[kind].read(place)
+                return FORMATS[kind].read(place, ReadOptions(boxes=True))  # CSP and LV were drawn as rectangles
         level = [child for place in level for child in sorted(place.iterdir()) if child.is_dir()]
     return None
 

@@ -60,7 +60,8 @@ def with_pixel_sizes(
     except DataError as error:
         faults += error.faults
         return cases
-    faults += result.faults
+    apart = {case.id for case in cases if case.label is None}  # take no part, with or without a row
+    faults += [fault for fault in result.faults if fault.case not in apart]
     notes += result.notes
     return with_spacings(cases, spacings)
 

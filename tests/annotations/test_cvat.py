@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autoseg.annotations import cvat
-from autoseg.annotations.base import LabelledImage
+from autoseg.annotations.base import LabelledImage, ReadOptions
 from autoseg.annotations.painting import paint
 from autoseg.errors import DataError
 
@@ -93,3 +93,17 @@ def test_one_damaged_file_of_several_and_one_damaged_image(tmp_path: Path) -> No
         "whole.xml: image 7 has no name; export it again",
         "z.png: shape 1 (polygon of ) cannot be read: it has no label; export it again",
     ]
+
+
+def test_turned_boxes_are_outlines(tmp_path: Path) -> None:
+    """Which nobody draws for a detector; others are, where the caller says so. 6 x 2 pixels about (5, 4), turned by 90 degrees."""
+    box = '<box label="CSP" xtl="2" ytl="3" xbr="8" ybr="5" {} z_order="0"/>'
+    boxes = box.format('rotation="90.00"') + box.format("")
+    image = f'<image id="0" name="a.png" width="12" height="10">{boxes}</image>'
+    (tmp_path / "annotations.xml").write_text(f"<annotations>{image}</annotations>")
+    found = cvat.read(tmp_path)
+    assert found.notes == ("1 of kind box have no area, and are left out",)
+    labels = paint(found.images[0].annotations, (10, 12), found.labels).labels
+    assert labels.sum() == 12 and labels[1:7, 4:6].all()
+    every = cvat.read(tmp_path, ReadOptions(boxes=True))
+    assert not every.notes and paint(every.images[0].annotations, (10, 12), every.labels).labels.sum() == 12 + 8

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from autoseg.annotations import datumaro
+from autoseg.annotations.base import ReadOptions
 from autoseg.annotations.painting import paint
 from autoseg.annotations.rle import encode_compressed
 from autoseg.errors import DataError
@@ -103,3 +104,21 @@ def test_one_damaged_file_of_several_and_one_damaged_image(tmp_path: Path) -> No
         "cut.json: is no proper JSON; export it again",
         "x.png: its annotations are no list in train.json; export it again",
     ]
+
+
+def test_turned_boxes_are_outlines(tmp_path: Path) -> None:
+    box = {"id": 1, "type": "bbox", "label_id": 0, "bbox": [2, 3, 6, 2]}
+    item = {
+        "id": "a",
+        "annotations": [{**box, "attributes": {"rotation": 90.0}}, box],
+        "image": {"path": "a.png", "size": [10, 12]},
+    }
+    told = {"categories": {"label": {"labels": [{"name": "CSP"}]}}, "items": [item]}
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "default.json").write_text(json.dumps(told))
+    found = datumaro.read(tmp_path)
+    assert found.notes == ("1 of kind bbox have no area, and are left out",)
+    labels = paint(found.images[0].annotations, (10, 12), found.labels).labels
+    assert labels.sum() == 12 and labels[1:7, 4:6].all()
+    every = datumaro.read(tmp_path, ReadOptions(boxes=True))
+    assert paint(every.images[0].annotations, (10, 12), every.labels).labels.sum() == 12 + 8

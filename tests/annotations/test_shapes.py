@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from autoseg.annotations.painting import area_inside
-from autoseg.annotations.shapes import ellipse, polygon, rectangle
+from autoseg.annotations.shapes import ellipse, polygon, rectangle, turned_box
 
 
 def test_pairs_and_numbers_by_turns() -> None:
@@ -37,3 +37,10 @@ def test_an_ellipse_is_turned_clockwise() -> None:
 def test_what_is_no_polygon(numbers: object, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         polygon(numbers)
+
+
+def test_a_box_is_turned_about_its_centre() -> None:
+    """4 x 2 about (2, 1): it lies at 0 and 180 degrees, and stands from (1, -1) to (3, 3) at 90. At 30 one corner is at (4.232, 1.134)."""
+    for degrees, largest in ((0, [4, 2]), (90, [3, 3]), (180, [4, 2]), (270, [3, 3])):
+        assert turned_box(0, 0, 4, 2, degrees).rings[0].max(axis=0).tolist() == pytest.approx(largest)
+    assert turned_box(0, 0, 4, 2, 30).rings[0][1].tolist() == pytest.approx([2 + 3**0.5 + 0.5, 1 + 1 - 3**0.5 / 2], abs=1e-9)

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from autoseg.errors import DataError
-from autoseg.layouts.base import ReadOptions
+from autoseg.layouts.archives import members_of
+from autoseg.layouts.base import ReadOptions, stem_of
 from autoseg.layouts.fetal_head import read, recognise
 from autoseg.records import Dataset
 from tests.layouts.fetal_head_set import Packing, write_set
@@ -88,6 +89,14 @@ def test_unpacked_archives_are_reused(tmp_path: Path) -> None:
     stamp = label.stat().st_mtime_ns
     assert read_sound(path).cases == first.cases
     assert label.stat().st_mtime_ns == stamp
+    archive = next(file for file in sorted(path.rglob("*.zip")) if stem_of(label) in " ".join(members_of(file)))
+    with zipfile.ZipFile(archive) as opened:
+        contents = {name: opened.read(name) for name in opened.namelist()}
+    with zipfile.ZipFile(archive, "w") as opened:
+        for name, content in contents.items():
+            opened.writestr(name, content)
+    read_sound(path)
+    assert label.stat().st_mtime_ns != stamp, "what was unpacked of another zip is not taken"
 
 
 def test_a_member_that_leads_out_of_the_folder_is_refused(tmp_path: Path) -> None:
