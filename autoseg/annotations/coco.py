@@ -199,13 +199,13 @@ def _placed(file: Path, name: str) -> str:
     return f"{file.parent.name}/{name}" if _is_roboflow(file) else name
 
 
-def write(path: Path, images: Iterable[LabelledImage], labels: Mapping[str, int]) -> None:
+def write(path: Path, images: Iterable[LabelledImage], labels: Mapping[str, Sequence[int]]) -> None:
     """One file with a run-length mask for each label of each image, exact to the pixel.
 
     Args:
         path: JSON to write.
         images: one by one, so that not all are in memory.
-        labels: the value of each label in the label maps.
+        labels: the values that each label has in the label maps; those of later ones lie above.
     """
     categories = [{"id": number, "name": name, "supercategory": ""} for number, name in enumerate(labels, start=1)]
     listed: list[Json] = []
@@ -213,8 +213,8 @@ def write(path: Path, images: Iterable[LabelledImage], labels: Mapping[str, int]
     for image_id, image in enumerate(images, start=1):
         height, width = image.labels.shape
         listed.append({"id": image_id, "file_name": image.name, "width": width, "height": height})
-        for category, value in enumerate(labels.values(), start=1):
-            mask = image.labels == value
+        for category, values in enumerate(labels.values(), start=1):
+            mask = np.isin(image.labels, values)
             if mask.any():
                 annotations.append(_annotation(len(annotations) + 1, image_id, category, mask))
     content = {

@@ -5,7 +5,7 @@ Format: https://docs.cvat.ai/docs/manual/advanced/formats/format-cvat/.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -81,13 +81,13 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     return AnnotationSet("cvat", tuple(labels), kept, faults=(*faults, *twice), notes=tuple(notes))
 
 
-def write(path: Path, images: Iterable[LabelledImage], labels: Mapping[str, int]) -> None:
+def write(path: Path, images: Iterable[LabelledImage], labels: Mapping[str, Sequence[int]]) -> None:
     """One file with a run-length mask for each label of each image, exact to the pixel; CVAT's brush changes such masks.
 
     Args:
         path: XML to write.
         images: one by one, so that not all are in memory.
-        labels: the value of each label in the label maps.
+        labels: the values that each label has in the label maps; those of later ones lie above.
     """
     root = ElementTree.Element("annotations")
     ElementTree.SubElement(root, "version").text = "1.1"
@@ -99,8 +99,8 @@ def write(path: Path, images: Iterable[LabelledImage], labels: Mapping[str, int]
         element = ElementTree.SubElement(
             root, "image", {"id": str(number), "name": image.name, "width": str(width), "height": str(height)}
         )
-        for name, value in labels.items():
-            mask = image.labels == value
+        for name, values in labels.items():
+            mask = np.isin(image.labels, values)
             if mask.any():
                 ElementTree.SubElement(element, "mask", _mask(name, bitmap_of(mask)))
     ElementTree.indent(root)

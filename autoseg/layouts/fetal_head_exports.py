@@ -45,6 +45,7 @@ BOXES = {
 DRAWN = "drawn-labels"  # in the store beside the data set
 TRIED_FOLDERS = 3  # levels below an export's own folder at which it may begin
 SOURCE_FILE = "source.txt"
+RULES = 2  # goes up when the same export is drawn otherwise
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def draw_labels(
     by_stem = {stem_of(Path(image.name).name): image for image in found.images}
     wanted = {stem: by_stem[stem] for stem in images if stem in by_stem}
     place = store_of(root) / DRAWN / group
-    source = f"{export.kind} {_identity([export.place])} {_identity([images[stem] for stem in wanted])}"
+    source = f"{RULES} {export.kind} {_identity([export.place])} {_identity([images[stem] for stem in wanted])}"
     faults = [Fault(stem_of(Path(fault.case).name), fault.message) for fault in found.faults]
     told = _drawn_before(place, source)
     faults += _draw_all(found, wanted, images, names, place, source) if told is None else told

@@ -87,7 +87,7 @@ def test_what_is_written_is_read_by_coco_itself(tmp_path: Path) -> None:
     labels = np.zeros((9, 10), np.uint8)
     labels[1:8, 1:9], labels[3:5, 3:6], labels[0, 9] = 1, 7, 1
     images = [LabelledImage("x.png", labels), LabelledImage("empty.png", np.zeros((4, 4), np.uint8))]
-    format_coco.write(tmp_path / "c.json", images, {"Brain": 1, "LV": 7})
+    format_coco.write(tmp_path / "c.json", images, {"Brain": (1,), "LV": (7,)})
     official = COCO(str(tmp_path / "c.json"))
     merged = np.zeros((9, 10), np.uint8)
     for one in official.loadAnns(official.getAnnIds()):

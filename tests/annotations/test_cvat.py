@@ -46,7 +46,7 @@ def test_shapes_lie_as_their_order_says(tmp_path: Path) -> None:
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     labels = np.random.default_rng(0).integers(0, 3, (12, 9)).astype(np.uint8)
     images = [LabelledImage("x.png", labels), LabelledImage("empty.png", np.zeros((4, 4), np.uint8))]
-    cvat.write(tmp_path / "annotations.xml", images, {"Brain": 1, "LV": 2})
+    cvat.write(tmp_path / "annotations.xml", images, {"Brain": (1,), "LV": (2,)})
     found = cvat.read(tmp_path)
     assert found.labels == ("Brain", "LV") and [one.name for one in found.images] == ["x.png", "empty.png"]
     assert np.array_equal(paint(found.images[0].annotations, (12, 9), found.labels).labels, labels)

@@ -161,3 +161,46 @@ def test_what_cannot_be_handed_on(tmp_path: Path) -> None:
     before.model_copy(update={"cases": (volume,)}).save(tmp_path / "masks" / "predictions.json")
     with pytest.raises(DataError, match="v is a volume, which cvat cannot hold"):
         hand_on_masks(tmp_path / "masks", tmp_path / "out", "cvat")
+
+
+def test_regions_are_handed_on_whole(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The head with all that lies in it, whatever was painted over it; colours cannot show that, which is told."""
+    found = masks(tmp_path)
+    file = tmp_path / "masks" / "predictions.json"
+    head, lv = TARGETS[0].model_copy(update={"name": "head", "values": (1, 2)}), TARGETS[1]
+    Predictions.load(file).model_copy(update={"targets": (head, lv), "regions": True}).save(file)
+    hand_on_masks(tmp_path / "masks", tmp_path / "labels", "labels")
+    dataset, faults = index_dataset(tmp_path / "labels")
+    assert dataset is not None and not faults and dataset.regions
+    inside = {one.name: np.isin(load_labels(dataset, dataset.cases[0]), one.values) for one in dataset.targets}
+    assert np.array_equal(inside["head"], found["a"] > 0) and np.array_equal(inside["LV"], found["a"] == 200)
+    (cvat_file,) = hand_on_masks(tmp_path / "masks", tmp_path / "cvat", "cvat")
+    read = cvat.read(cvat_file)
+    alone = [one for one in read.images[0].annotations if one.label == "head"]
+    assert np.array_equal(paint(alone, (20, 30), ["head"]).labels > 0, found["a"] > 0)
+    seen = np.array([0, 3, 200])[paint(read.images[0].annotations, (20, 30), read.labels).labels]
+    assert np.array_equal(seen, found["a"]), "LV lies above"
+    hand_on_masks(tmp_path / "masks", tmp_path / "colours", "colours")
+    assert "colours show head without what lies in it" in caplog.text
+
+
+def test_unions_are_declared(tmp_path: Path) -> None:
+    masks(tmp_path)
+    file = tmp_path / "masks" / "predictions.json"
+    Predictions.load(file).model_copy(update={"derived": (Structure(name="head", values=(1, 2), output_value=4),)}).save(file)
+    hand_on_masks(tmp_path / "masks", tmp_path / "out", "labels")
+    dataset, _ = index_dataset(tmp_path / "out")
+    assert dataset is not None and [(one.name, one.values) for one in dataset.derived] == [("head", (1, 2))]
+
+
+@pytest.mark.parametrize("to", ["labels", "coco"])
+def test_masks_that_were_changed_are_refused(tmp_path: Path, to: MaskFormat) -> None:
+    found = masks(tmp_path)
+    for changed, told in (
+        (found["a"][:10], "a: its mask has 30x10 pixels, and its image 30x20"),
+        (found["a"] * 0 + 9, "a: its mask holds 9"),
+    ):
+        Image.fromarray(changed).save(tmp_path / "masks" / "a.png")
+        with pytest.raises(DataError, match=told):
+            hand_on_masks(tmp_path / "masks", tmp_path / "out", to)
+        assert not (tmp_path / "out").exists()

@@ -50,9 +50,9 @@ def test_annotations_become_label_maps(tmp_path: Path, kind: str) -> None:
     listed = [LabelledImage(f"{name}.png", boxes()) for name in ("001_HC", "001_2HC", "002_HC")]
     listed.append(LabelledImage("empty.png", np.zeros(SHAPE, np.uint8)))
     if kind == "coco":
-        coco.write(source / "annotations" / "instances_default.json", listed, {"Brain": 1, "LV": 2})
+        coco.write(source / "annotations" / "instances_default.json", listed, {"Brain": (1,), "LV": (2,)})
     else:
-        cvat.write(source / "annotations.xml", listed, {"Brain": 1, "LV": 2})
+        cvat.write(source / "annotations.xml", listed, {"Brain": (1,), "LV": (2,)})
     (tmp_path / "mm.csv").write_text("image,mm per pixel x,mm per pixel y\n" + "".join(f"{one.name},0.1,0.2\n" for one in listed))
     report = autoseg.import_dataset(source, tmp_path / "out", spacing=tmp_path / "mm.csv", workers=0)
     assert (report.kind, report.cases, report.subjects, report.empty, report.failed) == (kind, 4, 3, 1, ())
@@ -169,7 +169,7 @@ def test_a_case_that_fails_is_named_and_leaves_nothing(tmp_path: Path) -> None:
     source = tmp_path / "set"
     picture(source / "a.png")
     picture(source / "b.png", np.zeros((7, 7), np.uint8))
-    coco.write(source / "c.json", [LabelledImage(f"{name}.png", boxes()) for name in "abx"], {"Brain": 1, "LV": 2})
+    coco.write(source / "c.json", [LabelledImage(f"{name}.png", boxes()) for name in "abx"], {"Brain": (1,), "LV": (2,)})
     report = autoseg.import_dataset(source, tmp_path / "out", workers=0)
     assert report.cases == 1
     assert {one.id: one.reason.split(";")[0] for one in report.failed} == {
@@ -181,7 +181,7 @@ def test_a_case_that_fails_is_named_and_leaves_nothing(tmp_path: Path) -> None:
 
 def test_places_that_are_taken(tmp_path: Path) -> None:
     picture(tmp_path / "set" / "a.png")
-    coco.write(tmp_path / "set" / "c.json", [LabelledImage("a.png", boxes())], {"Brain": 1, "LV": 2})
+    coco.write(tmp_path / "set" / "c.json", [LabelledImage("a.png", boxes())], {"Brain": (1,), "LV": (2,)})
     autoseg.import_dataset(tmp_path / "set", tmp_path / "out", workers=0)
     with pytest.raises(RunFolderError, match="is not empty; give a new folder, or --overwrite"):
         autoseg.import_dataset(tmp_path / "set", tmp_path / "out", workers=0)
@@ -266,7 +266,7 @@ def test_several_masks_of_one_image_and_empty_normals(tmp_path: Path) -> None:
 
 def listed(source: Path, *names: str) -> Path:
     """A set in COCO's format of these images, which have the labels of `boxes`."""
-    coco.write(source / "c.json", [LabelledImage(name, boxes()) for name in names], {"Brain": 1, "LV": 2})
+    coco.write(source / "c.json", [LabelledImage(name, boxes()) for name in names], {"Brain": (1,), "LV": (2,)})
     return source
 
 

@@ -276,7 +276,8 @@ def _on_rim(labels: np.ndarray) -> dict[int, int]:
 
 def _by_label(pixels: Mapping[int, int], work: Work) -> dict[str, int]:
     if work.dataset is not None:
-        return {one.name: sum(pixels.get(value, 0) for value in one.values) for one in work.dataset.targets}
+        totals = {one.name: sum(pixels.get(value, 0) for value in one.values) for one in work.dataset.targets}
+        return {name: total for name, total in totals.items() if total}
     if work.overlap != "regions" or work.names.unions:
         found = {work.names.labels[value - 1]: count for value, count in pixels.items()}
         totals = {name: sum(found.get(label, 0) for label in labels) for name, labels in work.names.structures().items()}
