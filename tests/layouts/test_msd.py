@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import struct
 from pathlib import Path
 
 from autoseg.layouts.base import ReadOptions
@@ -111,3 +113,14 @@ def test_the_hippocampus_set(shared_data: Path) -> None:
     assert result.faults == ()
     assert result.dataset is not None
     assert (len(result.dataset.cases), result.dataset.rank, result.dataset.channels) == (188, 3, ("MRI",))
+
+
+def test_a_voxel_size_that_a_header_lacks_is_told(tmp_path: Path) -> None:
+    write(tmp_path, "c0", "c1")
+    path = tmp_path / "imagesTr/c0.nii.gz"
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    struct.pack_into("<f", content, 80, 0)
+    path.write_bytes(gzip.compress(content))
+    result = read(tmp_path, ReadOptions())
+    assert result.dataset is not None
+    assert result.dataset.notes[0] == "c0: its header gives no voxel size (0 along x); 1 mm is taken"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import struct
 from pathlib import Path
 
@@ -210,3 +211,18 @@ def test_a_header_extension_is_not_taken_for_voxels(tmp_path: Path) -> None:
     extension = struct.pack("<2i", 1024, 2) + b"\xff" * 1016
     path.write_bytes(bytes(content[:352]) + extension + bytes(content[352:]))
     assert read(path).array.sum() == 120
+
+
+@pytest.mark.parametrize(("order", "suffix"), [("<", ".nii"), (">", ".nii.gz")])
+def test_a_nifti_without_a_voxel_size_says_that_1_mm_is_taken(tmp_path: Path, order: str, suffix: str) -> None:
+    header = nibabel.Nifti1Header(endianness=order)
+    path = tmp_path / "a.nii"
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5, 6), np.int16), np.diag([0.5, 0.6, 0.7, 1]), header), path)
+    assert read_header(path).notes == ()
+    content = bytearray(path.read_bytes())
+    struct.pack_into(f"{order}3f", content, 80, 0, 0.6, math.nan)
+    path = tmp_path / f"b{suffix}"
+    path.write_bytes(gzip.compress(content) if suffix == ".nii.gz" else content)
+    found = read_header(path)
+    assert found.spacing_mm == pytest.approx((1, 0.6, 1))
+    assert found.notes == ("its header gives no voxel size (0 along x, nan along z); 1 mm is taken",) == read(path).notes
