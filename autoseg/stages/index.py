@@ -104,6 +104,7 @@ def _unrecognised(path: Path) -> str:
         if found:
             lines.append(f"did you mean {folder} ({', '.join(found)})?")
             break
+    lines.append(f"autoseg import {path} DST reads other formats, and writes what is read here")
     return "\n".join(lines)
 
 
