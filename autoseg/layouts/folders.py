@@ -203,6 +203,8 @@ def _scheme(root: Path, declared: dict[str, object], cases: Sequence[Case], faul
         return LabelScheme((), ValueEncoding(values={0: 0}))
     found = scan_labels((case.id, root / case.label) for case in cases if case.label)
     faults += found.faults
+    if found.unreadable:
+        raise DataError(faults)
     try:
         return scheme_from(found)
     except DataError as error:
