@@ -35,7 +35,9 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     if not folders:
         raise DataError(f"{path} holds no folder whose name ends in {MASKS_END}; give the folder of an export as 'CamVid 1.0'")
     if not (path / TABLE).is_file() and not options.colours and not options.values:
-        raise DataError(f"{path} holds no {TABLE}; add it with a line 'r g b name' for each label")
+        raise DataError(
+            f"{path} holds no {TABLE}; add it with a line 'r g b name' for each label, or name them with --structure NAME=R,G,B"
+        )
     entries = table_of(colour_first_entries(path / TABLE), TABLE) if (path / TABLE).is_file() else ColourTable()
     table = with_options(entries, options)
     faults: list[Fault] = []

@@ -1,7 +1,7 @@
 """Cityscapes as CVAT writes it: `gtFine/<subset>/**/<name>_gtFine_color.png`, and `label_colors.txt` that names the colours.
 
-Format: https://docs.cvat.ai/docs/dataset_management/formats/format-cityscapes/. `*_labelIds.png` is read where there are no colours;
-`*_instanceIds.png` tells single objects apart and is not read.
+Format: https://docs.cvat.ai/docs/dataset_management/formats/format-cityscapes/. `*_labelIds.png` is read where there are no colours, or where
+the caller names values; `*_instanceIds.png` tells single objects apart and is not read.
 """
 
 from __future__ import annotations
@@ -35,13 +35,16 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
         DataError: no masks, or colours that nobody names.
     """
     folder = find_child(path, MASKS)
-    masks = _masks(folder) if folder else {}
+    masks = _masks(folder, values_count=bool(options.values)) if folder else {}
     if not masks:
         raise DataError(
             f"{path} holds no {MASKS}/ with *_color.png or *_labelIds.png; give the folder of an export as 'Cityscapes 1.0'"
         )
     if not (path / TABLE).is_file() and not options.colours and not options.values:
-        raise DataError(f"{path} holds no {TABLE}; add it with a line 'r g b name' for each label")
+        raise DataError(
+            f"{path} holds no {TABLE}; add it with a line 'r g b name' for each label, "
+            "or name them with --structure NAME=R,G,B, or with --structure NAME=VALUE of *_labelIds.png"
+        )
     entries = table_of(colour_first_entries(path / TABLE), TABLE) if (path / TABLE).is_file() else ColourTable()
     table = with_options(entries, options)
     pictures = _images(path)
@@ -57,12 +60,13 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     return AnnotationSet("cityscapes", table.labels, kept, table.colours, table.values, tuple(faults))
 
 
-def _masks(folder: Path) -> dict[tuple[str, str], Path]:
-    """By subset and name; those in colours count, where there are both."""
+def _masks(folder: Path, values_count: bool = False) -> dict[tuple[str, str], Path]:
+    """By subset and name; where there are both, those in colours count, or those in values."""
     files = pictures_under(folder)
     in_values = {_placed(file, folder, VALUES): file for file in files if VALUES.search(file.stem)}
     in_colours = {_placed(file, folder, COLOURS): file for file in files if COLOURS.search(file.stem)}
-    return dict(sorted({**in_values, **in_colours}.items()))
+    both = {**in_colours, **in_values} if values_count else {**in_values, **in_colours}
+    return dict(sorted(both.items()))
 
 
 def _images(path: Path) -> dict[tuple[str, str], Path]:

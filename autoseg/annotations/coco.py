@@ -46,6 +46,7 @@ class _Content:
     names: Mapping[str, str]
     sizes: Mapping[str, tuple[int, int] | None]
     groups: frozenset[str]
+    unnamed: frozenset[str]  # ids of images without a name, whose annotations are left out with them
     annotations: dict[str, list[Annotation]] = field(default_factory=dict)
     boxes: int = 0
     nested: list[str] = field(
@@ -78,6 +79,8 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     groups = [name for name in labels if name not in drawn and any(name in one.groups for one in contents)]
     images, twice = _joined(path, contents)
     faults = damaged + [fault for one in contents for fault in one.faults] + twice
+    if faults and not images:
+        raise DataError(faults)
     notes = [
         f"{one.boxes} annotations of {one.file.name} are boxes without a mask, and are left out" for one in contents if one.boxes
     ]
@@ -94,22 +97,47 @@ def _content(file: Path, boxes: bool) -> _Content:
         DataError: it cannot be used.
     """
     content = object_in(file)
-    listed, categories = _dicts(content, "images", file), _dicts(content, "categories", file)
+    faults: list[Fault] = []
+    listed, categories = _images(content, file, faults), _dicts(content, "categories", file)
+    named = [one for one in listed if one.get("file_name") is not None]
     result = _Content(
         file,
         labels={_id(one["id"]): str(one["name"]) for one in categories},
-        names={_id(one["id"]): _placed(file, str(one["file_name"])) for one in listed},
-        sizes={_id(one["id"]): _size(one) for one in listed},
+        names={_id(one["id"]): _placed(file, str(one["file_name"])) for one in named},
+        sizes={_id(one["id"]): _size(one) for one in named},
         groups=frozenset(str(one["supercategory"]) for one in categories if one.get("supercategory") not in (None, one["name"])),
+        unnamed=frozenset(_id(one["id"]) for one in listed if one.get("file_name") is None),
+        faults=faults,
     )
     for one in _dicts(content, "annotations", file):
         _add(result, one, boxes)
     return result
 
 
+def _images(content: Json, file: Path, faults: list[Fault]) -> list[Json]:
+    """The entries of images that have an id, and the faults of those that lack it, or the name of a file."""
+    found: list[Json] = []
+    for place, one in enumerate(_entries(content, "images", file), start=1):
+        if not isinstance(one, dict):
+            faults.append(Fault(file.name, f"entry {place} of images is no object, and is left out; export it again"))
+        elif missing := [name for name in ("id", "file_name") if one.get(name) is None]:
+            told = f" ({one.get('id') or one.get('file_name')})" if len(missing) == 1 else ""
+            faults.append(
+                Fault(
+                    file.name,
+                    f"entry {place} of images{told} has no {' and no '.join(missing)}, and is left out; export it again",
+                )
+            )
+        if isinstance(one, dict) and one.get("id") is not None:
+            found.append(one)
+    return found
+
+
 def _add(content: _Content, one: Json, boxes: bool) -> None:
     """One annotation, or the fault of it; those of the background are left out."""
     file, image, told = content.file, _id(one.get("image_id")), f"annotation {one.get('id')}"
+    if image in content.unnamed:
+        return
     if image not in content.names:
         content.faults.append(Fault(file.name, f"{told} is of image {one.get('image_id')}, which is not listed; export again"))
         return
@@ -248,17 +276,22 @@ def _is_coco(content: object) -> bool:
     return all(isinstance(content[key], list) or (key == "annotations" and content[key] is None) for key in KEYS)
 
 
-def _dicts(content: Mapping[str, object], key: str, file: Path) -> list[Json]:
+def _entries(content: Mapping[str, object], key: str, file: Path) -> list[object]:
     entries = content.get(key) or []
-    wanted = {"images": ("id", "file_name"), "categories": ("id", "name"), "annotations": ()}[key]
     if not isinstance(entries, list):
         raise DataError([Fault(file.name, f"{key} is no list; export it again")])
-    for entry in entries:
+    return entries
+
+
+def _dicts(content: Mapping[str, object], key: str, file: Path) -> list[Json]:
+    found: list[Json] = []
+    for entry in _entries(content, key, file):
         if not isinstance(entry, dict):
             raise DataError([Fault(file.name, f"an entry of {key} is no object; export it again")])
-        if missing := [name for name in wanted if entry.get(name) is None]:
+        if missing := [name for name in ("id", "name") if key == "categories" and entry.get(name) is None]:
             raise DataError([Fault(file.name, f"an entry of {key} has no {' and no '.join(missing)}; export it again")])
-    return entries
+        found.append(entry)
+    return found
 
 
 def _id(value: object) -> str:

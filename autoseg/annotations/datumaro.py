@@ -53,9 +53,10 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
         content = object_in(file)
         names = _names(content, file)
         labels |= dict.fromkeys(name for name in names if not is_background(name))
-        for item in content["items"]:
-            if not isinstance(item, dict) or not item.get("id"):
-                raise DataError([Fault(file.name, "an item has no id; export it again")])
+        for place, item in enumerate(content["items"], start=1):
+            if not isinstance(item, dict) or item.get("id") in (None, ""):
+                faults.append(_without_id(item, place, file))
+                continue
             name, size = _image(item)
             found: list[Annotation] = []
             drawn = item.get("annotations") or []
@@ -69,6 +70,8 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
                     number = one.get("id") if isinstance(one, dict) else one
                     faults.append(Fault(name, f"annotation {number} cannot be read: {error}; export it again"))
             images.append(AnnotatedImage(name, size, tuple(found)))
+    if faults and not images:
+        raise DataError(faults)
     kept, twice = once(images)
     notes = tuple(f"{number} of kind {kind} have no area, and are left out" for kind, number in left_out.items())
     return AnnotationSet("datumaro", tuple(labels), kept, faults=(*faults, *twice), notes=notes)
@@ -88,6 +91,13 @@ def _names(content: Json, file: Path) -> list[str]:
         return [str(label["name"]) for label in content["categories"]["label"]["labels"]]
     except (KeyError, TypeError) as error:
         raise DataError([Fault(file.name, "its categories name no labels; export it again")]) from error
+
+
+def _without_id(item: object, place: int, file: Path) -> Fault:
+    """The fault of an item that cannot be called by its id: of its image, where that is named."""
+    told = item.get("image") or item.get("media") if isinstance(item, dict) else None
+    name = told.get("path") if isinstance(told, dict) else None
+    return Fault(str(name or file.name), f"item {place} in {file.name} has no id, and is left out; export it again")
 
 
 def _image(item: Json) -> tuple[str, Size | None]:

@@ -171,7 +171,7 @@ def check_images(root: Path, cases: Sequence[Case]) -> tuple[CheckedImages, list
             faults.append(Fault(case.id, "its channels are partly 2D and partly 3D; store all of them on one grid"))
             continue
         ranks[case.id], components[case.id] = found.pop(), headers[0].channels
-        notes += [f"{case.id}: {note}" for note in headers[0].notes]
+        notes += [f"{case.id}: {note}" for note in dict.fromkeys(note for header in headers for note in header.notes)]
     if not ranks:
         return CheckedImages(None, (), {}), faults
     rank, number = max(Counter(ranks.values()).items(), key=lambda item: (item[1], item[0]))

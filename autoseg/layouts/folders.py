@@ -40,7 +40,7 @@ from autoseg.layouts.base import (
 from autoseg.layouts.label_scan import scan_labels, scheme_from
 from autoseg.layouts.label_scheme import LabelScheme, colour_scheme, declared_labels, derived_structures
 from autoseg.layouts.mm_table import has_pixel_size, read_spacings
-from autoseg.layouts.subjects import EACH_ITS_OWN, assign_subjects
+from autoseg.layouts.subjects import EACH_ITS_OWN, assign_subjects, subject_in, told_copies
 from autoseg.records import Case, Dataset, ValueEncoding
 from autoseg.volume.files import is_dicom, is_picture
 from autoseg.volume.files import read as read_volume
@@ -217,6 +217,8 @@ def _scheme(root: Path, declared: dict[str, object], cases: Sequence[Case], faul
         return LabelScheme((), ValueEncoding(values={0: 0}))
     found = scan_labels((case.id, root / case.label) for case in cases if case.label)
     faults += found.faults
+    if found.unreadable:
+        raise DataError(faults)
     try:
         return scheme_from(found)
     except DataError as error:
@@ -257,8 +259,9 @@ def _subjects(
 ) -> tuple[Case, ...]:
     expression = declared.get("subjects")
     if not isinstance(expression, str):
-        notes.append(EACH_ITS_OWN)
-        return cases
+        copies = told_copies(case.id for case in cases)
+        notes += copies or [EACH_ITS_OWN]
+        return tuple(case.model_copy(update={"subject": subject_in(case.id) or case.id}) for case in cases) if copies else cases
     table = root / expression
     cases, more, note = assign_subjects(cases, table if expression.endswith(".csv") and table.is_file() else expression)
     faults += more

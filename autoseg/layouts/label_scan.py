@@ -30,6 +30,11 @@ class FoundLabels:
     files: Counter[int] = field(default_factory=Counter)
     faults: list[Fault] = field(default_factory=list)
 
+    @property
+    def unreadable(self) -> bool:
+        """Whether there are files, and none of them could be read, so that nothing is known of their values."""
+        return bool(self.faults) and not self.pixels and not self.colours
+
 
 def scan_labels(files: Iterable[tuple[str, Path]]) -> FoundLabels:
     """Count what (case id, label file) pairs hold. Files that cannot be read, or are no masks, become faults."""
@@ -37,7 +42,11 @@ def scan_labels(files: Iterable[tuple[str, Path]]) -> FoundLabels:
     for id, path in files:
         if split_suffix(path)[1] in LOSSY_SUFFIXES:
             found.faults.append(
-                Fault(id, f"label {path.name} is a JPEG, which changes label values; save it from its source as PNG")
+                Fault(
+                    id,
+                    f"label {path.name} is a JPEG, which changes label values; save it from its source as PNG, "
+                    "or read the set by autoseg import, which can where masks are of one structure",
+                )
             )
             continue
         try:
@@ -66,9 +75,9 @@ def scheme_from(found: FoundLabels) -> LabelScheme:
         raise DataError([Fault("labels", _colour_message(found))])
     values = sorted(value for value in found.pixels if value != 0)
     if not values:
-        raise DataError(
-            [Fault("labels", "hold nothing but 0 in every file; there is no structure to learn: are these the right files?")]
-        )
+        which = "file that can be read" if found.faults else "file"
+        told = f"hold nothing but 0 in every {which}; there is no structure to learn: are these the right files?"
+        raise DataError([Fault("labels", told)])
     if len(values) > MOST_VALUES or values[0] < 0:
         raise DataError(
             [

@@ -60,6 +60,7 @@ def read(path: Path, options: ReadOptions) -> LayoutResult:
         cases = _found_cases(path, ending, channels, faults, notes)
     checked, more = check_images(path, cases)
     faults += more
+    notes += checked.notes
     expected = declared.get("numTraining")
     if isinstance(expected, int) and expected != len(cases):
         notes.append(f"dataset.json says numTraining {expected}, found {len(cases)} cases")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from autoseg.errors import DataError, Fault
@@ -16,12 +16,35 @@ EACH_ITS_OWN = (
     "so that they never stand in training and validation at once"
 )
 HC18_NAME = re.compile(r"^(?P<subject>\d+)_\d*HC$", re.IGNORECASE)
+ROBOFLOW_NAME = re.compile(r"^(?P<original>.+)_(png|jpe?g|bmp|tiff?|webp)\.rf\.", re.IGNORECASE)
 
 
 def hc18_subject(stem: str) -> str | None:
     """The number before `_` in `NNN_HC`, `NNN_2HC` ...; None for other names."""
     match = HC18_NAME.match(stem)
     return match["subject"] if match else None
+
+
+def roboflow_original(name: str) -> str | None:
+    """The picture of which `NAME_png.rf.HASH` (or another format) is a copy, turned or cut by Roboflow; None for other names."""
+    match = ROBOFLOW_NAME.match(name)
+    return match["original"] if match else None
+
+
+def subject_in(name: str) -> str | None:
+    """Whose a case is by the names of HC18 and Roboflow; None for other names."""
+    original = roboflow_original(name)
+    return hc18_subject(original or name) or original
+
+
+def told_copies(names: Iterable[str]) -> list[str]:
+    """A note where several names are Roboflow's of one picture."""
+    originals = [original for original in map(roboflow_original, names) if original]
+    distinct = len(set(originals))
+    if distinct == len(originals):
+        return []
+    told = f"{len(originals)} images are copies of {distinct} originals, by Roboflow's names"
+    return [f"{told}; a copy and its original are one subject"]
 
 
 def assign_subjects(cases: Sequence[Case], rule: str | Path) -> tuple[tuple[Case, ...], list[Fault], str]:

@@ -17,10 +17,9 @@ from autoseg.errors import DataError, Fault, RunFolderError
 from autoseg.layouts import LAYOUTS
 from autoseg.layouts.archives import DAMAGED, extract
 from autoseg.layouts.mm_table import read_spacings
-from autoseg.layouts.subjects import assign_subjects, hc18_subject
 from autoseg.pipeline.preparing import worker_count
 from autoseg.progress import Progress, SilentProgress
-from autoseg.records import Case, Dataset, FailedCase, ImportReport, Spacing
+from autoseg.records import Dataset, FailedCase, ImportReport, Spacing
 from autoseg.stages.importing import (
     REPORT,
     Choice,
@@ -44,6 +43,7 @@ from autoseg.stages.importing import (
     sources_of,
     without_chosen_mask,
 )
+from autoseg.stages.importing.subjects import subjects_of
 from autoseg.stages.index import index_dataset
 from autoseg.writing import holds_something, part_folder, refuse_unwritable, remove_folder, replace_folder
 
@@ -305,7 +305,7 @@ class _Import:
         if not sources:
             raise DataError((*found.faults, *faults, *without))
         sources = renamed(sources, wish.only) if wish.only else sources
-        subjects, more = self._subjects(sources)
+        subjects, more = subjects_of(sources, wish.subjects, self.root)
         spacings, wrong = self._spacings(sources)
         written = self._written(sources, names, None)
         if (lost := hidden(names.labels, written)) is not None:
@@ -353,20 +353,6 @@ class _Import:
             raise DataError(wrong)
         save_import_sheet(self.out / PREVIEW, dataset, {one.id for one in written if one.pixels})
         return report
-
-    def _subjects(self, sources: Sequence[Source]) -> tuple[dict[str, str], list[str]]:
-        """By the user's rule, else as the format tells, else HC18's numbers, else each case its own."""
-        if self.wish.subjects is None:
-            told = {one.id: one.image.subject or hc18_subject(one.id) or one.id for one in sources}
-            return told, []
-        plain = [Case(id=one.id, subject=one.id, images=()) for one in sources]
-        cases, faults, note = assign_subjects(plain, self.wish.subjects)
-        if faults:  # a rule may mean folders, which the names of cases have lost
-            named = [Case(id=one.image.name, subject=one.id, images=()) for one in sources]
-            cases, others, note = assign_subjects(named, self.wish.subjects)
-            if others:
-                raise DataError(faults)
-        return {one.id: case.subject for one, case in zip(sources, cases, strict=True)}, [note]
 
     def _spacings(self, sources: Sequence[Source]) -> tuple[dict[str, Spacing], list[Fault]]:
         """Of pictures; volumes carry their own."""

@@ -11,7 +11,7 @@ from autoseg.errors import DataError, Fault, RunFolderError
 from autoseg.inference.inputs import find_inputs, readable
 from autoseg.layouts import LAYOUTS
 from autoseg.layouts.mm_table import LEAST_MM, MOST_MM, name_key, read_spacings, read_table
-from autoseg.layouts.subjects import assign_subjects, hc18_subject
+from autoseg.layouts.subjects import assign_subjects, subject_in
 from autoseg.metrics.gestation import DATINGS, DEFAULT_DATING, Dating
 from autoseg.metrics.measured_trust import with_trust
 from autoseg.metrics.structures import painted_structures
@@ -251,9 +251,9 @@ def _given_spacings(names: Mapping[str, Sequence[str]], options: MeasureOptions)
 
 
 def _subjects(names: Sequence[str], rule: str | Path | None) -> dict[str, str]:
-    """Whose each case is; without a rule HC18's names tell, and every other case is its own."""
+    """Whose each case is; without a rule HC18's and Roboflow's names tell, and every other case is its own."""
     if rule is None:
-        return {name: hc18_subject(name) or name for name in names}
+        return {name: subject_in(name) or name for name in names}
     cases, faults, _ = assign_subjects([Case(id=name, subject=name, images=()) for name in names], rule)
     if faults:
         raise DataError(faults)

@@ -106,10 +106,7 @@ def _unrecognised(path: Path) -> str:
         if found:
             lines.append(f"did you mean {folder} ({', '.join(found)})?")
             break
-    else:
-        lines.append(
-            "sets of other programs, and files named otherwise, become a data set by `autoseg import` (docs/importing.md)"
-        )
+    lines.append(f"autoseg import {path} DST reads other formats, and writes what is read here")
     return "\n".join(lines)
 
 

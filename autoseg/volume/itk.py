@@ -21,7 +21,7 @@ import SimpleITK as sitk
 from autoseg.errors import DataError, Fault
 from autoseg.volume.geometry import Geometry
 from autoseg.volume.header import Header
-from autoseg.volume.nifti import NIFTI_SUFFIXES, check_content, read_sheared, sheared_header, write_nifti
+from autoseg.volume.nifti import NIFTI_SUFFIXES, check_content, read_sheared, sheared_header, voxel_size_notes, write_nifti
 from autoseg.volume.volume import Volume
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -50,22 +50,23 @@ def read(path: Path) -> Volume:
         array = np.moveaxis(array, -1, 0)  # components lie last in memory
     elif image.GetDimension() == geometry.rank:
         array = array[None]
-    return Volume(np.ascontiguousarray(array), geometry)
+    return Volume(np.ascontiguousarray(array), geometry, voxel_size_notes(path) if nifti else ())
 
 
 def read_header(path: Path) -> Header:
     """What the file says of itself; see `files.read_header`."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
+    nifti = path.name.lower().endswith(NIFTI_SUFFIXES)
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
-        if path.name.lower().endswith(NIFTI_SUFFIXES) and "orthonormal" in str(error):
+        if nifti and "orthonormal" in str(error):
             return sheared_header(path)
         raise _unreadable(path, _last_line(error)) from error
     geometry, channels = _place(path, reader)
     shape = tuple(int(size) for size in reversed(reader.GetSize()[: geometry.rank]))
-    return Header(shape, geometry.spacing_mm, channels, geometry)
+    return Header(shape, geometry.spacing_mm, channels, geometry, voxel_size_notes(path) if nifti else ())
 
 
 def write_labels(path: Path, labels: np.ndarray, geometry: Geometry) -> None:

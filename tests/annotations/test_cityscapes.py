@@ -66,6 +66,19 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"give the folder of an export as 'Cityscapes 1.0'"):
         cityscapes.read(tmp_path)
     save(tmp_path / "gtFine/train/a_gtFine_color.png", [[RED]])
-    with pytest.raises(DataError, match=r"holds no label_colors.txt"):
+    with pytest.raises(
+        DataError, match=r"holds no label_colors.txt; .*--structure NAME=R,G,B, or with --structure NAME=VALUE of"
+    ):
         cityscapes.read(tmp_path)
     assert cityscapes.read(tmp_path, ReadOptions(colours={RED: "Brain"})).labels == ("Brain",)
+
+
+def test_values_that_are_named_are_those_of_label_ids(tmp_path: Path) -> None:
+    save(tmp_path / "gtFine/train/a_gtFine_color.png", [[RED]])
+    save(tmp_path / "gtFine/train/a_gtFine_labelIds.png", [[26]])
+    ways = {"values": ReadOptions(values={26: "car"}), "colours": ReadOptions(colours={RED: "car"})}
+    chosen = {kind: cityscapes.read(tmp_path, options).images[0].label_map for kind, options in ways.items()}
+    assert {kind: file.name for kind, file in chosen.items() if file} == {
+        "values": "a_gtFine_labelIds.png",
+        "colours": "a_gtFine_color.png",
+    }

@@ -209,8 +209,25 @@ def test_what_is_no_coco(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no JSON with images, annotations, categories"):
         format_coco.read(tmp_path)
     (tmp_path / "other.json").write_text('{"images": [{"id": 1}], "annotations": [], "categories": []}')
-    with pytest.raises(DataError, match=r"other.json: an entry of images has no file_name"):
+    with pytest.raises(DataError, match=r"other.json: entry 1 of images \(1\) has no file_name, and is left out"):
         format_coco.read(tmp_path)
+
+
+def test_an_image_without_a_name_is_left_out_alone(tmp_path: Path) -> None:
+    shapes = [{"id": image, "image_id": image, "category_id": 2, "segmentation": [RING]} for image in (4, 7, 9)]
+    file = write(tmp_path / "set", shapes) / "annotations" / "instances_default.json"
+    damaged = json.loads(file.read_text())
+    damaged["images"] += [{"id": 9, "width": 3, "height": 2}, 5, {"file_name": "z.png"}, {}]
+    file.write_text(json.dumps(damaged))
+    found = format_coco.read(tmp_path / "set")
+    assert [(one.name, len(one.annotations)) for one in found.images] == [("a/x.png", 1), ("y.png", 1)]
+    assert [fault.message for fault in found.faults] == [
+        "entry 3 of images (9) has no file_name, and is left out; export it again",
+        "entry 4 of images is no object, and is left out; export it again",
+        "entry 5 of images (z.png) has no id, and is left out; export it again",
+        "entry 6 of images has no id and no file_name, and is left out; export it again",
+    ]
+    assert {fault.case for fault in found.faults} == {"instances_default.json"}
 
 
 def test_one_damaged_file_of_several(tmp_path: Path) -> None:

@@ -97,12 +97,16 @@ def test_what_is_no_datumaro(tmp_path: Path) -> None:
 def test_one_damaged_file_of_several_and_one_damaged_image(tmp_path: Path) -> None:
     write(tmp_path / "cut.json", '{"categories": {')
     items = [{"id": "x", "annotations": 3, "image": {"path": "x.png", "size": [None, 8]}}, {"id": "y"}]
+    items += [{"annotations": [], "image": {"path": "z.png"}}, {}, 7]  # type: ignore[list-item]
     write(tmp_path / "train.json", content(items))
     found = datumaro.read(tmp_path)
     assert [(image.name, image.size) for image in found.images] == [("x.png", None), ("y", None)]
     assert [str(fault) for fault in found.faults] == [
         "cut.json: is no proper JSON; export it again",
         "x.png: its annotations are no list in train.json; export it again",
+        "z.png: item 3 in train.json has no id, and is left out; export it again",
+        "train.json: item 4 in train.json has no id, and is left out; export it again",
+        "train.json: item 5 in train.json has no id, and is left out; export it again",
     ]
 
 

@@ -229,6 +229,20 @@ def test_a_jpeg_cannot_hold_labels(tmp_path: Path) -> None:
     assert fault.case == "a" and "JPEG" in fault.message
 
 
+def test_of_jpegs_alone_nothing_else_is_said(tmp_path: Path) -> None:
+    write(tmp_path)
+    for name in "ab":
+        (tmp_path / f"labels/{name}.png").rename(tmp_path / f"labels/{name}.jpg")
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, ReadOptions())
+    assert [fault.case for fault in caught.value.faults] == ["a", "b"]
+    assert all("autoseg import, which can where masks are of one structure" in fault.message for fault in caught.value.faults)
+    mask(tmp_path / "labels/a.png", 0)
+    (tmp_path / "labels/a.jpg").unlink()
+    with pytest.raises(DataError, match="nothing but 0 in every file that can be read"):
+        read(tmp_path, ReadOptions())
+
+
 def test_labels_without_any_foreground(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nothing but 0"):
         read(write(tmp_path, values=(0,)), ReadOptions())

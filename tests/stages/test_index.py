@@ -78,6 +78,7 @@ def test_an_unknown_folder_lists_what_is_looked_for_and_what_lies_near(tmp_path:
     message = str(caught.value)
     assert all(name in message for name in ("nnunet:", "msd:", "hc18:", "fetal-head:", "folders:"))
     assert f"did you mean {tmp_path / 'inner'} (folders)?" in message
+    assert f"autoseg import {tmp_path} DST reads other formats" in message
     with pytest.raises(DataError, match="did you mean"):
         index_dataset(tmp_path / "inner/images")
 

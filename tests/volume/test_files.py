@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import struct
 from pathlib import Path
@@ -220,3 +221,18 @@ def test_a_file_that_one_may_not_read_is_not_called_damaged(tmp_path: Path, monk
     for function in (read, read_header):
         with pytest.raises(DataError, match="you lack the right to read"):
             function(path)
+
+
+@pytest.mark.parametrize(("order", "suffix"), [("<", ".nii"), (">", ".nii.gz")])
+def test_a_nifti_without_a_voxel_size_says_that_1_mm_is_taken(tmp_path: Path, order: str, suffix: str) -> None:
+    header = nibabel.Nifti1Header(endianness=order)
+    path = tmp_path / "a.nii"
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 5, 6), np.int16), np.diag([0.5, 0.6, 0.7, 1]), header), path)
+    assert read_header(path).notes == ()
+    content = bytearray(path.read_bytes())
+    struct.pack_into(f"{order}3f", content, 80, 0, 0.6, math.nan)
+    path = tmp_path / f"b{suffix}"
+    path.write_bytes(gzip.compress(content) if suffix == ".nii.gz" else content)
+    found = read_header(path)
+    assert found.spacing_mm == pytest.approx((1, 0.6, 1))
+    assert found.notes == ("its header gives no voxel size (0 along x, nan along z); 1 mm is taken",) == read(path).notes

@@ -15,6 +15,7 @@ from autoseg.annotations.base import MaskFile
 from autoseg.annotations.decoding import Naming, Unknown, decode
 from autoseg.annotations.painting import Overlap, paint
 from autoseg.errors import AutosegError, DataError, Fault
+from autoseg.layouts import LAYOUTS
 from autoseg.layouts.written_tables import PIXEL_SIZES, SUBJECTS, save_pixel_sizes, save_subjects
 from autoseg.parallel import map_cases
 from autoseg.processing.cases import differently_placed, grid_faults, load_labels
@@ -158,6 +159,10 @@ def report_of(
     failed = [FailedCase(id=fault.case, reason=fault.message) for fault in faults]
     failed += [FailedCase(id=one.id, reason=one.error) for one in written if one.error is not None]
     strangers = told_unknown({one.id: one.unknown for one in written if one.unknown})
+    structures = names.structures()
+    absent = [name for name in structures if not any(one.by_label.get(name) for one in done)]
+    cure = "" if kind in LAYOUTS else "; --only takes some of them"  # which layouts refuse
+    told_absent = [f"{len(absent)} of {len(structures)} structures are in no image{cure}"] if absent else []
     return ImportReport(
         source=source,
         kind=kind,
@@ -175,7 +180,14 @@ def report_of(
         overlap="regions" if names.unions else overlap,
         covered=tuple(Covered(below=below, above=above, pixels=pixels) for (below, above), pixels in covered.most_common()),
         failed=tuple(failed),
-        notes=(*notes, *_told_rim(done), *_told_joined(done), *_told_once(done), *([strangers] if strangers else [])),
+        notes=(
+            *notes,
+            *_told_rim(done),
+            *_told_joined(done),
+            *_told_once(done),
+            *([strangers] if strangers else []),
+            *told_absent,
+        ),
     )
 
 
