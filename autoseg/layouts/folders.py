@@ -39,7 +39,7 @@ from autoseg.layouts.base import (
 )
 from autoseg.layouts.label_scan import scan_labels, scheme_from
 from autoseg.layouts.label_scheme import LabelScheme, colour_scheme, declared_labels, derived_structures
-from autoseg.layouts.mm_table import has_pixel_size, read_spacings
+from autoseg.layouts.mm_table import read_spacings, tables_of_sizes
 from autoseg.layouts.subjects import EACH_ITS_OWN, assign_subjects, subject_in, told_copies
 from autoseg.records import Case, Dataset, ValueEncoding
 from autoseg.volume.files import is_dicom, is_picture
@@ -227,12 +227,8 @@ def _scheme(root: Path, declared: dict[str, object], cases: Sequence[Case], faul
 
 def _spacings(root: Path, checked: CheckedImages, faults: list[Fault], notes: list[str]) -> tuple[Case, ...]:
     """Spacings from the one CSV in the root that has a pixel size; other CSVs are left alone."""
-    tables = []
-    for file in sorted(file for file in root.iterdir() if file.suffix.casefold() == ".csv" and not file.name.startswith(".")):
-        try:
-            tables += [file] if has_pixel_size(file) else []
-        except DataError as error:
-            faults += error.faults
+    tables, unreadable = tables_of_sizes(root)
+    faults += unreadable
     if checked.rank == 3:
         notes.extend(f"{file.name} is not used: 3D files carry their own spacing" for file in tables)
         return checked.cases

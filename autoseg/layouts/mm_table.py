@@ -81,6 +81,17 @@ def has_pixel_size(path: Path) -> bool:
     return bool(_size_columns(read_table(path)))
 
 
+def tables_of_sizes(folder: Path) -> tuple[list[Path], list[Fault]]:
+    """CSVs directly in a folder that have a pixel size, and faults of those that cannot be read; hidden ones are left out."""
+    tables, faults = list[Path](), list[Fault]()
+    for file in sorted(file for file in folder.iterdir() if file.suffix.casefold() == ".csv" and not file.name.startswith(".")):
+        try:
+            tables += [file] if has_pixel_size(file) else []
+        except DataError as error:
+            faults += error.faults
+    return tables, faults
+
+
 def read_spacings(path: Path, names: Mapping[str, Sequence[str]]) -> TableResult:
     """The mm per pixel of every case.
 

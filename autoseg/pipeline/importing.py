@@ -16,7 +16,6 @@ from autoseg.annotations.reading import json_files, sorted_out
 from autoseg.errors import DataError, Fault, RunFolderError
 from autoseg.layouts import LAYOUTS
 from autoseg.layouts.archives import DAMAGED, extract
-from autoseg.layouts.mm_table import read_spacings
 from autoseg.pipeline.preparing import worker_count
 from autoseg.progress import Progress, SilentProgress
 from autoseg.records import Dataset, FailedCase, ImportReport, Spacing
@@ -31,6 +30,7 @@ from autoseg.stages.importing import (
     hidden,
     import_cases,
     import_dicom,
+    keep_one_rank,
     matched,
     naming,
     options_of,
@@ -41,6 +41,7 @@ from autoseg.stages.importing import (
     save_import_sheet,
     sizes_of,
     sources_of,
+    spacings_of,
     without_chosen_mask,
 )
 from autoseg.stages.importing.subjects import subjects_of
@@ -306,7 +307,7 @@ class _Import:
             raise DataError((*found.faults, *faults, *without))
         sources = renamed(sources, wish.only) if wish.only else sources
         subjects, more = subjects_of(sources, wish.subjects, self.root)
-        spacings, wrong = self._spacings(sources)
+        spacings, wrong, told = spacings_of(sources, wish.spacing, self.root)
         written = self._written(sources, names, None)
         if (lost := hidden(names.labels, written)) is not None:
             below, above = lost
@@ -318,11 +319,11 @@ class _Import:
         content: dict[str, object] = {"name": self.name, **declaration(names, wish.overlap, values, sizes_of(written))}
         content |= {"channels": list(found.channels)} if found.channels else {}
         every = (*found.faults, *faults, *without, *wrong)
-        return self._finished(content, written, names, subjects, spacings, every, (*found.notes, *notes, *more))
+        return self._finished(content, written, names, subjects, spacings, every, (*found.notes, *notes, *more, *told))
 
     def _written(self, sources: Sequence[Source], names: Naming, dataset: Dataset | None) -> list[Written]:
         self.progress.stage("importing", len(sources))
-        return import_cases(
+        written = import_cases(
             sources,
             names,
             self.out,
@@ -332,6 +333,7 @@ class _Import:
             workers=self.workers,
             on_done=self.progress.advance,
         )
+        return keep_one_rank(written, sources, self.out)
 
     def _finished(
         self,
@@ -353,13 +355,3 @@ class _Import:
             raise DataError(wrong)
         save_import_sheet(self.out / PREVIEW, dataset, {one.id for one in written if one.pixels})
         return report
-
-    def _spacings(self, sources: Sequence[Source]) -> tuple[dict[str, Spacing], list[Fault]]:
-        """Of pictures; volumes carry their own."""
-        given = self.wish.spacing
-        if given is None:
-            return {one.id: one.image.spacing_mm for one in sources if one.image.spacing_mm is not None}, []
-        if isinstance(given, (int, float)):
-            return {one.id: (float(given), float(given)) for one in sources}, []
-        table = read_spacings(Path(given), {one.id: (one.id, *(file.name for file in one.files)) for one in sources})
-        return {id: value for id, value in table.values.items() if value is not None}, table.faults

@@ -486,3 +486,47 @@ def test_images_that_lie_elsewhere_are_taken_from_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="leave --images out"):
         patterns = {"images": {"": "{case}.png"}, "labels": {"": "{case}.png"}}
         autoseg.import_dataset(tmp_path / "set", tmp_path / "no", images_folder=tmp_path / "elsewhere", workers=0, **patterns)
+
+
+def test_what_is_of_another_kind_fails_alone(tmp_path: Path) -> None:
+    """Recordings over time among pictures, all of them with labels."""
+    for name, shape in (("a", (8, 9)), ("b", (8, 9)), ("sequence", (4, 8, 9))):
+        for kind in ("image", "label"):
+            (tmp_path / "set").mkdir(exist_ok=True)
+            sitk.WriteImage(sitk.GetImageFromArray(np.ones(shape, np.uint8)), str(tmp_path / "set" / f"{name}_{kind}.nii.gz"))
+    files = {"images": {"": "{case}_image.nii.gz"}, "labels": {"a": "{case}_label.nii.gz"}}
+    report = autoseg.import_dataset(tmp_path / "set", tmp_path / "out", workers=0, **files)
+    told = "is 3D while 2 of 3 cases are 2D; a data set holds one kind"
+    assert report.cases == 2 and [(one.id, one.reason) for one in report.failed] == [("sequence", told)]
+    assert [file.name for file in sorted((tmp_path / "out" / "images").iterdir())] == ["a.nii.gz", "b.nii.gz"]
+    assert "a fills the rim of 2 of 2 images" in " ".join(report.notes)
+
+
+def test_pixel_sizes_that_lie_in_the_set_are_kept(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        picture(tmp_path / "set" / "images" / f"{name}.png")
+        picture(tmp_path / "set" / "masks" / f"{name}.png", boxes() * 127)
+    (tmp_path / "set" / "sizes.csv").write_text("image,pixel size (mm)\na.png,0.1\nb.png,0.2\n")
+    report = autoseg.import_dataset(tmp_path / "set", tmp_path / "out", workers=0)
+    assert "mm per pixel from sizes.csv, which has them of 2 of 3 images" in report.notes
+    assert [case.spacing_mm for case in indexed(tmp_path / "out").cases] == [(0.1, 0.1), (0.2, 0.2), None]
+    (tmp_path / "set" / "more.csv").write_text("image,pixel size (mm)\na.png,0.1\n")
+    report = autoseg.import_dataset(tmp_path / "set", tmp_path / "two", workers=0)
+    assert any(note.startswith("more.csv, sizes.csv all have pixel sizes, and none is taken") for note in report.notes)
+
+
+def test_a_set_whose_background_is_white(tmp_path: Path) -> None:
+    """0 in 128 in 255, of which 255 is what is around, as sets of the optic disc have it: told, and read as it is meant."""
+    values = np.full(SHAPE, 255, np.uint8)
+    values[4:16, 6:20], values[7:12, 9:15] = 128, 0
+    for name in ("a", "b"):
+        picture(tmp_path / "set" / f"{name}.png")
+        picture(tmp_path / "set" / "masks" / f"{name}.bmp", values)
+    files = {"images": {"": "{case}.png"}, "labels": {"": "masks/{case}.bmp"}}
+    report = autoseg.import_dataset(tmp_path / "set", tmp_path / "one", workers=0, **files)
+    assert any(note.startswith("class_255 fills the rim of 2 of 2 images") for note in report.notes)
+    meant = {"background": (255,), "cup": (0,), "disc": (0, 128)}
+    report = autoseg.import_dataset(tmp_path / "set", tmp_path / "two", structures=meant, workers=0, **files)
+    assert {one.name: one.pixels for one in report.labels} == {"disc": 2 * 168, "cup": 2 * 30} and not report.empty
+    dataset = indexed(tmp_path / "two")
+    assert dataset.regions and [one.name for one in dataset.targets] == ["disc", "cup"]

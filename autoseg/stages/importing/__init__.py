@@ -9,9 +9,19 @@ from autoseg.stages.importing.labels import (
     options_of,
 )
 from autoseg.stages.importing.matching import Source, matched, sources_of, without_chosen_mask
+from autoseg.stages.importing.reporting import report_of
 from autoseg.stages.importing.sheet import save_import_sheet
+from autoseg.stages.importing.spacings import spacings_of
 from autoseg.stages.importing.undeclared import own_names
-from autoseg.stages.importing.writing import REPORT, Written, hidden, import_cases, report_of, save_dataset, sizes_of
+from autoseg.stages.importing.writing import (
+    REPORT,
+    Written,
+    hidden,
+    import_cases,
+    keep_one_rank,
+    save_dataset,
+    sizes_of,
+)
 
 __all__ = [
     "REPORT",
@@ -24,6 +34,7 @@ __all__ = [
     "hidden",
     "import_cases",
     "import_dicom",
+    "keep_one_rank",
     "matched",
     "naming",
     "options_of",
@@ -34,5 +45,6 @@ __all__ = [
     "save_import_sheet",
     "sizes_of",
     "sources_of",
+    "spacings_of",
     "without_chosen_mask",
 ]

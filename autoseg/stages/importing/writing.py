@@ -15,12 +15,10 @@ from autoseg.annotations.base import MaskFile
 from autoseg.annotations.decoding import Naming, Unknown, decode
 from autoseg.annotations.painting import Overlap, paint
 from autoseg.errors import AutosegError, DataError, Fault
-from autoseg.layouts import LAYOUTS
 from autoseg.layouts.written_tables import PIXEL_SIZES, SUBJECTS, save_pixel_sizes, save_subjects
 from autoseg.parallel import map_cases
 from autoseg.processing.cases import differently_placed, grid_faults, load_labels
-from autoseg.records import Covered, Dataset, FailedCase, ImportedLabel, ImportReport, Spacing, write_text
-from autoseg.stages.importing.labels import told_unknown
+from autoseg.records import Dataset, Spacing, write_text
 from autoseg.stages.importing.matching import Source
 from autoseg.volume.copying import copy_image, remove_copy
 from autoseg.volume.files import Header, is_picture, is_turned, read_header, write_labels
@@ -58,6 +56,7 @@ class Written:
     unknown: Mapping[str, int] = field(default_factory=dict)
     error: str | None = None
     note: str | None = None
+    rank: int = 0
     rim: tuple[str, ...] = ()
     joined: Mapping[str, int] = field(default_factory=dict)
 
@@ -90,6 +89,22 @@ def import_cases(
     known = None if dataset is None else dataset.model_copy(update={"cases": ()})  # sent along with every case
     work = partial(_written, work=Work(names, overlap, unknown, out, known))
     return list(map_cases(work, sources, name=lambda source: source.id, workers=workers, on_done=on_done))
+
+
+def keep_one_rank(written: Sequence[Written], sources: Sequence[Source], out: Path) -> list[Written]:
+    """The cases of the rank that most have; the others are taken away again, since a data set holds pictures or volumes."""
+    ranks = Counter(one.rank for one in written if one.error is None)
+    if len(ranks) < 2:
+        return list(written)
+    most = max(ranks, key=lambda rank: (ranks[rank], rank))
+    kept = []
+    for one, source in zip(written, sources, strict=True):
+        if one.error is None and one.rank != most:
+            _take_away(source, out)
+            told = f"is {one.rank}D while {ranks[most]} of {sum(ranks.values())} cases are {most}D; a data set holds one kind"
+            one = Written(one.id, error=told)
+        kept.append(one)
+    return kept
 
 
 def save_dataset(
@@ -140,98 +155,18 @@ def sizes_of(written: Sequence[Written]) -> dict[str, int]:
     return sizes
 
 
-def report_of(
-    source: str,
-    kind: str,
-    written: Sequence[Written],
-    names: Naming,
-    overlap: Overlap,
-    *,
-    subjects: Mapping[str, str],
-    faults: Iterable[Fault],
-    notes: Sequence[str],
-) -> ImportReport:
-    """What came of an import, for people and programs."""
-    done = [one for one in written if one.error is None]
-    covered: Counter[tuple[str, str]] = Counter()
-    for one in done:
-        covered.update(one.covered)
-    failed = [FailedCase(id=fault.case, reason=fault.message) for fault in faults]
-    failed += [FailedCase(id=one.id, reason=one.error) for one in written if one.error is not None]
-    strangers = told_unknown({one.id: one.unknown for one in written if one.unknown})
-    structures = names.structures()
-    absent = [name for name in structures if not any(one.by_label.get(name) for one in done)]
-    cure = "" if kind in LAYOUTS else "; --only takes some of them"  # which layouts refuse
-    told_absent = [f"{len(absent)} of {len(structures)} structures are in no image{cure}"] if absent else []
-    return ImportReport(
-        source=source,
-        kind=kind,
-        cases=len(done),
-        subjects=len({subjects[one.id] for one in done}),
-        empty=sum(not one.pixels for one in done),
-        labels=tuple(
-            ImportedLabel(
-                name=name,
-                cases=sum(one.by_label.get(name, 0) > 0 for one in done),
-                pixels=sum(one.by_label.get(name, 0) for one in done),
-            )
-            for name in names.structures()
-        ),
-        overlap="regions" if names.unions else overlap,
-        covered=tuple(Covered(below=below, above=above, pixels=pixels) for (below, above), pixels in covered.most_common()),
-        failed=tuple(failed),
-        notes=(
-            *notes,
-            *_told_rim(done),
-            *_told_joined(done),
-            *_told_once(done),
-            *([strangers] if strangers else []),
-            *told_absent,
-        ),
-    )
-
-
-def _told_rim(done: Sequence[Written]) -> list[str]:
-    """Structures that fill the rim of nearly all pictures."""
-    times = Counter(name for one in done for name in one.rim)
-    cure = "if it is the background, say so with --structure background=VALUE, or leave it out with --only"
-    return [
-        f"{name} fills the rim of {number} of {len(done)} images; {cure}"
-        for name, number in times.items()
-        if number >= max(2, MOST_OF_RIM * len(done))
-    ]
-
-
-def _told_joined(done: Sequence[Written]) -> list[str]:
-    """Structures whose masks are label maps of several values."""
-    most: dict[str, int] = {}
-    for one in done:
-        most |= {name: max(values, most.get(name, 0)) for name, values in one.joined.items()}
-    times = Counter(name for one in done for name in one.joined)
-    cure = "if they are structures of their own, give the pattern without a name, and --structure NAME=VALUE for each"
-    return [
-        f"masks of {name} hold up to {most[name]} values in {times[name]} images, all of which are inside; {cure}"
-        for name in most
-    ]
-
-
-def _told_once(done: Iterable[Written]) -> list[str]:
-    """Notes of cases, each with the number of its cases and one of them."""
-    by_note: dict[str, list[str]] = {}
-    for one in done:
-        if one.note is not None:
-            by_note.setdefault(one.note, []).append(one.id)
-    return [f"{len(ids)} cases, such as {ids[0]}: {note}" for note, ids in by_note.items()]
-
-
 def _written(source: Source, *, work: Work) -> Written:
     try:
         return _write(source, work)
     except (AutosegError, OSError, ValueError) as error:
-        _label_file(source, work.out).unlink(missing_ok=True)
-        for target in _image_targets(source, work.out):
-            remove_copy(target)
+        _take_away(source, work.out)
         return Written(source.id, error=str(error).removeprefix(f"{source.id}: "))
+
+
+def _take_away(source: Source, out: Path) -> None:
+    _label_file(source, out).unlink(missing_ok=True)
+    for target in _image_targets(source, out):
+        remove_copy(target)
 
 
 def _write(source: Source, work: Work) -> Written:
@@ -273,7 +208,7 @@ def _write(source: Source, work: Work) -> Written:
     pixels = {int(value): int(count) for value, count in zip(present, counts, strict=True) if value}
     by_label = _by_label(pixels, work)
     rim = tuple(_by_label(_on_rim(labels), work))
-    return Written(source.id, pixels, by_label, covered, unknown, note=note, rim=rim, joined=joined)
+    return Written(source.id, pixels, by_label, covered, unknown, note=note, rank=len(size), rim=rim, joined=joined)
 
 
 def _on_rim(labels: np.ndarray) -> dict[int, int]:
