@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from autoseg.annotations.base import MaskFile
-from autoseg.annotations.listing import pattern_of, read_listing, suggested
+from autoseg.annotations.listing import pattern_of, read_listing
+from autoseg.annotations.suggesting import suggested
 from autoseg.errors import DataError
 
 
