@@ -70,7 +70,9 @@ def read_listing(root: Path, images: Mapping[str, str], labels: Mapping[str, str
     found_labels = {name: by_name(found, depth) for name, found in label_matches.items()}
     _refuse_several(images, found_images, "--image", "make it find one")
     if single:
-        _refuse_several(labels, found_labels, "--label", "make it find one, or name what they show, NAME=PATTERN, and they are joined")
+        _refuse_several(
+            labels, found_labels, "--label", "make it find one, or name what they show, NAME=PATTERN, and they are joined"
+        )
     every = [*found_images.values(), *found_labels.values()]
     if any(set(one) == {""} for one in every):
         every = _of_one_case(every, root)

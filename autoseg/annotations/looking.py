@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum
 from functools import lru_cache
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from autoseg.volume.files import LOSSY_SUFFIXES, is_picture, read, read_header, 
 
 MOST_VALUES = 64  # of a label map
 FEW_VALUES = 8  # fewer than a photograph has
+MOST_LOOKED_AT = 4_000_000  # pixels of a file: of a large volume every so many
 ALIKE = 0.5  # overlap of two masks that show the same
 
 
@@ -53,6 +55,14 @@ def same_size(one: Path, other: Path) -> bool:
         return True
 
 
+def same_rank(files: Sequence[Path]) -> bool:
+    """Whether all files have as many axes; also where they cannot be read."""
+    try:
+        return len({len(read_header(file).shape) for file in files}) == 1
+    except DataError:
+        return True
+
+
 def covers(files: Sequence[Path]) -> float:
     """The part of the pictures that lies inside their masks; 0 where they cannot be read."""
     try:
@@ -76,13 +86,27 @@ def show_the_same(files: Sequence[Path]) -> bool:
     )
 
 
+def are_nested(cases: Sequence[Sequence[Path]]) -> bool:
+    """Whether in one of the cases a mask lies wholly within another, so that one of them would hide it."""
+    try:
+        found = [[_inside(file) for file in files] for files in cases]
+    except DataError:
+        return False
+    return any(
+        one.shape == other.shape and one.any() and not (one & ~other).any()
+        for masks in found
+        for one, other in permutations(masks, 2)
+    )
+
+
 @lru_cache(maxsize=512)
 def _values(file: Path) -> frozenset[float] | None:
     try:
-        return frozenset(np.unique(read(file, expand_palette=False).array).tolist())
+        array = read(file, expand_palette=False).array.reshape(-1)
     except DataError:
         return None
+    return frozenset(np.unique(array[:: 1 + array.size // MOST_LOOKED_AT]).tolist())
 
 
 def _inside(file: Path) -> np.ndarray:
-    return read(file, expand_palette=False).array.any(axis=0)
+    return np.asarray(read(file, expand_palette=False).array.any(axis=0))

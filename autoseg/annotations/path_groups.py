@@ -19,9 +19,8 @@ LABEL_WORD = re.compile(
     r"(?<![a-z])(d?segs?|segm|segmentations?|masks?|labels?|lesions?|gts?|ground[-_ ]?truths?|manual|anno|annot|annotations?)(?![a-z])",
     re.IGNORECASE,
 )
-IMAGE_WORD = re.compile(
-    r"(?<![a-z])(images?|imgs?|imaging|originals?|orig|vol|volumes?|input|training|train|test)(?![a-z])", re.IGNORECASE
-)
+IMAGE_WORD = re.compile(r"(?<![a-z])(images?|imgs?|imaging|originals?|orig|vol|volumes?|input)(?![a-z])", re.IGNORECASE)
+SUBSET_WORD = re.compile(r"(?<![a-z])(training|train|validation|val|test|testing)(?![a-z])", re.IGNORECASE)
 HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 STARTS = re.compile(r"(?P<letters>[A-Za-z]+)(?P<number>\d+)|(?P<word>[A-Za-z]+[-_. ])(?P<rest>.+)")
 SEPARATOR = re.compile(r"[-_. ]")
@@ -82,8 +81,22 @@ class Group:
     @cached_property
     def kernel(self) -> str:
         """The file's part of the pattern without words that mean labels or images: two with the same one belong together."""
-        stem = words_apart(split_suffix(self.file)[0])
-        return SEPARATOR.sub("", IMAGE_WORD.sub("", LABEL_WORD.sub("", stem)))
+        left = words_apart(split_suffix(self.file)[0])
+        for words in (LABEL_WORD, IMAGE_WORD, SUBSET_WORD, SEPARATOR):
+            left = words.sub("", left)
+        return left
+
+    @cached_property
+    def is_plain_mask(self) -> bool:
+        """Whether its labels are called mask and no more, by their files or, where these do not tell, by their folder."""
+        own, folder = (words_apart(part) for part in (split_suffix(self.file)[0], self.folders[-1] if self.folders else ""))
+        left = SUBSET_WORD.sub("", own if LABEL_WORD.search(own) else folder)
+        return re.sub(r"[^a-z]", "", left.lower()) in ("mask", "masks")
+
+    @cached_property
+    def says_image(self) -> bool:
+        """Whether the file's name or the folder's says that it is an image."""
+        return any(IMAGE_WORD.search(words_apart(part)) for part in (split_suffix(self.file)[0], *self.folders[-1:]))
 
 
 def words_apart(text: str) -> str:
@@ -127,7 +140,10 @@ def _ways(path: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         parts = [whole.sub(CASE, part) for part in folders]
         parts[depth] = CASE
         last = whole.sub(CASE, stem)
-        lasts = [last, *(["*"] if CASE not in last and LABEL_WORD.search(words_apart(folders[-1])) and folders[-1] != name else [])]
+        lasts = [
+            last,
+            *(["*"] if CASE not in last and LABEL_WORD.search(words_apart(folders[-1])) and folders[-1] != name else []),
+        ]
         for one in lasts:
             yield from _left_open(parts, one + suffix, name, folders)
     for case, last in _splits(stem):

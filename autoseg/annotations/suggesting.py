@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from autoseg.annotations.listing import CASE, read_listing
-from autoseg.annotations.looking import Kind, covers, is_image, kind_of, same_size, show_the_same
+from autoseg.annotations.looking import Kind, are_nested, covers, is_image, kind_of, same_rank, same_size, show_the_same
 from autoseg.annotations.path_groups import FEWEST, IMAGE_WORD, LABEL_WORD, Group, files_looked_at, groups_of, words_apart
 from autoseg.errors import DataError
 from autoseg.volume.files import split_suffix
@@ -20,7 +20,7 @@ from autoseg.volume.files import split_suffix
 NEARLY_ALL = 0.9  # of the cases have what is taken along
 MOST_SUGGESTED = 8
 MOST_GROUPS = 400
-MOST_PAIRS = 20  # whose files are looked at
+MOST_PAIRS = 20  # of patterns, and of files of two patterns, that are looked at
 LOOKED_AT = 5  # files of a pattern
 FIELD = 0.4  # of the picture is inside a mask of the field of view
 
@@ -44,7 +44,10 @@ def suggested(root: Path) -> str | None:
     unclear = len(of_images) < len(images) or len(of_labels) < len(labels)
     if unclear or not _reads(root, of_images, of_labels):
         return None
-    return " ".join([*_as_options("--image", of_images), *_as_options("--label", of_labels)])
+    nested = named and are_nested([[root / one.found[place].path for one in labels] for place in range(FEWEST)])
+    return " ".join(
+        [*_as_options("--image", of_images), *_as_options("--label", of_labels), *(["--overlap smaller"] if nested else [])]
+    )
 
 
 def example(root: Path) -> str:
@@ -71,15 +74,10 @@ def _best_pair(root: Path, groups: Sequence[Group]) -> tuple[Group, Group] | Non
 
 def _without_fields(root: Path, labels: Sequence[Group]) -> list[Group]:
     """Patterns of labels without masks of the field of view, which are called mask and no more, where there are others."""
-    fields = [one for one in labels if one.of_pictures and _is_plain_mask(one) and covers(_few(root, one)) > FIELD]
+    fields = [one for one in labels if one.of_pictures and one.is_plain_mask and covers(_few(root, one)) > FIELD]
     paths = frozenset(path for one in fields for path in one.paths)
     others = [one for one in labels if paths.isdisjoint(one.paths)]
     return others or list(labels)
-
-
-def _is_plain_mask(one: Group) -> bool:
-    part = split_suffix(one.file)[0] if LABEL_WORD.search(words_apart(one.file)) else one.folders[-1] if one.folders else ""
-    return re.sub(r"[^a-z]", "", LABEL_WORD.sub(lambda word: word[0].lower(), words_apart(part))) in ("mask", "masks", "trainingmask")
 
 
 def _plainness(image: Group, label: Group) -> tuple[int, bool, int, str, str]:
@@ -116,10 +114,15 @@ def _complete(image: Group, label: Group) -> tuple[int, set[str]]:
 
 
 def _fits(root: Path, image: Group, label: Group) -> bool:
-    """Whether the first case's image and label have one size, and the image is none of labels."""
+    """Whether images and labels have one size, and all of them as many axes; and whether the first image is no label map itself."""
     depth, cases = _complete(image, label)
-    one, other = (root / group.names[depth][min(cases)][0] for group in (image, label))
-    return same_size(one, other) and is_image(one)
+    pairs = [[root / group.names[depth][case][0] for group in (image, label)] for case in sorted(cases)]
+    several = pairs[:: 1 + len(pairs) // MOST_PAIRS]
+    return (
+        all(same_size(one, other) for one, other in several)
+        and same_rank([one for one, _ in several])
+        and (image.says_image or is_image(pairs[0][0]))
+    )
 
 
 def _few(root: Path, group: Group) -> list[Path]:
@@ -134,14 +137,15 @@ def _images(root: Path, image: Group, label: Group, groups: Sequence[Group]) -> 
     """The image, with its other channels where it is a volume (none where several pictures could be meant), and label maps beside them."""
     depth, cases = _complete(image, label)
     rivals: list[Group] = []
-    taken, maps = set(image.paths | label.paths), []
+    maps: list[Group] = []
+    taken = set(image.paths | label.paths)
     for one in sorted(groups, key=lambda one: (one.stars, len(one.pattern), one.pattern)):
         beside = _are_channels(image, label, one) and taken.isdisjoint(one.paths) and _may_be_pair(one, label)
         if not beside or _complete(one, label)[0] != depth or not _has_nearly_all(cases, _complete(one, label)[1]):
             continue
         file, other = (root / group.names[depth][min(cases & group.names[depth].keys())][0] for group in (one, label))
         if same_size(file, other):
-            (rivals if is_image(file) else maps).append(one)
+            (rivals if one.says_image or is_image(file) else maps).append(one)
             taken |= one.paths
     in_folders = any(one.folders != image.folders for one in rivals)
     called = [one for one in (image, *rivals) if IMAGE_WORD.search(words_apart(one.folders[-1] if in_folders else one.file))]
@@ -178,7 +182,11 @@ def _labels(root: Path, image: Group, label: Group, groups: Sequence[Group], map
     if maps:
         return list(maps) if len(maps) == 1 else []
     found.sort(key=lambda one: one.pattern)
-    return found[:1] if show_the_same([root / one.names[depth][min(cases)][0] for one in found if min(cases) in one.names[depth]]) else found
+    return (
+        found[:1]
+        if show_the_same([root / one.names[depth][min(cases)][0] for one in found if min(cases) in one.names[depth]])
+        else found
+    )
 
 
 def _names(groups: Sequence[Group], otherwise: str, known: Sequence[str] = ()) -> list[str]:

@@ -1,7 +1,7 @@
 """Reading and writing images and label maps, whatever their format: the one door to files.
 
-Formats: NIfTI, NRRD, MHA/MHD (`itk.py`), PNG, JPEG (read only), TIFF, BMP, GIF, PPM and PGM (these read only) (`pictures.py`), DICOM (read only, `dicom/`).
-Labels are written atomically.
+Formats: NIfTI, NRRD, MHA/MHD (`itk.py`), PNG, JPEG (read only), TIFF, BMP, GIF, PPM and PGM (read only) (`pictures.py`), DICOM (read only,
+`dicom/`). Labels are written atomically.
 A file that cannot be read whole is a `DataError`, never a half-read array.
 """
 

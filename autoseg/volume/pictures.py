@@ -142,9 +142,10 @@ def _is_grey_gif(image: Image.Image) -> bool:
 
 def _largest_possible(image: Image.Image) -> int | None:
     """What a PPM or PGM calls its largest possible value, where Pillow stretches values for it."""
-    if image.format != "PPM" or not image.tile or not isinstance(image.tile[0].args, tuple) or image.mode == "F":
+    tiles = getattr(image, "tile", None)
+    if image.format != "PPM" or not tiles or not isinstance(tiles[0].args, tuple) or image.mode == "F":
         return None
-    largest = int(image.tile[0].args[-1])
+    largest = int(tiles[0].args[-1])
     return None if largest == (65535 if image.mode == "I" else 255) else largest
 
 
