@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -13,8 +13,9 @@ from autoseg.annotations.listing import CASE, Files, Match, by_name
 from autoseg.volume.files import READABLE_SUFFIXES, is_picture, split_suffix
 
 FEWEST = 2  # cases that make a pattern
-MOST_FILES = 4000  # that are looked at
+MOST_FILES = 2000  # that are looked at
 MOST_FOLDERS, MOST_IN_FOLDER, FEWEST_LOOKED_AT = 60, 200, 10
+MOST_GROUPS = 1500
 LABEL_WORD = re.compile(
     r"(?<![a-z])(d?segs?|segm|segmentations?|masks?|labels?|lesions?|gts?|ground[-_ ]?truths?|manual|anno|annot|annotations?)(?![a-z])",
     re.IGNORECASE,
@@ -31,7 +32,7 @@ class Group:
     """The files that one pattern finds."""
 
     pattern: str
-    found: list[Match] = field(default_factory=list)
+    found: list[Match]
 
     @cached_property
     def names(self) -> tuple[Files, Files]:
@@ -105,12 +106,14 @@ def words_apart(text: str) -> str:
 
 
 def groups_of(root: Path) -> list[Group]:
-    """Groups of at least `FEWEST` cases, of every way to take the paths of the files."""
-    found: dict[str, Group] = {}
+    """Groups of at least `FEWEST` cases, of every way to take the paths of the files: the largest."""
+    found: dict[str, list[tuple[str, str, tuple[str, ...]]]] = {}
     for path in files_looked_at(root):
         for pattern, case, folders in _ways(path):
-            found.setdefault(pattern, Group(pattern)).found.append(Match(path, case, folders))
-    return [one for one in found.values() if len(one.names[1]) >= FEWEST]
+            found.setdefault(pattern, []).append((path, case, folders))
+    largest = sorted(found.items(), key=lambda pair: -len(pair[1]))[:MOST_GROUPS]
+    groups = [Group(pattern, [Match(*one) for one in ones]) for pattern, ones in largest if len(ones) >= FEWEST]
+    return [one for one in groups if len(one.names[1]) >= FEWEST]
 
 
 def files_looked_at(root: Path) -> list[str]:
@@ -123,7 +126,8 @@ def _looked_at(folder: Path, most: int) -> Iterator[Path]:
         shown = sorted((one for one in entries if not one.name.startswith(".")), key=lambda one: one.name)
     files = [Path(one.path) for one in shown if split_suffix(one.name)[1] in READABLE_SUFFIXES and one.is_file()]
     yield from files[: min(most, MOST_IN_FOLDER)]
-    inside = [Path(one.path) for one in shown if one.is_dir(follow_symlinks=False)][:MOST_FOLDERS]
+    inside = [Path(one.path) for one in shown if one.is_dir(follow_symlinks=False)]
+    inside = inside[: min(MOST_FOLDERS, 1 + most // FEWEST_LOOKED_AT)]
     for one in inside:
         yield from _looked_at(one, max(most // len(inside), FEWEST_LOOKED_AT))
 
