@@ -122,8 +122,11 @@ def files_looked_at(root: Path) -> list[str]:
 
 
 def _looked_at(folder: Path, most: int) -> Iterator[Path]:
-    with os.scandir(folder) as entries:
-        shown = sorted((one for one in entries if not one.name.startswith(".")), key=lambda one: one.name)
+    try:
+        with os.scandir(folder) as entries:
+            shown = sorted((one for one in entries if not one.name.startswith(".")), key=lambda one: one.name)
+    except OSError:  # a file, or a folder that may not be opened
+        return
     files = [Path(one.path) for one in shown if split_suffix(one.name)[1] in READABLE_SUFFIXES and one.is_file()]
     yield from files[: min(most, MOST_IN_FOLDER)]
     inside = [Path(one.path) for one in shown if one.is_dir(follow_symlinks=False)]

@@ -18,10 +18,10 @@ from autoseg.errors import DataError
 from autoseg.volume.files import split_suffix
 
 NEARLY_ALL = 0.9  # of the cases have what is taken along
-MOST_SUGGESTED = 8
+MOST_SUGGESTED = 16
 MOST_GROUPS = 400
 MOST_PAIRS = 20  # of patterns, and of files of two patterns, that are looked at
-LOOKED_AT = 5  # files of a pattern
+LOOKED_AT = 3  # files of a pattern
 FIELD = 0.4  # of the picture is inside a mask of the field of view
 
 
@@ -34,7 +34,7 @@ def suggested(root: Path) -> str | None:
     image, label = pair
     images, maps = _images(root, image, label, groups)
     labels = _labels(root, image, label, groups, maps)
-    if not images or not labels or len(labels) > MOST_SUGGESTED:
+    if not images or not labels:
         return None
     named = len(labels) > 1 or labels[0].joins or _kind(root, labels[0]) == Kind.SMOOTH
     image_names = _names(images, "image") if len(images) > 1 else [""]
@@ -176,8 +176,8 @@ def _labels(root: Path, image: Group, label: Group, groups: Sequence[Group], map
             taken |= one.paths
     if any(one.kernel == image.kernel for one in found):
         found = [one for one in found if one.kernel == image.kernel]
-    if len(found) == 1 and not maps:
-        return found
+    if (len(found) == 1 and not maps) or len(found) > MOST_SUGGESTED:
+        return found if len(found) == 1 else []
     maps = [*maps, *(one for one in found if _kind(root, one) == Kind.MAP)]
     if maps:
         return list(maps) if len(maps) == 1 else []

@@ -98,13 +98,13 @@ def _below(root: Path) -> Iterator[Path]:
 
 def _only_one(folder: Path, root: Path) -> str | None:
     """What recognises a folder, if one thing does; plain pictures count where all of the set's lie in it."""
+    start = f"{folder.relative_to(root).as_posix()}/"
     try:
         formats = [name for name, one in FORMATS.items() if one.recognise(folder) is not None]
         layouts = [name for name, one in LAYOUTS.items() if name != FOLDERS and one.recognise(folder) is not None]
+        if set(formats) <= PLAIN and not layouts:
+            return recognised(folder) if formats and all(path.startswith(start) for path in files_looked_at(root)) else None
     except (DataError, OSError):
         return None
     sure = [name for name in formats if name not in PLAIN] or layouts
-    if sure or not formats:
-        return sure[0] if len(sure) == 1 else None
-    start = f"{folder.relative_to(root).as_posix()}/"
-    return recognised(folder) if all(path.startswith(start) for path in files_looked_at(root)) else None
+    return sure[0] if len(sure) == 1 else None

@@ -91,13 +91,16 @@ def volume(path: Path, array: np.ndarray) -> None:
             [f"{folder}/{case}.png" for case in CASES for folder in ("CXR_png", "ManualMask/leftMask", "ManualMask/rightMask")],
             "--image 'CXR_png/{case}.png' --label 'left=ManualMask/leftMask/{case}.png' --label 'right=ManualMask/rightMask/{case}.png'",
         ),
-        (  # what is no whole word before the label's is no channel
+        (  # the recording over time is no channel
             [f"{c}/{c}_{kind}.nii.gz" for c in CASES for kind in ("4d", "frame01", "frame01_gt")],
             "--image '{case}/{case}_frame01.nii.gz' --label '{case}/{case}_frame01_gt.nii.gz'",
         ),
         ([f"{c}/{c}.jpg" for c in CASES] + [f"{c}/{c}_gt.nii.gz" for c in CASES], None),  # pictures and volumes
         ([f"{kind}/{c}.png" for c in CASES for kind in ("one", "other", "masks")], None),  # which are the images?
-        ([f"{city}/{city}_00{n}{kind}" for city in ("ulm",) for n in (1, 2) for kind in (".png",)], None),
+        (
+            [f"{part}/{city}/{city}_{n}.png" for part, city in (("photo", "ulm"), ("gt", "bonn")) for n in (1, 2, 3)],
+            None,
+        ),  # by chance
         (["a.png", "b.png", "c_mask.png"], None),
         ([], None),
     ],

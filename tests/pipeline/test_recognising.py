@@ -78,3 +78,8 @@ def test_a_layout_that_was_recognised_says_by_what(tmp_path: Path) -> None:
         picture(tmp_path / "set" / "labels" / f"{case}.png", 1)
     report = autoseg.import_dataset(tmp_path / "set", tmp_path / "out", format="folders", workers=0)
     assert "read as folders: found the folders images/ and labels/" in report.notes
+
+
+def test_a_lone_file(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").touch()
+    assert refusal(tmp_path / "thesis.txt")[-1].startswith("or name the files by patterns of your own")
