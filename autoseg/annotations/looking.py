@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from autoseg.annotations.colours import ALPHA_CHANNELS
 from autoseg.errors import DataError
 from autoseg.volume.files import LOSSY_SUFFIXES, is_picture, read, read_header, split_suffix
 
@@ -102,11 +103,16 @@ def are_nested(cases: Sequence[Sequence[Path]]) -> bool:
 @lru_cache(maxsize=512)
 def _values(file: Path) -> frozenset[float] | None:
     try:
-        array = read(file, expand_palette=False).array.reshape(-1)
+        array = _without_alpha(file).reshape(-1)
     except DataError:
         return None
     return frozenset(np.unique(array[:: 1 + array.size // MOST_LOOKED_AT]).tolist())
 
 
 def _inside(file: Path) -> np.ndarray:
-    return np.asarray(read(file, expand_palette=False).array.any(axis=0))
+    return np.asarray(_without_alpha(file).any(axis=0))
+
+
+def _without_alpha(file: Path) -> np.ndarray:
+    array = read(file, expand_palette=False).array
+    return array[:-1] if is_picture(file) and len(array) in ALPHA_CHANNELS else array

@@ -144,8 +144,13 @@ def _images(root: Path, image: Group, label: Group, groups: Sequence[Group]) -> 
         if not beside or _complete(one, label)[0] != depth or not _has_nearly_all(cases, _complete(one, label)[1]):
             continue
         file, other = (root / group.names[depth][min(cases & group.names[depth].keys())][0] for group in (one, label))
-        if same_size(file, other):
-            (rivals if one.says_image or is_image(file) else maps).append(one)
+        if not same_size(file, other):
+            continue
+        if one.says_image or is_image(file):
+            rivals.append(one)
+            taken |= one.paths
+        elif _kind(root, one) == Kind.MAP:
+            maps.append(one)
             taken |= one.paths
     in_folders = any(one.folders != image.folders for one in rivals)
     called = [one for one in (image, *rivals) if IMAGE_WORD.search(words_apart(one.folders[-1] if in_folders else one.file))]

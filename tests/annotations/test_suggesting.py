@@ -156,6 +156,37 @@ def test_a_label_map_is_known_by_its_values(tmp_path: Path) -> None:
     assert suggested(tmp_path) == "--image '{case}/srr.nii.gz' --label '{case}/parcellation.nii.gz'"
 
 
+def test_pictures_of_edges_are_neither_images_nor_labels(tmp_path: Path) -> None:
+    for number, case in enumerate(CASES):
+        picture(tmp_path / "photo" / f"{case}.png", photograph(number))
+        picture(tmp_path / "masks" / f"{case}.png", mask(slice(3, 9), slice(3, 9)))
+        picture(tmp_path / "edges" / f"{case}.png", mask(slice(3, 4), slice(3, 9)))
+    assert suggested(tmp_path) == "--image 'photo/{case}.png' --label 'masks/{case}.png'"
+
+
+def test_predictions_beside_label_maps_leave_it_open_which_count(tmp_path: Path) -> None:
+    labels = np.zeros((4, 6, 5), np.uint8)
+    labels[1:3, 2:4, 1:3], labels[1, 2, 1] = 1, 2
+    for number, case in enumerate(CASES):
+        volume(tmp_path / "ct" / f"{case}.nii.gz", np.random.default_rng(number).normal(size=labels.shape).astype(np.float32))
+        volume(tmp_path / "labels" / f"{case}.nii.gz", labels)
+        volume(tmp_path / "network" / f"{case}.nii.gz", labels)
+    assert suggested(tmp_path) is None
+
+
+def test_alpha_says_nothing(tmp_path: Path) -> None:
+    """Else the mask would cover all, as one of the field of view does."""
+    for number, case in enumerate(CASES):
+        picture(tmp_path / "images" / f"{case}.png", photograph(number))
+        drawn = mask(slice(3, 6), slice(3, 6))
+        picture(tmp_path / "mask" / f"{case}.png", np.stack([drawn, drawn, drawn, np.full(SHAPE, 255, np.uint8)], axis=-1))
+        picture(tmp_path / "vessel_manual" / f"{case}.png", mask(slice(8, 9), slice(3, 9)))
+    assert (
+        suggested(tmp_path)
+        == "--image 'images/{case}.png' --label 'foreground=mask/{case}.png' --label 'vessel=vessel_manual/{case}.png'"
+    )
+
+
 def test_images_and_labels_of_several_sizes_are_no_pair(tmp_path: Path) -> None:
     for number, case in enumerate(CASES):
         picture(tmp_path / "images" / f"{case}.png", photograph(number))
