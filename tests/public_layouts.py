@@ -89,7 +89,46 @@ def acdc(folder: Path) -> Path:
     return folder
 
 
-LAYOUTS = {"DRIVE": drive, "BUSI": busi, "ISIC 2018": isic, "Kvasir-SEG": kvasir, "BraTS 2021": brats, "LiTS": lits, "ACDC": acdc}
+def nuclei(folder: Path) -> Path:
+    """Data Science Bowl 2018: a folder for each image, with a mask for each nucleus, all called by hashes."""
+    for number in range(3):
+        place = folder / "DSB2018" / "stage1_train" / f"{number}f{number}"
+        _picture(place / "images" / f"{place.name}.png", number)
+        for nucleus in range(number + 1):
+            _mask(place / "masks" / f"{number}a{nucleus}.png", _disc(3, 8 * nucleus))
+    return folder
+
+
+def fives(folder: Path) -> Path:
+    """FIVES (Jin et al. 2022): numbers with a letter for the disease, from 1 on in both parts."""
+    for part, number in (("train", 3), ("test", 2)):
+        for case in range(1, number + 1):
+            _picture(folder / f"FIVES/{part}/Original/{case}_A.png", case)
+            _mask(folder / f"FIVES/{part}/Ground truth/{case}_A.png", _disc(7, case))
+    return folder
+
+
+def stare(folder: Path) -> Path:
+    """STARE (Hoover et al. 2000): PPM, with the drawings of two persons."""
+    for case in range(1, 4):
+        _picture(folder / f"STARE/stare-images/im000{case}.ppm", case)
+        for person, moved in (("ah", 0), ("vk", 2)):
+            _mask(folder / f"STARE/labels-{person}/im000{case}.{person}.ppm", _disc(7, case + moved))
+    return folder
+
+
+LAYOUTS = {
+    "DRIVE": drive,
+    "BUSI": busi,
+    "ISIC 2018": isic,
+    "Kvasir-SEG": kvasir,
+    "BraTS 2021": brats,
+    "LiTS": lits,
+    "ACDC": acdc,
+    "Data Science Bowl 2018": nuclei,
+    "FIVES": fives,
+    "STARE": stare,
+}
 
 
 def _disc(radius: int, moved: int) -> np.ndarray:

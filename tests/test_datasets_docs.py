@@ -29,6 +29,9 @@ FOUND = {  # cases, subjects, empty cases, structures; whether they are regions
     "Kvasir-SEG": (4, 4, 0, {"polyp"}, False),
     "BraTS 2021": (3, 3, 0, {"whole", "core", "enhancing"}, True),
     "LiTS": (3, 3, 0, {"liver", "tumour"}, True),
+    "Data Science Bowl 2018": (3, 3, 0, {"nuclei"}, False),
+    "FIVES": (5, 5, 0, {"vessels"}, False),
+    "STARE": (3, 3, 0, {"vessels"}, False),
     "ACDC": (4, 2, 0, {"right", "myocardium", "left"}, False),
 }
 

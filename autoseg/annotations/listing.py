@@ -2,17 +2,21 @@
 
 A pattern is a path relative to the set with `{case}` where the case's name stands (the same wherever it is repeated), `*` and `?` within
 a folder or a file's name, and `**/` for any folders: `{case}/t1*.nii.gz`. A pattern without `{case}` names one file.
+
+Where one name stands in several folders that `*` or `**/` stand for, these folders become part of the case's name, for all patterns alike:
+`*/images/{case}.png` finds `train_1` and `test_1`.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from autoseg.annotations.base import AnnotatedImage, Annotation, AnnotationSet, MaskFile
+from autoseg.annotations.unread import told_unread
 from autoseg.errors import DataError, Fault
 from autoseg.volume.files import READABLE_SUFFIXES, split_suffix
 
@@ -20,11 +24,23 @@ NAME = "patterns"
 CASE = "{case}"
 TOKENS = re.compile(r"\{case\}|\*\*/|\*|\?")
 SHOWN = 5
-FEWEST = 2  # cases that make a pattern
-FEW = 0.5  # of the cases of the most common pattern: fewer files are something else
-MOST_SUGGESTED = 8
-TAIL = re.compile(r"[-_][A-Za-z][^-_]*$")
-LABEL_WORD = re.compile(r"(?<![a-z])(seg|segm|segmentation|mask|label|lesion|gt|manual|annotation)(?![a-z])", re.IGNORECASE)
+SEVERAL_SHOWN = 3  # files of one case
+
+Files = dict[str, list[str]]  # by case; by "" where a pattern does not tell the case
+
+
+@dataclass(frozen=True)
+class Match:
+    """A file that a pattern finds: its case, and what stands for the pattern's `*` and `**/` among the folders."""
+
+    path: str
+    case: str
+    folders: tuple[str, ...]
+
+    def name(self, depth: int) -> str:
+        """The case's name with so many of the folders in front."""
+        parts = [part for folder in self.folders[:depth] for part in folder.split("/") if part]
+        return "_".join([*parts, self.case])
 
 
 def read_listing(root: Path, images: Mapping[str, str], labels: Mapping[str, str]) -> AnnotationSet:
@@ -33,60 +49,70 @@ def read_listing(root: Path, images: Mapping[str, str], labels: Mapping[str, str
     Args:
         root: of the set.
         images: patterns by channel; a single one may have the name "".
-        labels: patterns by structure, whose files are high inside of it; or a single one with the name "", of label maps.
+        labels: patterns by structure, whose files are high inside of it, and of which a case may have several; or a single one with the name
+            "", of label maps.
 
     Raises:
-        DataError: a pattern finds nothing, finds several files of one case, or does not fit the others.
+        DataError: a pattern finds nothing, finds several images or label maps of one case, or does not fit the others.
     """
     if not images or not labels:
         raise DataError("patterns are needed of images and of labels: --image '{case}.png' --label '{case}_mask.png'")
     if len(labels) > 1 and "" in labels:
         raise DataError("of several patterns of labels each needs the name of its structure: --label NAME=PATTERN")
-    paths = _files_below(root)
-    found_images = {name: _by_case(paths, pattern, "--image") for name, pattern in images.items()}
-    found_labels = {name: _by_case(paths, pattern, "--label") for name, pattern in labels.items()}
-    masks = {file for one in found_labels.values() for file in one.values()}  # '{case}.png' finds these, too
-    found_images = {name: {case: file for case, file in one.items() if file not in masks} for name, one in found_images.items()}
+    paths = files_below(root)
+    image_matches = {name: _matches(root, paths, pattern, "--image") for name, pattern in images.items()}
+    label_matches = {name: _matches(root, paths, pattern, "--label") for name, pattern in labels.items()}
+    masks = {one.path for found in label_matches.values() for one in found}  # '{case}.png' finds these, too
+    image_matches = {name: [one for one in found if one.path not in masks] for name, found in image_matches.items()}
+    single = "" in labels
+    depth = folders_in_names([*image_matches.values()], [*label_matches.values()], single)
+    found_images = {name: by_name(found, depth) for name, found in image_matches.items()}
+    found_labels = {name: by_name(found, depth) for name, found in label_matches.items()}
+    _refuse_several(images, found_images, "--image", "make it find one")
+    if single:
+        _refuse_several(
+            labels, found_labels, "--label", "make it find one, or name what they show, NAME=PATTERN, and they are joined"
+        )
     every = [*found_images.values(), *found_labels.values()]
     if any(set(one) == {""} for one in every):
-        every = _of_one_case(every, root, images)
+        every = _of_one_case(every, root)
         found_images = dict(zip(images, every[: len(images)], strict=True))
         found_labels = dict(zip(labels, every[len(images) :], strict=True))
+    known = {case for one in found_images.values() for case in one}
     faults = [
         Fault(case, f"has no file that {what} {pattern!r} finds; mend the pattern, or add the file")
         for what, patterns, found in (("--image", images, found_images), ("--label", labels, found_labels))
         for name, pattern in patterns.items()
-        for case in sorted({case for one in found_images.values() for case in one} - set(found[name]))
+        for case in sorted(known - set(found[name]))
     ]
-    complete = [case for case in next(iter(found_images.values())) if all(case in one for one in every)]
+    complete = sorted(case for case in known if all(case in one for one in every))
     if not complete:
         raise DataError(faults or f"no case has all files that the patterns name in {root}")
-    known = {case for one in found_images.values() for case in one}
-    single = "" in labels
     return AnnotationSet(
         format=NAME,
         labels=() if single else tuple(labels),
-        images=tuple(
-            AnnotatedImage(
-                name=case,
-                size=None,
-                annotations=()
-                if single
-                else tuple(Annotation(name, MaskFile(root / found[case])) for name, found in found_labels.items()),
-                label_map=root / found_labels[""][case] if single else None,
-                files=tuple(root / found[case] for found in found_images.values()),
-            )
-            for case in sorted(complete)
-        ),
+        images=tuple(_image(root, case, found_images, found_labels, single) for case in complete),
         channels=tuple(images) if "" not in images else (),
         faults=tuple(faults),
-        notes=tuple(_without_image(labels, found_labels, known)),
+        notes=(*_without_image(labels, found_labels, known), *_joined(labels, found_labels, complete)),
     )
 
 
-def _without_image(patterns: Mapping[str, str], found: Mapping[str, Mapping[str, str]], known: Set[str]) -> list[str]:
+def _image(root: Path, case: str, images: Mapping[str, Files], labels: Mapping[str, Files], single: bool) -> AnnotatedImage:
+    return AnnotatedImage(
+        name=case,
+        size=None,
+        annotations=()
+        if single
+        else tuple(Annotation(name, MaskFile(root / file)) for name, found in labels.items() for file in found[case]),
+        label_map=root / labels[""][case][0] if single else None,
+        files=tuple(root / found[case][0] for found in images.values()),
+    )
+
+
+def _without_image(patterns: Mapping[str, str], found: Mapping[str, Files], known: Iterable[str]) -> list[str]:
     """A note for each pattern of labels that finds files of cases without any image."""
-    orphans = {name: [one[case] for case in sorted(one) if case not in known] for name, one in found.items()}
+    orphans = {name: [file for case in sorted(set(one) - set(known)) for file in one[case]] for name, one in found.items()}
     return [
         f"{len(files)} files that --label {patterns[name]!r} finds belong to no image that --image finds, and are left out, such as {files[0]}"
         for name, files in orphans.items()
@@ -94,98 +120,124 @@ def _without_image(patterns: Mapping[str, str], found: Mapping[str, Mapping[str,
     ]
 
 
+def _joined(patterns: Mapping[str, str], found: Mapping[str, Files], complete: Sequence[str]) -> list[str]:
+    """A note for each pattern of labels that finds several files of a case."""
+    most = {name: max(len(one[case]) for case in complete) for name, one in found.items()}
+    return [
+        f"--label {patterns[name]!r} finds up to {number} files of a case, which are joined"
+        for name, number in most.items()
+        if number > 1
+    ]
+
+
 def pattern_of(text: str) -> re.Pattern[str]:
-    """The regular expression of a pattern, for whole paths."""
-    expression, end, seen = "", 0, False
+    """The regular expression of a pattern, for whole paths; what stands for `*` and `**/` among the folders are groups `folder0` ...
+
+    The suffix is found in either case: `{case}.jpg` finds `a.JPG`, too.
+    """
+    expression, end, seen, folders = "", 0, False, 0
     for token in TOKENS.finditer(text):
         expression += re.escape(text[end : token.start()])
         if token[0] == CASE:
             expression += "(?P=case)" if seen else "(?P<case>[^/]+?)"
             seen = True
+        elif token[0] == "**/" or (token[0] == "*" and "/" in text[token.end() :]):
+            expression += f"(?P<folder{folders}>{'(?:.*/)?' if token[0] == '**/' else '[^/]*'})"
+            folders += 1
         else:
-            expression += {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}[token[0]]
+            expression += {"*": "[^/]*", "?": "[^/]"}[token[0]]
         end = token.end()
-    return re.compile(expression + re.escape(text[end:]))
+    rest, suffix = _suffix_apart(text[end:])
+    return re.compile(f"{expression}{re.escape(rest)}(?i:{re.escape(suffix)})")
 
 
-def suggested(root: Path) -> str | None:
-    """Patterns that would read a set, as options; None where the names of its files have too little in common.
+def _suffix_apart(end: str) -> tuple[str, str]:
+    """The end of a pattern without the suffix, and the suffix; a part of one counts as such."""
+    folders, slash, file = end.rpartition("/")
+    stem, suffix = split_suffix(f"x{file}")
+    return f"{folders}{slash}{stem[1:]}", suffix
 
-    The case is what folders of one depth are called, or what stands before the last word of a file's name: whichever fits more cases.
+
+def files_below(root: Path) -> list[str]:
+    """Paths of all files that are read, in a folder and below, as they lie in it."""
+    return sorted(path.relative_to(root).as_posix() for path in _every_file(root) if split_suffix(path)[1] in READABLE_SUFFIXES)
+
+
+def matches(paths: Iterable[str], text: str) -> list[Match]:
+    """The files that a pattern finds."""
+    pattern = pattern_of(text)
+    groups = [name for name in pattern.groupindex if name != "case"]
+    found = ((path, pattern.fullmatch(path)) for path in paths)
+    has_case = "case" in pattern.groupindex
+    return [
+        Match(path, one["case"] if has_case else "", tuple(one[name] for name in groups) if has_case else ())
+        for path, one in found
+        if one
+    ]
+
+
+def by_name(found: Iterable[Match], depth: int) -> Files:
+    """Files by the names of their cases, with so many folders in front."""
+    files: Files = {}
+    for one in found:
+        files.setdefault(one.name(depth), []).append(one.path)
+    return files
+
+
+def folders_in_names(images: Sequence[Sequence[Match]], labels: Sequence[Sequence[Match]], single: bool) -> int:
+    """How many of the folders that `*` and `**/` stand for are part of a case's name: none, or as many as all patterns have.
+
+    None where the names in the patterns tell images (and label maps, where there is a single pattern of those) apart, or where the folders
+    would not do so either.
     """
-    paths = _files_below(root)
-    depths = range(max((path.count("/") for path in paths), default=0))
-    ways = [Counter(_as_pattern(path, depth) for path in paths) for depth in (None, *depths)]
-    best = max(ways, key=_fit)
-    cases = _fit(best)[0]
-    common = [pattern for pattern, number in best.items() if CASE in pattern and number > FEW * cases][:MOST_SUGGESTED]
-    labels = [pattern for pattern in common if LABEL_WORD.search(pattern.rpartition("/")[2])]
-    images = [pattern for pattern in common if pattern not in labels]
-    if cases < FEWEST or not labels or not images:
-        return None
-    return " ".join([*_as_options("--image", images), *_as_options("--label", labels)])
+    alone = [*images, *(labels if single else ())]
+    if _one_each(alone, 0):
+        return 0
+    depth = min((len(found[0].folders) if found else 0 for found in (*images, *labels)), default=0)
+    if not depth or not _one_each(alone, depth):
+        return 0
+    return depth if set.intersection(*(set(by_name(found, depth)) for found in (*images, *labels))) else 0
 
 
-def _fit(found: Mapping[str, int]) -> tuple[int, int]:
-    """Cases of the most common pattern, and files of all that have a case and are of several."""
-    numbers = [number for pattern, number in found.items() if CASE in pattern and number >= FEWEST]
-    return max(numbers, default=0), sum(numbers)
+def _one_each(every: Iterable[Sequence[Match]], depth: int) -> bool:
+    return all(len(by_name(found, depth)) == len(found) for found in every)
 
 
-def _as_options(flag: str, patterns: Sequence[str]) -> list[str]:
-    """Of several patterns each has a name."""
-    return [f"{flag} '{f'{_own_name(one)}=' if len(patterns) > 1 else ''}{one}'" for one in patterns]
+def _every_file(root: Path) -> list[Path]:
+    return [path for path in root.rglob("*") if not path.name.startswith(".") and path.is_file()]
 
 
-def _own_name(pattern: str) -> str:
-    """What the files of a pattern are called, without the case's name and without a word for labels where others are left."""
-    words = [word for word in re.split(r"[-_. ]", split_suffix(pattern.rpartition("/")[2])[0]) if word and CASE not in word]
-    return "_".join([word for word in words if not LABEL_WORD.fullmatch(word)] or words) or "image"
-
-
-def _as_pattern(path: str, depth: int | None) -> str:
-    """A path with the case's name replaced: of a folder of this depth, wherever it is repeated, or of the file."""
-    *folders, file = path.split("/")
-    if depth is not None:
-        return "/".join(part.replace(folders[depth], CASE) for part in (*folders, file)) if depth < len(folders) else path
-    stem, suffix = split_suffix(file)
-    tail = TAIL.search(stem)
-    return "/".join((*folders, f"{CASE}{tail[0] if tail else ''}{suffix}"))
-
-
-def _files_below(root: Path) -> list[str]:
-    return sorted(
-        path.relative_to(root).as_posix()
-        for path in root.rglob("*")
-        if split_suffix(path)[1] in READABLE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+def _matches(root: Path, paths: Sequence[str], text: str, flag: str) -> list[Match]:
+    if found := matches(paths, text):
+        return found
+    pattern = pattern_of(text)
+    if told := told_unread(path for path in _every_file(root) if pattern.fullmatch(path.relative_to(root).as_posix())):
+        raise DataError(f"{flag} {text!r} finds {told}")
+    near = difflib.get_close_matches(text, paths, SHOWN, 0.3) or paths[:SHOWN]
+    raise DataError(
+        f"{flag} {text!r} finds no file; there are {', '.join(near) or 'none'} ...: write {CASE} where the case's name stands"
     )
 
 
-def _by_case(paths: Iterable[str], text: str, flag: str) -> dict[str, str]:
-    """Files by case; by "" where the pattern does not tell the case."""
-    pattern = pattern_of(text)
-    found: dict[str, list[str]] = {}
-    for path in paths:
-        if match := pattern.fullmatch(path):
-            found.setdefault(match["case"] if "case" in pattern.groupindex else "", []).append(path)
-    if not found:
-        near = difflib.get_close_matches(text, list(paths), SHOWN, 0.3) or list(paths)[:SHOWN]
-        raise DataError(
-            f"{flag} {text!r} finds no file; there are {', '.join(near) or 'none'} ...: write {CASE} where the case's name stands"
-        )
+def _refuse_several(patterns: Mapping[str, str], found: Mapping[str, Files], flag: str, cure: str) -> None:
     several = [
-        Fault(case or text, f"{flag} {text!r} finds {', '.join(files[:SHOWN])}; make it find one")
-        for case, files in found.items()
+        Fault(case or patterns[name], f"{flag} {patterns[name]!r} finds {_listed(files)}; {cure}")
+        for name, one in found.items()
+        for case, files in one.items()
         if len(files) > 1
     ]
     if several:
         raise DataError(several)
-    return {case: files[0] for case, files in found.items()}
 
 
-def _of_one_case(found: list[dict[str, str]], root: Path, images: Mapping[str, str]) -> list[dict[str, str]]:
+def _listed(files: Sequence[str]) -> str:
+    more = len(files) - SEVERAL_SHOWN
+    return ", ".join(files[:SEVERAL_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _of_one_case(found: list[Files], root: Path) -> list[Files]:
     """Patterns without a case name the files of a single one, which is called as its image is."""
     if not all(set(one) == {""} for one in found):
         raise DataError(f"some patterns name one file, and others have {CASE}; write it in all of them or in none")
-    name = split_suffix(root / next(iter(found))[""])[0] if images else ""
+    name = split_suffix(root / found[0][""][0])[0]
     return [{name: one[""]} for one in found]

@@ -39,7 +39,7 @@ class PredictionInput:
 
     @classmethod
     def of(cls, id: str, files: Iterable[Path]) -> PredictionInput:
-        """With the mask's format taken from the first file (JPEG and GIF become PNG, its letter case is kept)."""
+        """With the mask's format taken from the first file (JPEG, GIF and PPM become PNG, its letter case is kept)."""
         files = tuple(files)
         stem, suffix = split_suffix(files[0])
         return cls(id, files, ".png" if suffix in READ_ONLY_SUFFIXES else files[0].name[len(stem) :])

@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from autoseg.annotations import FORMATS, PLAIN, AnnotationSet, boxes, colour_masks
+from autoseg.annotations import FORMATS, AnnotationSet
 from autoseg.annotations.decoding import UNKNOWNS, Naming, Unknown
-from autoseg.annotations.listing import read_listing, suggested
+from autoseg.annotations.listing import read_listing
 from autoseg.annotations.painting import OVERLAPS, Overlap
-from autoseg.annotations.reading import json_files, sorted_out
 from autoseg.errors import DataError, Fault, RunFolderError
 from autoseg.layouts import LAYOUTS
 from autoseg.layouts.archives import DAMAGED, extract
 from autoseg.pipeline.preparing import worker_count
+from autoseg.pipeline.recognising import recognised
 from autoseg.progress import Progress, SilentProgress
 from autoseg.records import Dataset, FailedCase, ImportReport, Spacing
 from autoseg.stages.importing import (
@@ -50,7 +50,6 @@ from autoseg.writing import holds_something, part_folder, refuse_unwritable, rem
 
 AUTO, PATTERNS, DICOM = "auto", "patterns", "dicom"
 PREVIEW = "preview.png"
-FOLDERS = "folders"  # what is made of the others
 
 
 @dataclass(frozen=True)
@@ -216,7 +215,7 @@ def _read(
             raise DataError("patterns say where the images lie, from SRC on; leave --images out, or name a folder above both")
         return PATTERNS, read_listing(root, images or {}, labels or {})
     if format == AUTO:
-        format = _recognised(root)
+        format = recognised(root)
     if format in FORMATS:
         return format, FORMATS[format].read(root, options_of(wish.structures, wish.colours, wish.folders_are_labels))
     if format in LAYOUTS:
@@ -224,34 +223,6 @@ def _read(
     known = (AUTO, *FORMATS, *LAYOUTS, PATTERNS, DICOM)
     close = difflib.get_close_matches(format, known, 1)
     raise DataError(f"unknown format {format!r}{f', did you mean {close[0]!r}?' if close else ''} (known: {', '.join(known)})")
-
-
-def _recognised(root: Path) -> str:
-    """The one format that recognises the set, else the one layout, else plain folders of pictures.
-
-    Raises:
-        DataError: nothing does, or several do; with what to export instead where there are boxes alone.
-    """
-    every = {name: why for name, one in FORMATS.items() if (why := one.recognise(root)) is not None}
-    found = {name: why for name, why in every.items() if name not in PLAIN}
-    if not found:
-        layouts = {name: layout.recognise(root) for name, layout in LAYOUTS.items()}
-        found = {name: recognition.why for name, recognition in layouts.items() if recognition is not None and name != FOLDERS}
-    found = found or every
-    if len(found) > 1 and set(found) == PLAIN and not colour_masks.names_colours(root):
-        del found[colour_masks.FORMAT.name]  # masks that say by their names what they are of need no colours
-    if len(found) == 1:
-        return next(iter(found))
-    if found:
-        listed = "\n".join(f"  {name}: {why}" for name, why in found.items())
-        raise DataError(f"{root} can be read in {len(found)} ways:\n{listed}\nchoose one with --from {' or '.join(found)}")
-    if (told := boxes.recognise(root)) is not None:
-        raise DataError(f"{root}: {told}")
-    looked = "\n".join(f"  {name}: {one.looks_for}" for name, one in (FORMATS | LAYOUTS).items())
-    if damaged := sorted_out(json_files(root, "annotations"), lambda _: False)[1]:
-        raise DataError([*damaged, Fault(root.name, "holds nothing else that is recognised")])
-    patterns = suggested(root) or "--image '{case}.png' --label '{case}_mask.png'"
-    raise DataError(f"{root} is not recognised; looked for:\n{looked}\nor name the files by patterns, such as {patterns}")
 
 
 def _of_layout(root: Path, layout: str, wish: ImportWish) -> Dataset:

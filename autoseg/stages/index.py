@@ -64,7 +64,7 @@ def index_dataset(
 
 
 def _choose(path: Path, layout: str) -> tuple[Layout, Recognition | None]:
-    """The layout asked for, or the only one that recognises the folder (then with its reason)."""
+    """The layout asked for, or the only one that recognises the folder; with its reason, if it does."""
     if layout != AUTO and layout not in LAYOUTS:
         close = difflib.get_close_matches(layout, LAYOUTS, 1)
         hint = f", did you mean '{close[0]}'?" if close else ""
@@ -76,7 +76,7 @@ def _choose(path: Path, layout: str) -> tuple[Layout, Recognition | None]:
     if path.is_dir() and not any(path.iterdir()):
         raise DataError(f"{path} is empty; give the folder of the data set")
     if layout != AUTO:
-        return LAYOUTS[layout], None
+        return LAYOUTS[layout], LAYOUTS[layout].recognise(path)
     found = _recognitions(path)
     if len(found) > 1:
         reasons = "\n".join(f"  {name}: {recognition.why}" for name, recognition in found.items())

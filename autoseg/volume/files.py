@@ -1,7 +1,7 @@
 """Reading and writing images and label maps, whatever their format: the one door to files.
 
-Formats: NIfTI, NRRD, MHA/MHD (`itk.py`), PNG, JPEG (read only), TIFF, BMP, GIF (read only) (`pictures.py`), DICOM (read only, `dicom/`).
-Labels are written atomically.
+Formats: NIfTI, NRRD, MHA/MHD (`itk.py`), PNG, JPEG (read only), TIFF, BMP, GIF, PPM and PGM (read only) (`pictures.py`), DICOM (read only,
+`dicom/`). Labels are written atomically.
 A file that cannot be read whole is a `DataError`, never a half-read array.
 """
 
@@ -56,7 +56,7 @@ def split_suffix(path: Path | str) -> tuple[str, str]:
 
 
 def is_picture(path: Path | str) -> bool:
-    """Whether the file is a PNG, JPEG, TIFF, BMP or GIF: 2D, with alpha as a channel, and without a trustworthy spacing."""
+    """Whether the file is a PNG, JPEG, TIFF, BMP, GIF, PPM or PGM: 2D, with alpha as a channel, and without a trustworthy spacing."""
     return split_suffix(path)[1] in pictures.SUFFIXES
 
 
@@ -119,7 +119,7 @@ def write_labels(path: Path, labels: np.ndarray, geometry: Geometry) -> None:
     the image; pictures hold none.
 
     Raises:
-        DataError: the format cannot hold these labels (JPEG, GIF, a 3D picture, values over 65535, or over 255 in a BMP).
+        DataError: the format cannot hold these labels (JPEG, GIF, PPM, a 3D picture, values over 65535, or over 255 in a BMP).
         DiskFull: there is no room.
     """
     name, suffix = split_suffix(path)

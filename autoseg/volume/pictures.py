@@ -1,4 +1,4 @@
-"""PNG, JPEG, TIFF, BMP and GIF of one frame: 2D images `(channel, y, x)`.
+"""PNG, JPEG, TIFF, BMP, PPM and PGM, and GIF of one frame: 2D images `(channel, y, x)`.
 
 Values are returned as stored: 8 or 16 bit integers, or the floats of a TIFF. Channels are grey, grey + alpha, RGB or RGB +
 alpha. A 1-bit picture holds 0 and 1 (never 255), so that a binary mask means the same whoever wrote it. A rotation tag
@@ -6,7 +6,8 @@ alpha. A 1-bit picture holds 0 and 1 (never 255), so that a binary mask means th
 
 The palette of a GIF is its encoder's choice, so its indices mean nothing: a GIF is its colours, and one grey channel where they are grey.
 
-Pillow reads everything but colours of 16 bits, which it would reduce to 8; SimpleITK reads those.
+Pillow reads everything but colours of 16 bits, which it would reduce to 8; SimpleITK reads those. The greys of a PGM whose largest
+possible value is another one than 255 or 65535 are stretched by Pillow, which is undone here.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ from autoseg.volume.geometry import Geometry
 from autoseg.volume.header import Header
 from autoseg.volume.volume import Volume
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif")
+NETPBM_SUFFIXES = (".ppm", ".pgm", ".pnm")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", *NETPBM_SUFFIXES)
 LOSSY_SUFFIXES = (".jpg", ".jpeg")
-READ_ONLY_SUFFIXES = (*LOSSY_SUFFIXES, ".gif")
+READ_ONLY_SUFFIXES = (*LOSSY_SUFFIXES, ".gif", *NETPBM_SUFFIXES)
 
 MM_PER_INCH = 25.4
 CHANNELS = {"1": 1, "L": 1, "I": 1, "I;16": 1, "I;16L": 1, "I;16B": 1, "I;16N": 1, "F": 1, "LA": 2, "RGB": 3, "RGBA": 4}
@@ -79,8 +81,8 @@ def write_labels(path: Path, labels: np.ndarray, geometry: Geometry) -> None:
     suffix = path.suffix.lower()
     if suffix in LOSSY_SUFFIXES:
         raise DataError([Fault(path.name, "JPEG changes values, so it cannot hold labels; write PNG instead")])
-    if suffix == ".gif":
-        raise DataError([Fault(path.name, "GIF is read but not written; write PNG instead")])
+    if suffix in READ_ONLY_SUFFIXES:
+        raise DataError([Fault(path.name, f"{suffix[1:].upper()} is read but not written; write PNG instead")])
     if labels.ndim != 2:
         message = f"a picture cannot hold labels with {labels.ndim} axes; write NIfTI, NRRD or MHA instead"
         raise DataError([Fault(path.name, message)])
@@ -112,6 +114,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 
 def _values(image: Image.Image, expand_palette: bool) -> np.ndarray:
+    largest = _largest_possible(image)  # known before the values are decoded
     if _is_grey_gif(image):
         image = image.convert("RGB").getchannel(0)
     elif image.mode in CONVERTED and not (image.mode in PALETTES and not expand_palette and image.format != "GIF"):
@@ -119,12 +122,14 @@ def _values(image: Image.Image, expand_palette: bool) -> np.ndarray:
     elif image.mode == "PA":
         image.load()
         image = image.getchannel(0)
-    mode, suffix_is_png = image.mode, image.format == "PNG"
+    mode, suffix_is_png, is_netpbm = image.mode, image.format == "PNG", image.format == "PPM"
     array = np.array(image)  # a copy: it decodes, and raises where the data end early
     if mode == "1":
         array = array.astype(np.uint8)
-    elif mode == "I" and suffix_is_png:
-        array = array.astype(np.uint16)  # older Pillow hands 16-bit PNG over as int32
+    elif mode == "I" and (suffix_is_png or is_netpbm):
+        array = array.astype(np.uint16)  # Pillow hands these over as int32
+    if largest is not None:
+        array = np.rint(array * (largest / np.iinfo(array.dtype).max)).astype(array.dtype)
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     return array[None] if array.ndim == 2 else np.ascontiguousarray(np.moveaxis(array, -1, 0))
 
@@ -135,6 +140,15 @@ def _is_grey_gif(image: Image.Image) -> bool:
     return palette is not None and bool((palette == palette[:, :1]).all())
 
 
+def _largest_possible(image: Image.Image) -> int | None:
+    """What a PPM or PGM calls its largest possible value, where Pillow stretches values for it."""
+    tiles = getattr(image, "tile", None)
+    if image.format != "PPM" or not tiles or not isinstance(tiles[0].args, tuple) or image.mode == "F":
+        return None
+    largest = int(tiles[0].args[-1])
+    return None if largest == (65535 if image.mode == "I" else 255) else largest
+
+
 def _has_deep_colours(path: Path, image: Image.Image) -> bool:
     """Whether there are several channels of more than 8 bits, which Pillow would cut to 8."""
     if image.format == "PNG":
@@ -143,6 +157,8 @@ def _has_deep_colours(path: Path, image: Image.Image) -> bool:
         if start[24] == 16 and start[25] == PNG_GREY_WITH_ALPHA:
             raise DataError([Fault(path.name, "16-bit grey with alpha is not read; save it without alpha")])
         return start[24] == 16 and start[25] not in PNG_COLOUR_TYPES_OF_ONE_CHANNEL
+    if image.format == "PPM" and image.mode == "RGB" and (_largest_possible(image) or 0) > 255:
+        raise DataError([Fault(path.name, "a PPM with colours of more than 8 bits is not read; save it as PNG")])
     if image.format == "TIFF":
         bits = image.tag_v2.get(TIFF_BITS_PER_SAMPLE, (8,))  # type: ignore[attr-defined]
         return len(bits) > 1 and max(bits) > 8

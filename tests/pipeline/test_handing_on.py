@@ -204,3 +204,13 @@ def test_masks_that_were_changed_are_refused(tmp_path: Path, to: MaskFormat) -> 
         with pytest.raises(DataError, match=told):
             hand_on_masks(tmp_path / "masks", tmp_path / "out", to)
         assert not (tmp_path / "out").exists()
+
+
+def test_labels_come_back_with_their_names_and_sizes(tmp_path: Path) -> None:
+    found = masks(tmp_path)
+    hand_on_masks(tmp_path / "masks", tmp_path / "labels", "labels")
+    report = autoseg.import_dataset(tmp_path / "labels", tmp_path / "back", workers=0)
+    assert report.kind == "folders" and [one.name for one in report.labels] == ["Brain", "LV"]
+    dataset, faults = index_dataset(tmp_path / "back")
+    assert dataset is not None and not faults and {case.spacing_mm for case in dataset.cases} == {(0.2, 0.1)}
+    assert np.array_equal(load_labels(dataset, dataset.cases[0]) > 0, found["a"] > 0)

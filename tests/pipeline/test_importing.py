@@ -192,7 +192,7 @@ def test_places_that_are_taken(tmp_path: Path) -> None:
         autoseg.import_dataset(tmp_path / "set", tmp_path / "mine", overwrite=True, workers=0)
     with pytest.raises(RunFolderError, match="lies inside the set"):
         autoseg.import_dataset(tmp_path / "set", tmp_path / "set" / "out", workers=0)
-    with pytest.raises(DataError, match=r"is not recognised; looked for:\n  coco: a JSON"):
+    with pytest.raises(DataError, match=r"is not recognised \(known: coco, .*\nor name the files"):
         autoseg.import_dataset(tmp_path / "mine", tmp_path / "new", workers=0)
     with pytest.raises(DataError, match="unknown format 'cocoo', did you mean 'coco'"):
         autoseg.import_dataset(tmp_path / "set", tmp_path / "new", format="cocoo", workers=0)

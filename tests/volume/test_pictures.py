@@ -138,3 +138,33 @@ def test_a_gif_of_several_frames_is_refused_and_none_is_written(tmp_path: Path) 
     Image.fromarray(GREY).save(tmp_path / "one.gif")
     with pytest.raises(DataError, match="GIF is read but not written; write PNG instead"):
         write_labels(tmp_path / "out.gif", GREY, read_header(tmp_path / "one.gif").geometry)
+
+
+def test_netpbm(tmp_path: Path) -> None:
+    """Values as they are stored, also where the file calls another value than 255 the largest possible one."""
+    Image.fromarray(GREY).save(tmp_path / "grey.pgm")
+    np.testing.assert_array_equal(read(tmp_path / "grey.pgm").array, GREY[None])
+    colours = np.stack([GREY, GREY[::-1], GREY[:, ::-1]], axis=-1)
+    Image.fromarray(colours).save(tmp_path / "colours.ppm")
+    np.testing.assert_array_equal(read(tmp_path / "colours.ppm").array, np.moveaxis(colours, -1, 0))
+    (tmp_path / "labels.pgm").write_bytes(b"P5\n3 2\n4\n" + bytes([0, 1, 2, 3, 4, 0]))
+    np.testing.assert_array_equal(read(tmp_path / "labels.pgm").array, [[[0, 1, 2], [3, 4, 0]]])
+    (tmp_path / "plain.pnm").write_bytes(b"P2\n3 1\n2\n0 1 2\n")
+    np.testing.assert_array_equal(read(tmp_path / "plain.pnm").array, [[[0, 1, 2]]])
+    (tmp_path / "deep.pgm").write_bytes(b"P5\n3 1\n4095\n" + np.array([0, 7, 4095], ">u2").tobytes())
+    deep = read(tmp_path / "deep.pgm").array
+    assert deep.dtype == np.uint16 and deep.tolist() == [[[0, 7, 4095]]]
+    (tmp_path / "whole.pgm").write_bytes(b"P5\n3 1\n65535\n" + np.array([0, 7, 65535], ">u2").tobytes())
+    assert read(tmp_path / "whole.pgm").array.tolist() == [[[0, 7, 65535]]]
+
+
+def test_netpbm_that_is_not_read_or_written(tmp_path: Path) -> None:
+    (tmp_path / "deep.ppm").write_bytes(b"P6\n1 1\n65535\n" + bytes(6))
+    with pytest.raises(DataError, match="a PPM with colours of more than 8 bits is not read; save it as PNG"):
+        read(tmp_path / "deep.ppm")
+    (tmp_path / "short.pgm").write_bytes(b"P5\n3 2\n255\n" + bytes(5))
+    with pytest.raises(DataError, match="damaged or truncated"):
+        read(tmp_path / "short.pgm")
+    Image.fromarray(GREY).save(tmp_path / "grey.pgm")
+    with pytest.raises(DataError, match="PGM is read but not written; write PNG instead"):
+        write_labels(tmp_path / "out.pgm", GREY, read_header(tmp_path / "grey.pgm").geometry)

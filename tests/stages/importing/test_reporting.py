@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from autoseg.annotations.decoding import Naming
-from autoseg.stages.importing.writing import Written, report_of
+from autoseg.stages.importing.reporting import report_of
+from autoseg.stages.importing.writing import Written
 
 
 @pytest.mark.parametrize(
