@@ -64,6 +64,10 @@ def import_set(
         Literal["refuse", "background", "nearest"],
         typer.Option(help="Colours and values that nobody named: refuse the case, take them for background, or for the nearest."),
     ] = "refuse",
+    missing: Annotated[
+        Literal["refuse", "empty"],
+        typer.Option(help="A mask that is not there: refuse the case, or take it that nothing is on the image."),
+    ] = "refuse",
     images: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the images lie, if not below SRC.")] = None,
     spacing: SpacingOption = None,
     subjects: SubjectsOption = None,
@@ -99,6 +103,7 @@ def import_set(
             spacing=None if spacing is None else parse_number_or_file(spacing, "--spacing"),
             subjects=parse_subjects(subjects),
             folders_are_labels=folders_are_labels,
+            missing=missing,
             every=every,
             overwrite=overwrite,
             workers=workers,

@@ -117,7 +117,36 @@ def stare(folder: Path) -> Path:
     return folder
 
 
+def refuge(folder: Path) -> Path:
+    """REFUGE: the cup is black, the disc grey, and all else white."""
+    for group, number in (("Glaucoma", 1), ("Glaucoma", 2), ("Non-Glaucoma", 1)):
+        name = f"{'g' if group == 'Glaucoma' else 'n'}{number:04d}"
+        _picture(folder / f"REFUGE/Training400/{group}/{name}.jpg", number)
+        mask = np.where(_disc(3, number), 0, np.where(_disc(7, number), 128, 255)).astype(np.uint8)
+        path = folder / f"REFUGE/Annotation-Training400/Disc_Cup_Masks/{group}/{name}.bmp"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask).save(path)
+    return folder
+
+
+def idrid(folder: Path) -> Path:
+    """IDRiD: a folder for each kind of lesion, with masks of the eyes alone that have it."""
+    root = folder / "A. Segmentation"
+    kinds = (("1. Microaneurysms", "MA"), ("2. Haemorrhages", "HE"), ("3. Hard Exudates", "EX"), ("4. Soft Exudates", "SE"))
+    for number in range(1, 5):
+        _picture(root / f"1. Original Images/a. Training Set/IDRiD_{number:02d}.jpg", number)
+        for place, (kind, short) in enumerate(kinds):
+            if number != 4 and (short != "SE" or number == 2):
+                _mask(
+                    root / f"2. All Segmentation Groundtruths/a. Training Set/{kind}/IDRiD_{number:02d}_{short}.tif",
+                    _disc(3, 6 * place),
+                )
+    return folder
+
+
 LAYOUTS = {
+    "REFUGE": refuge,
+    "IDRiD": idrid,
     "DRIVE": drive,
     "BUSI": busi,
     "ISIC 2018": isic,

@@ -28,7 +28,7 @@ def test_import_passes_everything_on(replaced: Any, tmp_path: Path) -> None:
     double = replaced("import_dataset", REPORT)
     words = (
         "import set out --from voc --structure Brain=1+2 --structure LV=3 --only LV,head=Brain+CSP --overlap smaller --unknown nearest "
-        "--images pictures --spacing 0.2 --subjects P\\d+ --every 5 --folders-are-labels --overwrite --workers 0"
+        "--images pictures --spacing 0.2 --subjects P\\d+ --every 5 --missing empty --folders-are-labels --overwrite --workers 0"
     )
     assert exit_code(*words.split()) == 0
     arguments, options = double.call_args
@@ -47,6 +47,7 @@ def test_import_passes_everything_on(replaced: Any, tmp_path: Path) -> None:
         "spacing": 0.2,
         "subjects": "P\\d+",
         "folders_are_labels": True,
+        "missing": "empty",
         "every": 5,
         "overwrite": True,
         "workers": 0,

@@ -25,6 +25,8 @@ OTHERS = [row for row in OTHERS if row[1] not in {line for _, _, line in ROWS}]
 FOUND = {  # cases, subjects, empty cases, structures; whether they are regions
     "DRIVE": (4, 4, 0, {"vessels"}, False),
     "BUSI": (7, 7, 2, {"lesion"}, False),
+    "REFUGE": (3, 3, 0, {"cup", "disc"}, True),
+    "IDRiD": (4, 4, 1, {"microaneurysms", "haemorrhages", "hard", "soft"}, False),
     "ISIC 2018": (4, 4, 0, {"lesion"}, False),
     "Kvasir-SEG": (4, 4, 0, {"polyp"}, False),
     "BraTS 2021": (3, 3, 0, {"whole", "core", "enhancing"}, True),

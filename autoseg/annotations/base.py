@@ -129,6 +129,7 @@ class ReadOptions:
         colours: names of colours in label maps; they count more than what the format's own table says, and "" is the background.
         values: names of grey values in label maps, likewise.
         folders_are_labels: whether the label of a binary mask is the name of its folder, and not the end of its own name.
+        empty: whether an image without a mask has nothing on it; else that is a fault.
         boxes: whether a box is a rectangle that somebody drew around nothing more than the structure. Turned ones always are.
     """
 
@@ -136,6 +137,7 @@ class ReadOptions:
     values: Mapping[int, str] = field(default_factory=dict)
     folders_are_labels: bool = False
     boxes: bool = False
+    empty: bool = False
 
 
 DEFAULTS = ReadOptions()

@@ -41,6 +41,7 @@ NO_NAMES = tuple(
     (name,) for name in ("mask", "label", "seg", "segmentation", "annotation", "anno", "gt")
 )  # that say nothing of what it is
 LABEL_AT_END = re.compile(r"_(masks?|labels?|segm?|segmentation|annotation|anno|gt|groundtruth|manual\d*)$", re.IGNORECASE)
+WITHOUT_MASK = "has no mask; give it an empty one if nothing is on it, or give --missing empty for all such images"
 LEAST_SHARE = 0.5  # of the images have a mask beside them, where the folder is taken for this format
 
 Masks = dict[str, list[tuple[str, Path]]]  # by name of the image: label and file
@@ -77,7 +78,12 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
             continue
         shapes = tuple(Annotation(label, MaskFile(file)) for label, file in found if not is_background(label))
         images.append(AnnotatedImage(name, None, shapes))
-    faults += [Fault(name, _without_mask(name, labels)) for name in without]
+    images += [AnnotatedImage(name, None) for name in without if options.empty and not _mask_of_none(name, labels)]
+    faults += [
+        Fault(name, _mask_of_none(name, labels) or WITHOUT_MASK)
+        for name in without
+        if not options.empty or _mask_of_none(name, labels)
+    ]
     kept = tuple(label for label in labels if not is_background(label))
     notes = (
         [f"the structure is called {kept[0]}, as its masks are; --only NAME={kept[0]} gives it a name"]
@@ -87,13 +93,13 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
     return AnnotationSet("binary-per-class", kept, tuple(images), faults=tuple(faults), notes=tuple(notes))
 
 
-def _without_mask(name: str, labels: Iterable[str]) -> str:
-    """What is wrong with a picture that is no mask of an image, and has none."""
+def _mask_of_none(name: str, labels: Iterable[str]) -> str | None:
+    """What is wrong with a picture that is a mask by its name, and of no image; None where it is none."""
     stem, folder = PurePosixPath(name).stem, PurePosixPath(name).parent
     for base, end in _splits(stem):
         if NUMBER_AT_END.sub("", end) in labels:
             return f"is by its name a mask of {(folder / base).as_posix()}, and there is no such image; add the image, or remove the mask"
-    return "has no mask; give it an empty one if nothing is on it"
+    return None
 
 
 def _class_folders(path: Path) -> dict[str, Path]:

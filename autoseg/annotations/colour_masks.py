@@ -77,7 +77,11 @@ def read(path: Path, options: ReadOptions = DEFAULTS) -> AnnotationSet:
             0, f"{len(strangers)} colours occur in {folder.name}/ that nobody named: {told(strangers, survey.images)}; {CURE}"
         )
     images, without = _matched(path, folder, readable, masks)
-    faults += [Fault(name, f"has no mask in {folder.name}/; give it a black one if nothing is on it") for name in without]
+    if options.empty:
+        images += tuple(AnnotatedImage(name, None) for name in without)
+    else:
+        cure = "give it a black one if nothing is on it, or give --missing empty for all such images"
+        faults += [Fault(name, f"has no mask in {folder.name}/; {cure}") for name in without]
     colours = {**table.colours, **{one: name for one, name in borders.items() if isinstance(one, tuple)}}
     values = {**table.values, **{one: name for one, name in borders.items() if isinstance(one, int)}}
     return AnnotationSet("colour-masks", table.labels, images, colours, values, tuple(faults), tuple(notes))

@@ -43,7 +43,7 @@ class Match:
         return "_".join([*parts, self.case])
 
 
-def read_listing(root: Path, images: Mapping[str, str], labels: Mapping[str, str]) -> AnnotationSet:
+def read_listing(root: Path, images: Mapping[str, str], labels: Mapping[str, str], *, empty: bool = False) -> AnnotationSet:
     """The cases for which every pattern finds a file.
 
     Args:
@@ -51,6 +51,7 @@ def read_listing(root: Path, images: Mapping[str, str], labels: Mapping[str, str
         images: patterns by channel; a single one may have the name "".
         labels: patterns by structure, whose files are high inside of it, and of which a case may have several; or a single one with the name
             "", of label maps.
+        empty: a label that is not there means that nothing is on the image; else it is a fault.
 
     Raises:
         DataError: a pattern finds nothing, finds several images or label maps of one case, or does not fit the others.
@@ -79,13 +80,15 @@ def read_listing(root: Path, images: Mapping[str, str], labels: Mapping[str, str
         found_images = dict(zip(images, every[: len(images)], strict=True))
         found_labels = dict(zip(labels, every[len(images) :], strict=True))
     known = {case for one in found_images.values() for case in one}
+    needed = [("--image", images, found_images), *([] if empty else [("--label", labels, found_labels)])]
     faults = [
-        Fault(case, f"has no file that {what} {pattern!r} finds; mend the pattern, or add the file")
-        for what, patterns, found in (("--image", images, found_images), ("--label", labels, found_labels))
+        Fault(case, f"has no file that {what} {pattern!r} finds; mend the pattern, or add the file{_or_empty(what)}")
+        for what, patterns, found in needed
         for name, pattern in patterns.items()
         for case in sorted(known - set(found[name]))
     ]
-    complete = sorted(case for case in known if all(case in one for one in every))
+    wanted = [*found_images.values(), *([] if empty else found_labels.values())]
+    complete = sorted(case for case in known if all(case in one for one in wanted))
     if not complete:
         raise DataError(faults or f"no case has all files that the patterns name in {root}")
     return AnnotationSet(
@@ -94,7 +97,11 @@ def read_listing(root: Path, images: Mapping[str, str], labels: Mapping[str, str
         images=tuple(_image(root, case, found_images, found_labels, single) for case in complete),
         channels=tuple(images) if "" not in images else (),
         faults=tuple(faults),
-        notes=(*_without_image(labels, found_labels, known), *_joined(labels, found_labels, complete)),
+        notes=(
+            *_without_image(labels, found_labels, known),
+            *_joined(labels, found_labels, complete),
+            *_empty(labels, found_labels, complete),
+        ),
     )
 
 
@@ -104,8 +111,8 @@ def _image(root: Path, case: str, images: Mapping[str, Files], labels: Mapping[s
         size=None,
         annotations=()
         if single
-        else tuple(Annotation(name, MaskFile(root / file)) for name, found in labels.items() for file in found[case]),
-        label_map=root / labels[""][case][0] if single else None,
+        else tuple(Annotation(name, MaskFile(root / file)) for name, found in labels.items() for file in found.get(case, ())),
+        label_map=root / labels[""][case][0] if single and case in labels[""] else None,
         files=tuple(root / found[case][0] for found in images.values()),
     )
 
@@ -122,12 +129,28 @@ def _without_image(patterns: Mapping[str, str], found: Mapping[str, Files], know
 
 def _joined(patterns: Mapping[str, str], found: Mapping[str, Files], complete: Sequence[str]) -> list[str]:
     """A note for each pattern of labels that finds several files of a case."""
-    most = {name: max(len(one[case]) for case in complete) for name, one in found.items()}
+    most = {name: max(len(one.get(case, ())) for case in complete) for name, one in found.items()}
     return [
         f"--label {patterns[name]!r} finds up to {number} files of a case, which are joined"
         for name, number in most.items()
         if number > 1
     ]
+
+
+def _empty(patterns: Mapping[str, str], found: Mapping[str, Files], complete: Sequence[str]) -> list[str]:
+    """A note for each pattern of labels that finds no file of some cases, which are taken."""
+    without = {name: [case for case in complete if case not in one] for name, one in found.items()}
+    return [
+        f"--label {patterns[name]!r} finds no file of {len(cases)} cases, which count as empty there, such as {cases[0]}"
+        for name, cases in without.items()
+        if cases
+    ]
+
+
+def _or_empty(what: str) -> str:
+    return (
+        ", or give --missing empty if a label that is not there means that nothing is on the image" if what == "--label" else ""
+    )
 
 
 def pattern_of(text: str) -> re.Pattern[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal, get_args
 
 from autoseg.annotations import FORMATS, AnnotationSet
 from autoseg.annotations.decoding import UNKNOWNS, Naming, Unknown
@@ -49,6 +50,8 @@ from autoseg.stages.index import index_dataset
 from autoseg.writing import holds_something, part_folder, refuse_unwritable, remove_folder, replace_folder
 
 AUTO, PATTERNS, DICOM = "auto", "patterns", "dicom"
+Missing = Literal["refuse", "empty"]
+MISSING: tuple[Missing, ...] = get_args(Missing)
 PREVIEW = "preview.png"
 
 
@@ -65,6 +68,7 @@ class ImportWish:
     subjects: str | Path | None = None
     images_folder: Path | None = None
     folders_are_labels: bool = False
+    missing: Missing = "refuse"
 
 
 def import_dataset(
@@ -81,6 +85,7 @@ def import_dataset(
     labels: Mapping[str, str] | None = None,
     images_folder: str | Path | None = None,
     folders_are_labels: bool = False,
+    missing: Missing = "refuse",
     spacing: str | Path | float | None = None,
     subjects: str | Path | None = None,
     every: int = 1,
@@ -105,6 +110,7 @@ def import_dataset(
         labels: patterns by structure.
         images_folder: where the images lie, if not below `source`.
         folders_are_labels: of binary masks, the label is the name of their folder, and not the end of their own.
+        missing: what a mask means that is not there where a whole file is expected: the case is refused, or nothing is on the image.
         spacing: CSV of pixel sizes, or one number, in mm, for pictures.
         subjects: which cases belong to one person, as in `plan`.
         every: of DICOM recordings over time, take every so many frames.
@@ -129,6 +135,7 @@ def import_dataset(
         subjects=subjects,
         images_folder=None if images_folder is None else Path(images_folder),
         folders_are_labels=folders_are_labels,
+        missing=missing,
     )
     root, place, progress = Path(source).expanduser().resolve(), Path(out), progress or SilentProgress()
     _check(root, place, wish, overwrite)
@@ -200,8 +207,9 @@ def _check(root: Path, out: Path, wish: ImportWish, overwrite: bool) -> None:
     for needed in (root, *([] if wish.images_folder is None else [wish.images_folder.expanduser().resolve()])):
         if out.resolve() in (needed, *needed.parents):
             raise RunFolderError(f"{needed} lies inside {out}, which would be replaced; give another folder to write to")
-    if wish.overlap not in OVERLAPS or wish.unknown not in UNKNOWNS:
-        raise DataError(f"overlap is one of {', '.join(OVERLAPS)}, unknown one of {', '.join(UNKNOWNS)}")
+    if wish.overlap not in OVERLAPS or wish.unknown not in UNKNOWNS or wish.missing not in MISSING:
+        choices = {"overlap": OVERLAPS, "unknown": UNKNOWNS, "missing": MISSING}
+        raise DataError(", ".join(f"{name} is one of {', '.join(several)}" for name, several in choices.items()))
 
 
 def _read(
@@ -213,11 +221,13 @@ def _read(
             raise DataError(f"patterns of images and labels are a format of their own; leave --from {format} out")
         if wish.images_folder is not None:
             raise DataError("patterns say where the images lie, from SRC on; leave --images out, or name a folder above both")
-        return PATTERNS, read_listing(root, images or {}, labels or {})
+        return PATTERNS, read_listing(root, images or {}, labels or {}, empty=wish.missing == "empty")
     if format == AUTO:
         format = recognised(root)
     if format in FORMATS:
-        return format, FORMATS[format].read(root, options_of(wish.structures, wish.colours, wish.folders_are_labels))
+        return format, FORMATS[format].read(
+            root, options_of(wish.structures, wish.colours, wish.folders_are_labels, wish.missing == "empty")
+        )
     if format in LAYOUTS:
         return format, _of_layout(root, format, wish)
     known = (AUTO, *FORMATS, *LAYOUTS, PATTERNS, DICOM)
@@ -273,7 +283,8 @@ class _Import:
             notes = [*notes, *own.notes]
         if not names.labels:
             raise DataError(f"{self.root}: nothing says what the labels are called; name them with --structure NAME=VALUE")
-        sources, without = without_chosen_mask(sources, [old for olds in wish.only.values() for old in olds] or names.labels)
+        chosen = [old for olds in wish.only.values() for old in olds] or names.labels
+        sources, without = (sources, []) if wish.missing == "empty" else without_chosen_mask(sources, chosen)
         if not sources:
             raise DataError((*found.faults, *faults, *without))
         sources = renamed(sources, wish.only) if wish.only else sources

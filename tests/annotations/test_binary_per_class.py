@@ -30,7 +30,7 @@ def test_a_folder_for_each_class_and_masks_that_overlap(tmp_path: Path) -> None:
     assert found.labels == ("csp", "head") and [image.name for image in found.images] == ["a.jpg", "sub/b.jpg"]
     labels = paint(found.images[0].annotations, (1, 3), found.labels, "regions").labels
     assert labels.tolist() == [[2, 3, 0]] and region_values(found.labels, [2, 3]) == {"csp": (3,), "head": (2, 3)}
-    assert [str(fault) for fault in found.faults] == ["without.jpg: has no mask; give it an empty one if nothing is on it"]
+    assert [str(fault) for fault in found.faults] == [f"without.jpg: {binary_per_class.WITHOUT_MASK}"]
 
 
 def test_subsets_are_no_classes(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_mask_whose_image_was_lost_is_no_image(tmp_path: Path) -> None:
     faults = {fault.case: fault.message for fault in binary_per_class.read(tmp_path).faults}
     told = "is by its name a mask of benign/benign (1), and there is no such image; add the image, or remove the mask"
     assert faults["benign/benign (1)_mask.png"] == told
-    assert faults["malignant/malignant (1).png"] == "has no mask; give it an empty one if nothing is on it"
+    assert faults["malignant/malignant (1).png"] == binary_per_class.WITHOUT_MASK
 
 
 def test_masks_in_a_folder_of_their_own(tmp_path: Path) -> None:

@@ -50,7 +50,8 @@ def test_channels_and_a_label_map(tmp_path: Path) -> None:
     assert found.images[0].files == (root / "p1/t1.nii.gz", root / "p1/t2.nii.gz")
     assert found.images[0].label_map == root / "p1/seg.nii.gz"
     assert [str(fault) for fault in found.faults] == [
-        "p3: has no file that --label '{case}/seg.nii.gz' finds; mend the pattern, or add the file"
+        "p3: has no file that --label '{case}/seg.nii.gz' finds; mend the pattern, or add the file, or give --missing empty "
+        "if a label that is not there means that nothing is on the image"
     ]
 
 

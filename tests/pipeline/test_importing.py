@@ -530,3 +530,29 @@ def test_a_set_whose_background_is_white(tmp_path: Path) -> None:
     assert {one.name: one.pixels for one in report.labels} == {"disc": 2 * 168, "cup": 2 * 30} and not report.empty
     dataset = indexed(tmp_path / "two")
     assert dataset.regions and [one.name for one in dataset.targets] == ["disc", "cup"]
+
+
+def test_a_missing_mask_may_mean_that_nothing_is_there(tmp_path: Path) -> None:
+    """Lesions of which most images have some alone; of patterns, masks beside images, and masks in a folder; else each is a fault."""
+    white = np.zeros(SHAPE, np.uint8)
+    white[3:9, 4:10] = 255
+    for name in ("a", "b", "c"):
+        picture(tmp_path / "lesions" / "images" / f"{name}.jpg")
+        picture(tmp_path / "beside" / f"{name}.png")
+        picture(tmp_path / "folder" / "images" / f"{name}.png")
+    picture(tmp_path / "lesions" / "MA" / "a_MA.tif", white)
+    picture(tmp_path / "lesions" / "SE" / "b_SE.tif", white.T.copy().reshape(SHAPE))
+    for name in ("a", "b"):
+        picture(tmp_path / "beside" / f"{name}_tumour.png", white)
+        picture(tmp_path / "folder" / "masks" / f"{name}.png", white)
+    patterns = {"images": {"": "images/{case}.jpg"}, "labels": {"MA": "MA/{case}_MA.tif", "SE": "SE/{case}_SE.tif"}}
+    with pytest.raises(DataError, match=r"c: has no file that --label 'SE/{case}_SE.tif' finds; .* or give --missing empty"):
+        autoseg.import_dataset(tmp_path / "lesions", tmp_path / "no", workers=0, **patterns)
+    report = autoseg.import_dataset(tmp_path / "lesions", tmp_path / "some", missing="empty", workers=0, **patterns)
+    assert (report.cases, report.empty) == (3, 1) and {one.name: one.cases for one in report.labels} == {"MA": 1, "SE": 1}
+    assert "finds no file of 2 cases, which count as empty there, such as b" in " ".join(report.notes)
+    for name in ("beside", "folder"):
+        report = autoseg.import_dataset(tmp_path / name, tmp_path / f"{name}_1", workers=0)
+        assert report.cases == 2 and "give --missing empty for all such images" in report.failed[0].reason
+        report = autoseg.import_dataset(tmp_path / name, tmp_path / f"{name}_2", missing="empty", workers=0)
+        assert (report.cases, report.empty, report.failed) == (3, 1, ())

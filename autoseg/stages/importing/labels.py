@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from autoseg.annotations.base import AnnotationSet, Colour, ReadOptions, is_background
 from autoseg.annotations.decoding import Naming
@@ -13,18 +14,20 @@ from autoseg.records import Dataset
 from autoseg.stages.importing.choosing import Choice, chosen
 
 SHOWN = 6
-MOST_VALUES = 256
 FEW_CASES = 3  # colours in that few images are told with their number
 
 
-def options_of(structures: Mapping[str, Sequence[int] | Colour] | None, colours: bool, folders: bool = False) -> ReadOptions:
-    """What the user says of values or colours, as formats take it."""
+def options_of(
+    structures: Mapping[str, Sequence[int] | Colour] | None, colours: bool, folders: bool = False, empty: bool = False
+) -> ReadOptions:
+    """What the user says of values or colours, of folders and of missing masks, as formats take it."""
+    plain = ReadOptions(folders_are_labels=folders, empty=empty)
     if structures is None:
-        return ReadOptions(folders_are_labels=folders)
+        return plain
     if colours:
         named = {(int(r), int(g), int(b)): name for name, (r, g, b) in structures.items()}
-        return ReadOptions(colours=named, folders_are_labels=folders)
-    return ReadOptions(values=parted(structures)[0], folders_are_labels=folders)
+        return replace(plain, colours=named)
+    return replace(plain, values=parted(structures)[0])
 
 
 def naming(

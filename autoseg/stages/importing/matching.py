@@ -96,7 +96,7 @@ def without_chosen_mask(sources: Sequence[Source], labels: Sequence[str]) -> tup
         shapes = source.image.annotations
         if shapes and all(isinstance(one.shape, MaskFile) for one in shapes) and not any(one.label in labels for one in shapes):
             others = ", ".join(dict.fromkeys(one.label for one in shapes))
-            told = f"has a mask of {others} and none of {', '.join(labels)}; give it an empty one if nothing is on it"
+            told = f"has a mask of {others} and none of {', '.join(labels)}; give it an empty one if nothing is on it, or give --missing empty"
             faults.append(Fault(source.image.name, told))
         else:
             kept.append(source)
