@@ -556,3 +556,22 @@ def test_a_missing_mask_may_mean_that_nothing_is_there(tmp_path: Path) -> None:
         assert report.cases == 2 and "give --missing empty for all such images" in report.failed[0].reason
         report = autoseg.import_dataset(tmp_path / name, tmp_path / f"{name}_2", missing="empty", workers=0)
         assert (report.cases, report.empty, report.failed) == (3, 1, ())
+
+
+def test_pictures_that_are_stored_as_three_slices(tmp_path: Path) -> None:
+    """As fetal heads in the birth canal are: an image of 3 x 20 x 30 in colour, and a label map of 20 x 30."""
+    colours = np.random.default_rng(0).integers(0, 255, (3, *SHAPE)).astype(np.uint8)
+    for folder, array in (("image_mha", colours), ("label_mha", boxes())):
+        (tmp_path / "set" / folder).mkdir(parents=True)
+        sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / "set" / folder / "00001.mha"))
+    files = {"images": {"": "image_mha/{case}.mha"}, "labels": {"": "label_mha/{case}.mha"}}
+    structures = {"symphysis": (1,), "head": (2,)}
+    report = autoseg.import_dataset(tmp_path / "set", tmp_path / "out", structures=structures, workers=0, **files)
+    assert report.cases == 1 and any("red, green and blue" in note for note in report.notes)
+    dataset = indexed(tmp_path / "out")
+    assert dataset.rank == 2 and dataset.channels == ("red", "green", "blue")
+    assert np.array_equal(load_image(dataset, dataset.cases[0]).array, colours)
+    assert np.array_equal(load_labels(dataset, dataset.cases[0]), boxes())
+    sitk.WriteImage(sitk.GetImageFromArray(colours.astype(np.int16)), str(tmp_path / "set" / "image_mha" / "00001.mha"))
+    with pytest.raises(DataError, match="hold int16 and not 8 bits; save it as PNG"):
+        autoseg.import_dataset(tmp_path / "set", tmp_path / "no", structures=structures, workers=0, **files)

@@ -40,7 +40,8 @@ def extents(the_set: SetLook) -> list[CheckFinding]:
         told = f"{counted(len(full), 'label')} of {judged} with foreground in {FULL:.0%} of the image or more; the mask is inverted, or another file?"
         found.append(finding("full label", "warning", told, full))
     elif full:
-        told = f"{counted(len(full), 'label')} of {judged} with foreground in {FULL:.0%} of the image or more; is what is around everything declared as a structure?"
+        what = f"{counted(len(full), 'label')} of {judged} with foreground in {FULL:.0%} of the image or more"
+        told = f"{what}; is what is around everything declared as a structure?"
         found.append(finding("full label", "note", told))
     return found
 

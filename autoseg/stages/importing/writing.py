@@ -20,6 +20,7 @@ from autoseg.parallel import map_cases
 from autoseg.processing.cases import differently_placed, grid_faults, load_labels
 from autoseg.records import Dataset, Spacing, write_text
 from autoseg.stages.importing.matching import Source
+from autoseg.stages.importing.slices import is_colour_in_slices, save_as_picture
 from autoseg.volume.copying import copy_image, remove_copy
 from autoseg.volume.files import Header, is_picture, is_turned, read_header, write_labels
 from autoseg.volume.geometry import Geometry
@@ -28,6 +29,7 @@ IMAGES, LABELS = "images", "labels"
 REPORT = "import.json"
 PICTURE_LABEL, VOLUME_LABEL = ".png", ".nii.gz"
 SHOWN = 5
+IN_SLICES = "the three slices of the volume are red, green and blue of a picture, as its label has one; written as PNG, without pixel size"
 MOST_OF_RIM = 0.9  # of the outermost pixels, and of the images: what is all around in all of them may be the background
 
 
@@ -164,51 +166,72 @@ def _written(source: Source, *, work: Work) -> Written:
 
 
 def _take_away(source: Source, out: Path) -> None:
-    _label_file(source, out).unlink(missing_ok=True)
+    for suffix in (PICTURE_LABEL, VOLUME_LABEL):
+        (out / LABELS / f"{source.id}{suffix}").unlink(missing_ok=True)
     for target in _image_targets(source, out):
         remove_copy(target)
 
 
 def _write(source: Source, work: Work) -> Written:
-    header = read_header(source.files[0])
-    image, size = source.image, header.shape
+    header, files = read_header(source.files[0]), _label_files(source, work.dataset)
     if turned := [file.name for file in source.files if is_picture(file) and is_turned(file)]:
         raise DataError(
             f"{turned[0]} is to be shown turned (by its EXIF tag), and programs differ in where its labels lie then; save image and labels upright"
         )
-    note = _other_place(header, _label_files(source, work.dataset))
-    covered: Mapping[tuple[str, str], int] = {}
-    unknown: Mapping[str, int] = {}
-    joined: Mapping[str, int] = {}
+    in_slices = is_colour_in_slices(source.files, files)
+    note, size = (IN_SLICES, header.shape[1:]) if in_slices else (_other_place(header, files), header.shape)
+    drawn = _drawn(source, size, work)
+    if drawn.unknown and work.unknown == "refuse":
+        values = ", ".join(list(drawn.unknown)[:SHOWN])
+        told = (
+            f"its label map holds {len(drawn.unknown)} values or colours that nobody named ({values}); name them with --structure"
+        )
+        return Written(source.id, unknown=drawn.unknown, error=f"{told}, or give --unknown background or nearest")
+    labels = drawn.labels.astype(np.uint16, copy=False)
+    if in_slices:
+        write_labels(work.out / LABELS / f"{source.id}{PICTURE_LABEL}", labels, Geometry.plain(2, None))
+        save_as_picture(source.files[0], _image_targets(source, work.out)[0])
+    else:
+        _save(source, labels, header.geometry, work.out)
+    present, counts = np.unique(labels, return_counts=True)
+    pixels = {int(value): int(count) for value, count in zip(present, counts, strict=True) if value}
+    by_label, rim = _by_label(pixels, work), tuple(_by_label(_on_rim(labels), work))
+    return Written(source.id, pixels, by_label, drawn.covered, drawn.unknown, None, note, len(size), rim, drawn.joined)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """The label map of one case, and what `Written` tells of it."""
+
+    labels: np.ndarray
+    covered: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    unknown: Mapping[str, int] = field(default_factory=dict)
+    joined: Mapping[str, int] = field(default_factory=dict)
+
+
+def _drawn(source: Source, size: tuple[int, ...], work: Work) -> _Drawn:
+    """Of an image of this size.
+
+    Raises:
+        DataError: it was annotated at another size, or its label map has another.
+    """
+    image = source.image
     if image.size is not None and tuple(image.size) != tuple(size):
         raise DataError(
             f"was annotated at {_told(image.size)} pixels, and its image has {_told(size)}; take the image that was annotated"
         )
     if source.case is not None and work.dataset is not None:
-        labels = load_labels(work.dataset, source.case)
-    elif image.label_map is not None:
+        return _Drawn(load_labels(work.dataset, source.case))
+    if image.label_map is not None:
         decoded = decode(image.label_map, work.names, work.unknown)
-        labels, unknown = decoded.labels, decoded.unknown
-        if labels.shape != size:
+        if decoded.labels.shape != size:
             raise DataError(
-                f"its label map has {_told(labels.shape)} pixels, its image {_told(size)}; resave one of them on the other's grid"
+                f"its label map has {_told(decoded.labels.shape)} pixels, its image {_told(size)}; resave one of them on the other's grid"
             )
-        if unknown and work.unknown == "refuse":
-            values = ", ".join(list(unknown)[:SHOWN])
-            told = (
-                f"its label map holds {len(unknown)} values or colours that nobody named ({values}); name them with --structure"
-            )
-            return Written(source.id, unknown=unknown, error=f"{told}, or give --unknown background or nearest")
-    else:
-        chosen = [one for one in image.annotations if one.label in work.names.labels]
-        painted = paint(chosen, size, work.names.labels, work.overlap)
-        labels, covered, joined = painted.labels, painted.covered, painted.joined
-    _save(source, labels.astype(np.uint16, copy=False), header.geometry, work.out)
-    present, counts = np.unique(labels, return_counts=True)
-    pixels = {int(value): int(count) for value, count in zip(present, counts, strict=True) if value}
-    by_label = _by_label(pixels, work)
-    rim = tuple(_by_label(_on_rim(labels), work))
-    return Written(source.id, pixels, by_label, covered, unknown, note=note, rank=len(size), rim=rim, joined=joined)
+        return _Drawn(decoded.labels, unknown=decoded.unknown)
+    chosen = [one for one in image.annotations if one.label in work.names.labels]
+    painted = paint(chosen, size, work.names.labels, work.overlap)
+    return _Drawn(painted.labels, painted.covered, joined=painted.joined)
 
 
 def _on_rim(labels: np.ndarray) -> dict[int, int]:
