@@ -18,7 +18,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,15 +177,13 @@ def _map_in_pool(
                     waiting.append((case, pool.submit(function, case)))
             if not waiting:
                 return
-            case, future = waiting[0]  # it counts as under way until its result is here
-            result = _result(future, name(case))
-            waiting.popleft()
-            yield result
+            case, future = waiting.popleft()
+            yield _result(future, name(case))
             done += 1
             if on_done:
                 on_done(done)
     finally:
-        _end(pool, [future for _, future in waiting])
+        _end(pool)
 
 
 @contextlib.contextmanager
@@ -202,17 +200,26 @@ def _deaf_workers() -> Iterator[None]:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _end(pool: ProcessPoolExecutor, futures: Iterable[Future[R]]) -> None:
-    """Wait for the cases under way, so that nothing is written any more; told a second time to end, end the workers."""
+def _end(pool: ProcessPoolExecutor) -> None:
+    """Wait for the cases under way, so that nothing is written any more; told a second time to end, end the workers.
+
+    The pool is shut down in a thread, where no signal disturbs it: a thread whose `join` is interrupted counts as ended.
+    """
+    ended = threading.Event()
+
+    def shut_down() -> None:
+        pool.shutdown(cancel_futures=True)
+        ended.set()
+
+    threading.Thread(target=shut_down).start()
     try:
-        wait([future for future in futures if not future.cancel()])
+        ended.wait()
     except BaseException:
         for worker in multiprocessing.active_children():
             worker.terminate()
+        with heard_later():
+            ended.wait()
         raise
-    finally:
-        with heard_later():  # a thread whose end is waited for must not be disturbed: it would count as ended
-            pool.shutdown(cancel_futures=True)
 
 
 def _result(future: Future[R], case: str) -> R:

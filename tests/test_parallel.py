@@ -98,7 +98,7 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
 
 
 SLOW = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from autoseg.parallel import map_cases
 from autoseg.writing import part_folder
@@ -110,6 +110,7 @@ def write(task):
     (folder / f"{number}.ended").touch()
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with part_folder(Path(sys.argv[1])) as part:
         part.mkdir()
         print("begins", flush=True)
@@ -121,8 +122,10 @@ if __name__ == "__main__":
 """
 
 
-def interrupted(tmp_path: Path, seconds: float, when: Callable[[], Any], times: int) -> tuple[int, list[str], str]:
-    """Ctrl-C as a terminal sends it, to all processes of the program, so many times: the exit code, what had been written, and what was said."""
+def interrupted(
+    tmp_path: Path, seconds: float, when: Callable[[], Any], times: int, number: int = signal.SIGINT
+) -> tuple[int, list[str], str]:
+    """A signal to all processes of the program, as a terminal sends Ctrl-C, so many times: the exit code, what had been written, what was said."""
     script = tmp_path / "slow.py"
     script.write_text(SLOW)
     command = [sys.executable, str(script), str(tmp_path / "out"), str(seconds)]
@@ -130,7 +133,7 @@ def interrupted(tmp_path: Path, seconds: float, when: Callable[[], Any], times: 
         assert program.stdout is not None and program.stdout.readline() == "begins\n"
         waited_for(when)
         for _ in range(times):
-            os.killpg(program.pid, signal.SIGINT)
+            os.killpg(program.pid, number)
             time.sleep(0.3)
         out, err = program.communicate(timeout=60)
     assert [path.name for path in tmp_path.iterdir()] == ["slow.py"], "nothing is left"
@@ -148,6 +151,12 @@ def test_workers_that_start_say_nothing_of_ctrl_c(tmp_path: Path, delay: float) 
 def test_ctrl_c_waits_for_the_cases_under_way(tmp_path: Path) -> None:
     code, written, said = interrupted(tmp_path, 1.0, lambda: list(tmp_path.glob(".out.*.part/*.begun")), 1)
     assert (code, said) == (130, "") and 0 < written.count(".begun") == written.count(".ended") < 20
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="no groups of processes")
+def test_the_order_to_end_for_all_processes_is_followed_in_silence(tmp_path: Path) -> None:
+    code, written, said = interrupted(tmp_path, 100.0, lambda: list(tmp_path.glob(".out.*.part/*.begun")), 1, signal.SIGTERM)
+    assert (code, written, said) == (143, [], "")
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="no groups of processes")
