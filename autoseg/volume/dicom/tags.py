@@ -147,7 +147,7 @@ def without_stderr() -> Iterator[None]:
             yield
             return
         try:
-            with open(os.devnull, "wb") as nowhere:
+            with Path(os.devnull).open("wb") as nowhere:
                 os.dup2(nowhere.fileno(), STDERR)
             yield
         finally:
