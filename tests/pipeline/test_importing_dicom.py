@@ -129,4 +129,4 @@ def test_no_name_ends_as_that_of_a_channel_by_its_folder(tmp_path: Path) -> None
     assert sorted(path.name.split(".")[0] for path in (tmp_path / "out" / "images").iterdir()) == [
         "ct_one-0000", "pair_0001", "study_series-1201", "study_series_7", "us_0001_f0", "us_0001_f1",
     ]  # fmt: skip
-    assert "2 names would end as those of channels do; they have a hyphen, as ct_one-0000 for ct_one_0000" in report.notes
+    assert "names that would end as those of channels do have a hyphen: 2, such as ct_one-0000 for ct_one_0000" in report.notes

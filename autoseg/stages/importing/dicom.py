@@ -46,7 +46,7 @@ def import_dicom(root: Path, out: Path, *, every: int = 1) -> tuple[list[str], l
     named = [replace(image, name=_without_channel(image)) for image in listing.images]
     if channels := [(one.name, new.name) for one, new in zip(listing.images, named, strict=True) if one.name != new.name]:
         found.notes.append(
-            f"{len(channels)} names would end as those of channels do; they have a hyphen, as {channels[0][1]} for {channels[0][0]}"
+            f"names that would end as those of channels do have a hyphen: {len(channels)}, such as {channels[0][1]} for {channels[0][0]}"
         )
     for image in named:
         called = replace(image, name=_distinct(image.name, found.taken))
