@@ -164,7 +164,7 @@ def test_what_is_missing_is_restored_and_what_was_changed_stays(tmp_path: Path, 
 def test_what_killed_programs_left_is_swept(tmp_path: Path) -> None:
     files = hc18_files(tmp_path / "server")
     place = tmp_path / "HC18"
-    with serving(tmp_path / "server") as (url, asked):
+    with serving(tmp_path / "server") as (url, _):
         pipeline.fetch("hc18", place, listed=listing(files, url))
         (place / "tmpa1b2_x9z").write_bytes(b"half")
         (place / "tmp_notes.txt").write_text("mine")
