@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
 from autoseg.errors import DataError, RunFolderError
+from autoseg.layouts.base import listed as listed_names
 from autoseg.progress import Progress, SilentProgress
-from autoseg.stages.fetch import SOURCES, RemoteFile, Source, download, files_of, is_archive, unpack
-from autoseg.writing import whole_file
+from autoseg.stages.fetch import (
+    DOIS,
+    SOURCES,
+    Mark,
+    RemoteFile,
+    Source,
+    changed_of,
+    download,
+    files_of,
+    is_archive,
+    missing_of,
+    sweep,
+    unpack,
+    unreached,
+)
 
 MEGABYTE = 10**6
-DONE = ".fetched"  # the set's name, and the archives that are unpacked
-NAMED = "set "  # begins the line of the name
+DONE = ".fetched"  # see `stages.fetch.mark`
+log = logging.getLogger(__name__)
 
 
 def fetch(
@@ -50,46 +65,51 @@ def fetch(
     mark = place / DONE
     if place.exists() and (not place.is_dir() or (any(place.iterdir()) and not mark.is_file())):
         raise RunFolderError(f"{place} holds something else; give a new folder")
-    _refuse_other_set(mark, name)
+    held = Mark.load(mark)
+    if held.name not in (None, name):  # one without a name is taken to be of this set
+        raise RunFolderError(f"{place} holds the set {held.name}; give {name} a folder of its own")
     progress.stage(f"asking for {source.title}")
-    try:
-        files = listed(source)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{source.title} cannot be looked up; are you online? ({type(error).__name__}: {error})") from error
+    files = _listed(source, listed)
     place.mkdir(parents=True, exist_ok=True)
-    unpacked = _unpacked(mark)
-    _save(mark, name, unpacked)
+    sweep(place, [file.name for file in files])
+    held.name = name
+    held.save(mark)
     for file in files:
-        if file.checksum in unpacked:
-            continue
-        progress.stage(f"downloading {file.name} (MB)")
-        archive = download(file, place, lambda done: progress.advance(done // MEGABYTE))
-        if source.unpack and is_archive(archive):
-            progress.stage(f"unpacking {file.name}")
-            unpack(archive, place, strip=source.strip)
-            unpacked.add(file.checksum)
-            _save(mark, name, unpacked)
-            if not keep_archives:
-                archive.unlink()
+        _bring(file, source, place, held, keep_archives, progress)
     return source
 
 
-def _refuse_other_set(mark: Path, name: str) -> None:
-    """Raises RunFolderError where the folder was begun for another set; one whose mark has no name is taken to hold this one."""
-    named = [line.removeprefix(NAMED) for line in _lines(mark) if line.startswith(NAMED)]
-    if named and named != [name]:
-        raise RunFolderError(f"{mark.parent} holds the set {named[0]}; give {name} a folder of its own")
+def _listed(source: Source, listed: Callable[[Source], tuple[RemoteFile, ...]]) -> tuple[RemoteFile, ...]:
+    try:
+        return listed(source)
+    except OSError as error:
+        raise DataError(
+            f"{source.title} cannot be looked up: {unreached(error, DOIS)}, and give the same command again"
+        ) from error
+    except ValueError as error:
+        raise DataError(f"{source.title} cannot be looked up where it is published ({error}); try again later") from error
 
 
-def _unpacked(mark: Path) -> set[str]:
-    """Checksums of the archives that are unpacked."""
-    return {line for line in _lines(mark) if not line.startswith(NAMED)}
-
-
-def _lines(mark: Path) -> list[str]:
-    return [line for line in mark.read_text(encoding="utf-8").splitlines() if line.strip()] if mark.is_file() else []
-
-
-def _save(mark: Path, name: str, unpacked: set[str]) -> None:
-    with whole_file(mark) as part:
-        part.write_text("\n".join([f"{NAMED}{name}", *sorted(unpacked)]) + "\n", encoding="utf-8")
+def _bring(file: RemoteFile, source: Source, place: Path, held: Mark, keep_archives: bool, progress: Progress) -> None:
+    """Download a file, and unpack it where that is wanted; of an archive that was unpacked before, restore what is missing."""
+    lost: list[str] = []
+    if file.checksum in held.archives:
+        before = held.archives[file.checksum]
+        if changed := changed_of(before, place):
+            log.warning(
+                "%d files are of another size than they were fetched with, and stay (%s); delete them to have them fetched again",
+                len(changed),
+                listed_names(changed),
+            )
+        lost = missing_of(before, place)
+        if not lost:
+            return
+        log.warning("%d files that were fetched are missing (%s), and are fetched again", len(lost), listed_names(lost))
+    progress.stage(f"downloading {file.name} (MB)")
+    archive = download(file, place, lambda done: progress.advance(done // MEGABYTE))
+    if source.unpack and is_archive(archive):
+        progress.stage(f"unpacking {file.name}")
+        held.archives[file.checksum] = unpack(archive, place, strip=source.strip, only=lost)
+        held.save(place / DONE)
+        if not keep_archives:
+            archive.unlink()

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from autoseg.errors import AutosegError, DataError, Fault
 from autoseg.metrics.structures import painted_structures
 from autoseg.processing.cases import differently_placed
@@ -18,6 +20,7 @@ from autoseg.volume.files import read, read_header
 
 SUFFIX = ".dcm"
 DIGITS_OF_MODEL = 16
+SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -89,14 +92,23 @@ def _write(case: PredictedCase, predictions: Predictions, masks: Path, file: Pat
     header, volume = read_header(image), read(mask, expand_palette=False)
     if volume.shape != header.shape or (len(header.shape) == 3 and differently_placed(header.geometry, volume.geometry)):
         raise DataError([Fault(case.id, "the mask lies on another grid than its images; predict them again")])
+    structures = painted_structures(predictions.targets, predictions.derived)
+    _refuse_unknown(case.id, volume.array[0], {value for values in structures.values() for value in values})
     corrected = case.mask_sha256 is not None and case.mask_sha256 != hashlib.sha256(mask.read_bytes()).hexdigest()
     files, order = planes_of(image)
     write_segmentation(
         file,
         volume.array[0],
-        painted_structures(predictions.targets, predictions.derived),
+        structures,
         files,
         order,
         origin=Origin(version, model, predictions.configuration, corrected),
-        spacing_mm=header.spacing_mm,
+        spacing_mm=case.spacing_mm if volume.geometry.rank == 2 and case.spacing_mm is not None else header.spacing_mm,
     )
+
+
+def _refuse_unknown(id: str, mask: np.ndarray, painted: set[int]) -> None:
+    """Raises DataError where somebody has drawn with values of no structure: they would be in no segment."""
+    if strange := sorted(set(np.unique(mask).tolist()) - {0, *painted}):
+        told = ", ".join(f"{value:g}" for value in strange[:SHOWN]) + (", ..." if len(strange) > SHOWN else "")
+        raise DataError([Fault(id, f"its mask holds {told}, which the model does not paint; mend the mask, or predict it again")])

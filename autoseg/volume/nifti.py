@@ -116,7 +116,7 @@ def write_nifti(path: Path, image: sitk.Image, labels: np.ndarray, geometry: Geo
     what ITK writes reads back with an error of about 1e-8. So variants are tried, and the one that reads back exactly is kept.
     """
     if not is_orthonormal(geometry):
-        _write_sheared(path, labels, geometry)
+        write_sheared(path, labels, geometry)
         return
     image.SetDirection(geometry.direction)
     plain = path.with_name("whole.nii")
@@ -210,13 +210,14 @@ def _sheared_geometry(affine: np.ndarray) -> Geometry:
     return Geometry(3, tuple(spacing[::-1].tolist()), tuple(origin.tolist()), tuple(direction.ravel().tolist()))
 
 
-def _write_sheared(path: Path, labels: np.ndarray, geometry: Geometry) -> None:
+def write_sheared(path: Path, values: np.ndarray, geometry: Geometry) -> None:
+    """Write `(z, y, x)` with axes that are not at right angles, of which ITK would make right ones."""
     import nibabel
 
     spacing = np.array((geometry.spacing_mm or (1.0,) * geometry.rank)[::-1])
     affine = np.eye(4)
     affine[:3, :3] = RAS_FROM_LPS @ (np.reshape(geometry.direction, (3, 3)) * spacing)
     affine[:3, 3] = RAS_FROM_LPS @ np.array(geometry.origin)
-    image = nibabel.Nifti1Image(labels.T, affine)
+    image = nibabel.Nifti1Image(values.T, affine, dtype=values.dtype)
     image.header.set_xyzt_units("mm")
     nibabel.save(image, path)

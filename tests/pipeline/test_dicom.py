@@ -122,6 +122,27 @@ def test_masks_go_back_as_dicom_seg(tmp_path: Path) -> None:
     assert kinds == {"a": "SEMIAUTOMATIC", "IM2": "AUTOMATIC"}
 
 
+def test_a_mask_with_values_of_no_structure_is_refused(tmp_path: Path) -> None:
+    images, out = frames(tmp_path / "images"), tmp_path / "out"
+    predicted(run_of(tmp_path / "run", rank=2), images, out)
+    mask = read(out / "a.png").array[0]
+    mask[:2, :2], mask[5, 5] = 9, 200
+    write_labels(out / "a.png", mask, read_header(out / "a.png").geometry)
+    done = {one.id: one.error for one in autoseg.export_masks(out)}
+    assert done == {"a": "its mask holds 9, 200, which the model does not paint; mend the mask, or predict it again", "IM2": None}
+
+
+def test_a_table_of_millimetres_goes_into_dicom_seg_too(tmp_path: Path) -> None:
+    images, out = frames(tmp_path / "images"), tmp_path / "out"
+    (images / "mm.csv").write_text("filename,pixel size (mm)\na.dcm,0.25\nIM2,0.5\n")
+    run = run_of(tmp_path / "run", rank=2, spacing=(0.5, 0.5))
+    autoseg.predict(run, images, out, engine="torch-float32", spacing=str(images / "mm.csv"))
+    autoseg.export_masks(out)
+    for name, size in (("a", 0.25), ("IM2", 0.5)):
+        groups = pydicom.dcmread(out / "dicom-seg" / f"{name}.dcm").SharedFunctionalGroupsSequence[0]
+        assert [float(step) for step in groups.PixelMeasuresSequence[0].PixelSpacing] == [size, size]
+
+
 def test_what_cannot_go_back_is_told_and_the_rest_is_written(tmp_path: Path) -> None:
     images, out = frames(tmp_path / "images"), tmp_path / "out"
     write_cine(images / "film.dcm", np.stack([noise(index) for index in range(3)]))

@@ -92,7 +92,8 @@ def test_what_cannot_be_fetched(tmp_path: Path) -> None:
         DataError, match=r"there is no set 'hc17', did you mean 'hc18'\? \(there are fetal-head, hc18, brain-tumour"
     ):
         autoseg.fetch("hc17", tmp_path / "a")
-    with pytest.raises(DataError, match=r"cannot be looked up; are you online\? \(ConnectionError: no route\)"):
+    told = "cannot be looked up: doi.org cannot be reached; see whether you are online, and give the same command again"
+    with pytest.raises(DataError, match=rf"\(training set\) {told}$"):
         autoseg.fetch("hc18", tmp_path / "a", listed=offline)
     assert not (tmp_path / "a").exists()
     (tmp_path / "mine").mkdir()
@@ -107,10 +108,14 @@ def test_a_folder_holds_one_set(tmp_path: Path) -> None:
     with serving(tmp_path / "server") as (url, asked):
         pipeline.fetch("hc18", place, listed=listing(files, url))
         mark = place / ".fetched"
-        assert mark.read_text().splitlines() == ["set hc18", f"md5:{hashlib.md5(files[0].read_bytes()).hexdigest()}"]
+        assert mark.read_text().splitlines()[:2] == ["set hc18", f"md5:{hashlib.md5(files[0].read_bytes()).hexdigest()}"]
+        held = [line.split(" ", 2) for line in mark.read_text().splitlines()[2:]]
+        names = ("000_HC", "000_HC_Annotation", "001_2HC", "001_2HC_Annotation", "001_HC", "001_HC_Annotation")
+        assert [name for _, _, name in held] == [f"training_set/{name}.png" for name in names]
+        assert all(word == "file" and (place / name).stat().st_size == int(size) for word, size, name in held)
         with pytest.raises(RunFolderError, match=r"HC18 holds the set hc18; give hippocampus a folder of its own"):
             pipeline.fetch("hippocampus", place, listed=listing(files, url))
-        mark.write_text(mark.read_text().split("\n", 1)[1])  # as it was written before sets were named in it
+        mark.write_text(mark.read_text().splitlines()[1])  # as it was written before sets and files were named in it
         pipeline.fetch("hc18", place, listed=listing(files, url))
     assert len(asked) == 2 and mark.read_text().startswith("set hc18\n")
 
@@ -128,6 +133,46 @@ def test_a_mark_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, mon
         with pytest.raises(OSError, match="power cut"):
             pipeline.fetch("hc18", tmp_path / "HC18", listed=listing(files, url))
     assert (tmp_path / "HC18" / ".fetched").read_text() == before
+
+
+def test_what_is_missing_is_restored_and_what_was_changed_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    files = hc18_files(tmp_path / "server")
+    place = tmp_path / "HC18"
+    with serving(tmp_path / "server") as (url, asked):
+        pipeline.fetch("hc18", place, listed=listing(files, url))
+        image, changed, table = (
+            place / "training_set" / "000_HC.png",
+            place / "training_set" / "001_HC.png",
+            place / files[1].name,
+        )
+        before = image.read_bytes()
+        image.unlink()
+        table.unlink()
+        changed.write_bytes(b"mine")
+        (place / "training_set" / "own.txt").write_text("mine")
+        pipeline.fetch("hc18", place, listed=listing(files, url))
+        assert len(asked) == 4
+        pipeline.fetch("hc18", place, listed=listing(files, url))
+        assert len(asked) == 4 and not (place / "training_set.zip").exists()
+    assert image.read_bytes() == before and table.read_bytes() == files[1].read_bytes()
+    assert changed.read_bytes() == b"mine" and (place / "training_set" / "own.txt").exists()
+    said = [record.message for record in caplog.records]
+    assert "1 files that were fetched are missing (training_set/000_HC.png), and are fetched again" in said
+    assert "1 files are of another size than they were fetched with, and stay (training_set/001_HC.png)" in said[0]
+
+
+def test_what_killed_programs_left_is_swept(tmp_path: Path) -> None:
+    files = hc18_files(tmp_path / "server")
+    place = tmp_path / "HC18"
+    with serving(tmp_path / "server") as (url, _):
+        pipeline.fetch("hc18", place, listed=listing(files, url))
+        (place / "tmpa1b2_x9z").write_bytes(b"half")
+        (place / "tmp_notes.txt").write_text("mine")
+        (place / ".training_set.zip.q7x.part" / "content").mkdir(parents=True)
+        (place / ".training_set.zip.part").write_bytes(b"half")
+        pipeline.fetch("hc18", place, listed=listing(files, url))
+    left = {path.name for path in place.iterdir()}
+    assert left == {".fetched", ".training_set.zip.part", "tmp_notes.txt", "training_set", files[1].name}
 
 
 def test_a_damaged_archive_leaves_nothing_half_unpacked(tmp_path: Path) -> None:

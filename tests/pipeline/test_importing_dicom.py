@@ -99,3 +99,34 @@ def test_words_in_pixels_are_not_searched_and_that_is_said(tmp_path: Path) -> No
         (source / f"{name}.dcm").unlink()
     report = autoseg.import_dataset(source, tmp_path / "sure", format="dicom")
     assert not [note for note in report.notes if "burned into" in note]
+
+
+@pytest.mark.parametrize("slope", [1, 0.5])
+def test_a_tilted_series_keeps_its_shear(tmp_path: Path, slope: float) -> None:
+    """Slices go 1.5 mm up the rows with every 2 mm; whole numbers and others."""
+    slices = noise(5, 12, 14).astype(np.int16)
+    write_series(tmp_path / "dicom" / "ct", slices, step=(0, 1.5, 2.0), RescaleSlope=slope, RescaleIntercept=0)
+    report = autoseg.import_dataset(tmp_path / "dicom", tmp_path / "out", format="dicom")
+    (name,) = (path.name for path in (tmp_path / "out" / "images").iterdir())
+    assert name.endswith(".nii.gz") and any("tilted by 36.9 degrees" in note for note in report.notes)
+    imported, own = read(tmp_path / "out" / "images" / name), read(tmp_path / "dicom" / "ct")
+    assert np.array_equal(imported.array, own.array) and imported.array.dtype == own.array.dtype
+    np.testing.assert_allclose(imported.geometry.direction, own.geometry.direction, atol=1e-6)
+    np.testing.assert_allclose(imported.geometry.direction[2::3], (0, 0.6, 0.8), atol=1e-6)
+    assert imported.geometry.origin == pytest.approx((-10, -20, 30))
+    assert imported.geometry.spacing_mm == pytest.approx((2.5, 0.6, 0.8))
+
+
+def test_no_name_ends_as_that_of_a_channel_by_its_folder(tmp_path: Path) -> None:
+    """What is called so by its owner stays: these are channels."""
+    source = tmp_path / "dicom"
+    write_series(source / "ct_one", noise(1, 12, 14).astype(np.int16), names=["0000.dcm"])
+    write_frame(source / "pair_0001.dcm", noise(10, 12))
+    write_series(source / "study", noise(3, 12, 14).astype(np.int16), number=1201)
+    write_series(source / "study", noise(3, 12, 14).astype(np.int16), number=7, names=["a", "b", "c"])
+    write_cine(source / "us" / "0001.dcm", noise(1, 10, 12).repeat(2, axis=0))
+    report = autoseg.import_dataset(source, tmp_path / "out", format="dicom")
+    assert sorted(path.name.split(".")[0] for path in (tmp_path / "out" / "images").iterdir()) == [
+        "ct_one-0000", "pair_0001", "study_series-1201", "study_series_7", "us_0001_f0", "us_0001_f1",
+    ]  # fmt: skip
+    assert "names that would end as those of channels do have a hyphen: 2, such as ct_one-0000 for ct_one_0000" in report.notes

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
 from autoseg.errors import DataError, Fault
 from autoseg.stages.fetch.sources import RemoteFile
@@ -33,37 +33,57 @@ def download(file: RemoteFile, folder: Path, on_bytes: Callable[[int], None] = l
         DataError: the server is not reached or refuses, or the content is not what the checksum names.
         DiskFull: there is no room.
     """
-    import pooch
     import requests
 
-    pooch.get_logger().setLevel("WARNING")  # progress is told in our own way
+    found, part = folder / file.name, folder / f".{file.name}.part"
+    if found.is_file() and _is_right(found, file):
+        return found
     folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f".{file.name}.part"
-    with telling_full_disk(folder / file.name):
+    with telling_full_disk(found):
         try:
-            found = pooch.retrieve(
-                file.url, file.checksum, fname=file.name, path=folder, downloader=_Resuming(part, on_bytes), progressbar=False
-            )
+            _Resuming(part, on_bytes)(file.url)
         except requests.HTTPError as error:
             raise DataError([Fault(file.name, f"the server answers {error}; {KEPT}")]) from error
         except requests.RequestException as error:
             raise DataError(
-                [Fault(file.name, f"cannot be downloaded; are you online? ({type(error).__name__}) {KEPT.capitalize()}")]
+                [Fault(file.name, f"cannot be downloaded: {unreached(error, file.url)}. {KEPT.capitalize()}")]
             ) from error
-        except ValueError as error:  # what pooch raises where the checksum is another
-            part.unlink(missing_ok=True)
+        if not _is_right(part, file):
+            part.unlink()
             told = f"is not what its checksum {file.checksum} names; it was removed: give the same command again"
-            raise DataError([Fault(file.name, told)]) from error
-    return Path(found)
+            raise DataError([Fault(file.name, told)])
+        os.replace(part, found)
+    return found
+
+
+def unreached(error: Exception, url: str) -> str:
+    """Of a connection that failed, without the libraries' words: which server, and what to look at.
+
+    Args:
+        error: of requests, which may know the address that it failed at, and what was answered there.
+        url: the address that was asked for.
+    """
+    address = getattr(getattr(error, "request", None), "url", None) or url
+    host, answer = urlsplit(address).hostname or address, getattr(error, "response", None)
+    if answer is not None:
+        return f"{host} answers {answer.status_code}; it may do better later"
+    return f"{host} cannot be reached; see whether you are online"
+
+
+def _is_right(path: Path, file: RemoteFile) -> bool:
+    import pooch
+
+    algorithm, _, digits = file.checksum.partition(":")
+    return str(pooch.file_hash(str(path), alg=algorithm)).casefold() == digits.casefold()
 
 
 class _Resuming:
-    """A downloader for pooch that asks for what is missing of a file, and tries again where the connection breaks."""
+    """Asks for what is missing of a file, and tries again where the connection breaks."""
 
     def __init__(self, part: Path, on_bytes: Callable[[int], None]) -> None:
         self.part, self.on_bytes = part, on_bytes
 
-    def __call__(self, url: str, output_file: Any, pooch: Any, check_only: bool = False) -> bool | None:
+    def __call__(self, url: str) -> None:
         import requests
 
         for attempt in range(TRIES):
@@ -74,8 +94,6 @@ class _Resuming:
                 if attempt == TRIES - 1:
                     raise
                 time.sleep(SECONDS_BETWEEN * 2**attempt)
-        os.replace(self.part, output_file)
-        return None
 
     def _go_on(self, url: str) -> None:
         import requests

@@ -48,6 +48,7 @@ class Source:
     gigabytes: float | None = None
 
 
+DOIS = "https://doi.org"
 DECATHLON = "Antonelli et al., The Medical Segmentation Decathlon, Nature Communications 13:4128 (2022)"
 TASKS = {
     "brain-tumour": "Task01_BrainTumour",

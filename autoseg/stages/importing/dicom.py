@@ -11,10 +11,12 @@ import SimpleITK as sitk
 from PIL import Image
 
 from autoseg.errors import AutosegError, DataError, Fault
+from autoseg.layouts.base import CHANNEL_SUFFIX
 from autoseg.layouts.written_tables import PIXEL_SIZES, save_pixel_sizes
 from autoseg.records import Spacing
 from autoseg.stages.importing.writing import IMAGES
 from autoseg.volume.dicom import DicomImage, Listing, list_images, read, take_frames
+from autoseg.volume.nifti import is_orthonormal, write_sheared
 from autoseg.volume.volume import Volume
 from autoseg.writing import whole_file
 
@@ -41,7 +43,12 @@ def import_dicom(root: Path, out: Path, *, every: int = 1) -> tuple[list[str], l
         raise DataError(list(listing.damaged) or f"{root} holds no DICOM image")
     damaged = {root / one.case: one for one in listing.damaged}
     found, failed = _Outcome(), []
-    for image in listing.images:
+    named = [replace(image, name=_without_channel(image)) for image in listing.images]
+    if channels := [(one.name, new.name) for one, new in zip(listing.images, named, strict=True) if one.name != new.name]:
+        found.notes.append(
+            f"names that would end as those of channels do have a hyphen: {len(channels)}, such as {channels[0][1]} for {channels[0][0]}"
+        )
+    for image in named:
         called = replace(image, name=_distinct(image.name, found.taken))
         if called.name != image.name:
             place = image.path.relative_to(root).as_posix()
@@ -98,6 +105,14 @@ def _told(listing: Listing, done: Sequence[DicomImage]) -> list[str]:
     return notes
 
 
+def _without_channel(image: DicomImage) -> str:
+    """The image's name, with a hyphen where a folder and a file `0000` in it would look like a channel; a file that is called so stays."""
+    looks_so = CHANNEL_SUFFIX.fullmatch(image.name)
+    if image.kind == "cine" or looks_so is None or any(map(CHANNEL_SUFFIX.fullmatch, (image.path.name, image.path.stem))):
+        return image.name
+    return f"{looks_so['id']}-{looks_so['channel']}"
+
+
 def _distinct(name: str, taken: set[str]) -> str:
     """The name, or with the first number that nobody has; entered into `taken`, in which upper and lower case are one."""
     found, number = name, 1
@@ -141,12 +156,15 @@ def _write_volume(path: Path, volume: Volume) -> None:
         raise DataError(
             [Fault(path.name, f"a volume of {len(volume.array)} colours; autoseg reads volumes of one channel a file")]
         )
-    image = sitk.GetImageFromArray(volume.array[0])
     geometry = volume.geometry
-    image.SetSpacing(tuple(reversed(geometry.spacing_mm or (1.0,) * 3)))
-    image.SetOrigin(geometry.origin)
-    image.SetDirection(geometry.direction)
     with whole_file(path) as temporary:
-        ending = temporary.with_name(f"{temporary.name}.nii.gz")  # ITK chooses the format by the name
-        sitk.WriteImage(image, str(ending), useCompression=True)
+        ending = temporary.with_name(f"{temporary.name}.nii.gz")  # the format is chosen by the name
+        if is_orthonormal(geometry):
+            image = sitk.GetImageFromArray(volume.array[0])
+            image.SetSpacing(tuple(reversed(geometry.spacing_mm or (1.0,) * 3)))
+            image.SetOrigin(geometry.origin)
+            image.SetDirection(geometry.direction)
+            sitk.WriteImage(image, str(ending), useCompression=True)
+        else:
+            write_sheared(ending, volume.array[0], geometry)
         ending.replace(temporary)

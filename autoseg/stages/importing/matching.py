@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from autoseg.annotations.base import AnnotatedImage, AnnotationSet, MaskFile
 from autoseg.errors import DataError, Fault
 from autoseg.records import Case, Dataset
-from autoseg.volume.files import READABLE_SUFFIXES, split_suffix
+from autoseg.volume.files import READABLE_SUFFIXES, is_dicom, split_suffix
 
 SHOWN = 3
 OF_OBJECTS = "segmentationobject"  # a folder of VOC whose pictures are called as images are, and are none
@@ -116,6 +116,9 @@ def _fault(
     if not candidates and image.told_in and beside:
         told = f"there is no such image, which {image.told_in.name} names, but {beside.name} lies beside that file; mend the name in it"
         return Fault(name, told)
+    if not candidates and is_dicom(where / _path(name)):
+        told = "DICOM images are taken out of their files first: autoseg import FOLDER PICTURES --from dicom, and here --images PICTURES"
+        return Fault(name, f"there is no such picture in {where}; {told}")
     if not candidates:
         return Fault(name, f"there is no such image in {where}; give the folder of the images with --images")
     if len(candidates) > 1:

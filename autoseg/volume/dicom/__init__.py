@@ -68,7 +68,7 @@ def read(path: Path) -> Volume:
     if stack is None:
         (only,) = facts
         spacing, notes = frame_spacing(only)
-        return Volume(next(frames(only)), Geometry.plain(2, spacing), notes)
+        return Volume(next(frames(only)), Geometry.plain(2, spacing), (*notes, *only.notes))
     if len(facts) == 1:
         planes = list(frames(facts[0]))
         planes = [planes[index] for index in stack.order]
@@ -78,7 +78,7 @@ def read(path: Path) -> Volume:
     array = np.empty((planes[0].shape[0], len(planes), *planes[0].shape[1:]), dtype)
     for index, plane in enumerate(planes):
         array[:, index] = plane
-    return Volume(array, stack.geometry, stack.notes)
+    return Volume(array, stack.geometry, (*stack.notes, *_notes_of(facts)))
 
 
 def read_header(path: Path) -> Header:
@@ -91,9 +91,10 @@ def read_header(path: Path) -> Header:
     first = facts[0]
     if stack is None:
         spacing, notes = frame_spacing(first)
-        return Header((first.rows, first.columns), spacing, first.channels, Geometry.plain(2, spacing), notes)
+        place = Geometry.plain(2, spacing)
+        return Header((first.rows, first.columns), spacing, first.channels, place, (*notes, *first.notes))
     shape = (len(stack.order), first.rows, first.columns)
-    return Header(shape, stack.geometry.spacing_mm, first.channels, stack.geometry, stack.notes)
+    return Header(shape, stack.geometry.spacing_mm, first.channels, stack.geometry, (*stack.notes, *_notes_of(facts)))
 
 
 def take_frames(path: Path, *, every: int = 1, start: int = 0) -> Iterator[tuple[int, Volume]]:
@@ -111,6 +112,7 @@ def take_frames(path: Path, *, every: int = 1, start: int = 0) -> Iterator[tuple
         raise DataError(f"frames are taken at a step of 1 or more, from 0 or later, not at a step of {every} from {start}")
     facts = image_facts(path)
     spacing, notes = frame_spacing(facts)
+    notes = (*notes, *facts.notes)
     wanted = range(start, facts.frames, every)
     for index, array in zip(wanted, frames(facts, wanted), strict=True):
         yield index, Volume(array, Geometry.plain(2, spacing), notes)
@@ -145,6 +147,11 @@ def _described(path: Path) -> tuple[Sequence[ImageFacts], Stack | None]:
     if not first.is_volume:
         raise fault(first.path, f"holds {first.frames} frames without a place in space, a recording over time; {TAKE_FRAMES}")
     return facts, stacked(first.planes, [f"frame {index + 1}" for index in range(first.frames)], case)
+
+
+def _notes_of(facts: Sequence[ImageFacts]) -> tuple[str, ...]:
+    """Of slices together: what several say is said once."""
+    return tuple(dict.fromkeys(note for one in facts for note in one.notes))
 
 
 def _refuse_other_sizes(facts: Sequence[ImageFacts], case: str) -> None:

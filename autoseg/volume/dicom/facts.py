@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from autoseg.errors import DataError, Fault
-from autoseg.volume.dicom.tags import fault, opened, quietly
+from autoseg.volume.dicom.other_objects import what_else
+from autoseg.volume.dicom.palette import holds_eight_bits
+from autoseg.volume.dicom.tags import PALETTE_TAGS, fault, header, quietly, unreadable
 
 IMAGE_TAGS = (
     "SOPClassUID",
@@ -40,18 +42,11 @@ IMAGE_TAGS = (
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
     "BurnedInAnnotation",
+    *PALETTE_TAGS,
 )
-NO_IMAGES = {  # kinds of objects that come along with images, by a word of their class
-    "Directory": "is a directory of other files (DICOMDIR); give the folder with the images",
-    "SR": "is a structured report, which holds no image; leave it out",
-    "Plan": "is an RT plan, which holds no image; leave it out",
-    "Dose": "is an RT dose, which is no image to segment; leave it out",
-    "Structure": "holds RT structures, which are outlines and no image; convert them to a label map",
-    "Segmentation": "is a DICOM segmentation, which is a mask and no image; convert it to NIfTI to use it as a label",
-    "Waveform": "holds a waveform and no image; leave it out",
-    "Presentation": "tells how an image is shown and holds none; leave it out",
-    "Encapsulated": "holds a document and no image; leave it out",
-}
+NO_PIXELS = "has no pixels in it (no PixelData); it is a header alone, or truncated: copy it again from its source"
+BYTE_PALETTE = "its palette declares 16 bits and has no entry above 255; its entries are taken for 8 bits"
+FLAT_SCALE = "its RescaleSlope is 0, which would make all values the same; 1 is taken, so values may not be in their unit"
 
 
 class HoldsNoImage(DataError):
@@ -113,6 +108,8 @@ class ImageFacts:
     series_uid: str = field(repr=False)
     instance_uid: str = field(repr=False)
     burned_in: str = ""  # YES or NO: whether the pixels hold words that identify the patient; empty where the file does not say
+    byte_palette: bool = False  # whether a palette declares 16 bits and uses 8 of them
+    flat_scale: bool = False  # whether a RescaleSlope is 0, in whose place 1 is taken
 
     @property
     def is_volume(self) -> bool:
@@ -124,6 +121,11 @@ class ImageFacts:
         """Whether it is a survey image from which others were planned."""
         return "LOCALIZER" in self.image_type
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth knowing of its values."""
+        return ((BYTE_PALETTE,) if self.byte_palette else ()) + ((FLAT_SCALE,) if self.flat_scale else ())
+
 
 def image_facts(path: Path) -> ImageFacts:
     """What a file says of its image.
@@ -131,23 +133,33 @@ def image_facts(path: Path) -> ImageFacts:
     Raises:
         DataError: no DICOM file, damaged, or an object that holds no image.
     """
-    data = opened(path, IMAGE_TAGS)
-    with quietly():
-        return facts_of(path, data)
+    data, has_pixels = header(path, IMAGE_TAGS)
+    try:
+        with quietly():
+            return _facts_of(path, data, has_pixels)
+    except DataError:
+        raise
+    except Exception:  # a value that pydicom cannot take apart; the text may quote it
+        raise unreadable(path) from None
 
 
-def facts_of(path: Path, data: Any) -> ImageFacts:
-    """What a data set says of its image; see `image_facts`."""
-    modality, kind = _word(data, "Modality"), _class_name(data)
-    refuse_other_objects(path, kind, modality)
+def _facts_of(path: Path, data: Any, has_pixels: bool) -> ImageFacts:
+    """Where a file ends before its pixels, its last element may be cut, and later ones be missing: nothing of it counts."""
+    modality, kind = _word(data, "Modality"), _class_uid(data)
+    if told := what_else(kind, modality):
+        raise HoldsNoImage([Fault(path.name, told)])
     rows, columns = _whole(data, "Rows"), _whole(data, "Columns")
     if not rows or not columns:
-        if "Image" in kind.split():
+        name = str(getattr(kind, "name", "") or "")
+        if "Image" in name.split() or not data.get("SOPClassUID"):  # which every object has
             raise fault(path, "has no Rows and Columns, so it is a header alone, or truncated: copy it again from its source")
-        raise HoldsNoImage([Fault(path.name, f"holds no image{f', being of the class {kind}' if kind else ''}; leave it out")])
+        raise HoldsNoImage([Fault(path.name, f"holds no image{f', being of the class {name}' if name else ''}; leave it out")])
+    if not has_pixels:
+        raise fault(path, NO_PIXELS)
     photometric = _word(data, "PhotometricInterpretation")
     frames = max(_whole(data, "NumberOfFrames") or 1, 1)
     samples = _whole(data, "SamplesPerPixel") or 1
+    planes = tuple(_planes(path, data, frames))
     return ImageFacts(
         path=path,
         modality=modality,
@@ -161,31 +173,22 @@ def facts_of(path: Path, data: Any) -> ImageFacts:
         photometric=photometric,
         bits_stored=_whole(data, "BitsStored") or _whole(data, "BitsAllocated") or 8,
         signed=_whole(data, "PixelRepresentation") == 1,
-        planes=tuple(_planes(path, data, frames)),
+        planes=tuple(replace(plane, slope=plane.slope or 1.0) for plane in planes),
         pixel_spacing_mm=_numbers(path, data, "PixelSpacing", 2),
         imager_spacing_mm=_numbers(path, data, "ImagerPixelSpacing", 2),
         regions=tuple(_region(path, item) for item in data.get("SequenceOfUltrasoundRegions") or ()),
         series_uid=str(data.get("SeriesInstanceUID") or ""),
         instance_uid=str(data.get("SOPInstanceUID") or ""),
         burned_in=_word(data, "BurnedInAnnotation"),
+        byte_palette=photometric == "PALETTE COLOR" and holds_eight_bits(data),
+        flat_scale=not data.get("ModalityLUTSequence") and any(plane.slope == 0 for plane in planes),
     )
 
 
-def refuse_other_objects(path: Path, kind: str, modality: str) -> None:
-    """Objects of a class that holds no image to segment.
-
-    Raises:
-        HoldsNoImage: with what it is, and what to do.
-    """
-    words = "Segmentation" if modality == "SEG" else kind
-    for word, told in NO_IMAGES.items():
-        if word in words.split():
-            raise HoldsNoImage([Fault(path.name, told)])
-
-
-def _class_name(data: Any) -> str:
-    uid = data.get("SOPClassUID") or (data.file_meta.get("MediaStorageSOPClassUID") if hasattr(data, "file_meta") else None)
-    return str(getattr(uid, "name", "") or "")
+def _class_uid(data: Any) -> Any:
+    """As the file's own header names it, which is whole even where the file is cut soon after."""
+    named = data.file_meta.get("MediaStorageSOPClassUID") if hasattr(data, "file_meta") else None
+    return named or data.get("SOPClassUID")
 
 
 def _planes(path: Path, data: Any, frames: int) -> Iterator[Plane]:

@@ -14,8 +14,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from autoseg.errors import DataError
-from autoseg.volume.dicom.facts import IMAGE_TAGS, ImageFacts, Plane
-from autoseg.volume.dicom.tags import PIXEL_TAGS, fault, opened, package, quietly
+from autoseg.volume.dicom.facts import IMAGE_TAGS, NO_PIXELS, ImageFacts, Plane
+from autoseg.volume.dicom.tags import PIXEL_TAGS, PIXELS, fault, opened, package, quietly, without_stderr
 
 QUANTITIES = ("CT", "PT", "MR")  # whose values mean something, however they are to be shown
 DECODED_BY_ITK = {  # the kinds of JPEG that pydicom needs a package under the GPL for
@@ -42,8 +42,8 @@ def frames(facts: ImageFacts, wanted: Sequence[int] | None = None) -> Iterator[n
     """
     path = facts.path
     data = opened(path, (*IMAGE_TAGS, *PIXEL_TAGS))
-    if not any(name in data for name in PIXEL_TAGS[:3]):
-        raise fault(path, "has no pixels in it (no PixelData); it is a header alone, or truncated: copy it again from its source")
+    if not any(name in data for name in PIXELS.values()):
+        raise fault(path, NO_PIXELS)
     by_itk = None if _decodable(path, data) else _decoded_by_itk(facts)
     for index in range(facts.frames) if wanted is None else wanted:
         plane = facts.planes[index]
@@ -80,9 +80,14 @@ def inverted(values: np.ndarray, bits: int, signed: bool, slope: float = 1.0, in
     return (total - values.astype(np.float64)).astype(np.float32)
 
 
+def _is_turned(facts: ImageFacts) -> bool:
+    """Whether 0 is white, in a picture: quantities keep their values."""
+    return facts.photometric == "MONOCHROME1" and facts.modality not in QUANTITIES
+
+
 def _upright(facts: ImageFacts, values: np.ndarray, plane: Plane) -> np.ndarray:
-    """Channels first; white brighter than black in pictures, as quantities keep their values."""
-    if facts.photometric == "MONOCHROME1" and facts.modality not in QUANTITIES:
+    """Channels first; white brighter than black in pictures."""
+    if _is_turned(facts):
         values = inverted(values, facts.bits_stored, facts.signed, plane.slope, plane.intercept)
     return _channels_first(values)
 
@@ -123,7 +128,9 @@ def _decoded(facts: ImageFacts, data: Any, index: int) -> np.ndarray:
             stored = pixels.pixel_array(data, index=index)
             if facts.photometric == "PALETTE COLOR":
                 stored = pixels.apply_color_lut(stored, data)[..., :3]
-                if stored.dtype.itemsize > 1:
+                if facts.byte_palette:
+                    stored = stored.astype(np.uint8)
+                elif stored.dtype.itemsize > 1:
                     stored = (stored >> (8 * stored.dtype.itemsize - PALETTE_BITS)).astype(np.uint8)
     except MemoryError:
         raise
@@ -133,9 +140,15 @@ def _decoded(facts: ImageFacts, data: Any, index: int) -> np.ndarray:
 
 
 def _with_lut(facts: ImageFacts, stored: np.ndarray, data: Any) -> np.ndarray:
+    """Values of a table; where 0 is white, the table's lowest and highest change places."""
     try:
         with quietly():
-            values = package("pydicom.pixels").apply_modality_lut(stored, data)
+            looked_up = package("pydicom.pixels").apply_modality_lut
+            values = looked_up(stored, data)
+            if _is_turned(facts):
+                entries, first = (int(value) for value in data.ModalityLUTSequence[0].LUTDescriptor[:2])
+                table = looked_up(np.arange(entries or 1 << 16, dtype=np.int32) + first, data)
+                values = (int(table.min()) + int(table.max()) - values.astype(np.int64)).astype(table.dtype)
     except Exception:
         raise fault(facts.path, "its ModalityLUTSequence cannot be used; export the image again") from None
     return values.astype(np.float32) if values.dtype.kind == "f" else values
@@ -144,7 +157,8 @@ def _with_lut(facts: ImageFacts, stored: np.ndarray, data: Any) -> np.ndarray:
 def _decoded_by_itk(facts: ImageFacts) -> np.ndarray:
     """All frames, rescaled already, `(frame, y, x[, 3])`."""
     try:
-        image = sitk.ReadImage(str(facts.path), imageIO="GDCMImageIO")
+        with without_stderr():  # of JPEG they try one kind after another, and write what fits not
+            image = sitk.ReadImage(str(facts.path), imageIO="GDCMImageIO")
     except RuntimeError:
         raise _undecodable(facts) from None
     array = sitk.GetArrayFromImage(image)

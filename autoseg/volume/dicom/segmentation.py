@@ -65,7 +65,8 @@ def write_segmentation(
         files: the images' files in the order of z; or the one file of all frames.
         order: the number of the frame in each slice, where one file has them all; see `volume.dicom.planes_of`.
         origin: what made the mask.
-        spacing_mm: of the image, in the order of its axes, for files that do not say it themselves (an ultrasound picture's regions).
+        spacing_mm: that the mask was measured with, in the order of its axes. Of a picture it goes before what the file says, which
+            may contradict its ultrasound regions; of a volume it counts where the files say nothing.
 
     Raises:
         DataError: highdicom is not installed, the mask has another size than the images, or the images lack what a DICOM-SEG
@@ -121,8 +122,8 @@ def _source(file: Path, spacing_mm: tuple[float, ...] | None) -> Any:
         measures = data
         if "SharedFunctionalGroupsSequence" in data:
             measures = _shared_group(data, "PixelMeasuresSequence")
-        if spacing_mm is not None and "PixelSpacing" not in measures:
-            measures.PixelSpacing = list(spacing_mm[-2:])
+        if spacing_mm is not None and (len(spacing_mm) == 2 or "PixelSpacing" not in measures):
+            measures.PixelSpacing = [package("pydicom.valuerep").DSfloat(step, auto_format=True) for step in spacing_mm[-2:]]
         if not measures.get("SliceThickness") and "PixelSpacing" in measures:
             measures.SliceThickness = spacing_mm[0] if spacing_mm is not None and len(spacing_mm) == 3 else NO_THICKNESS
         measures.pop("SpacingBetweenSlices", None)  # highdicom works it out of the positions, where scanners are often wrong

@@ -20,7 +20,7 @@ def frame_spacing(facts: ImageFacts) -> tuple[Spacing2D | None, tuple[str, ...]]
 
     In this order: the calibrated regions of an ultrasound picture, PixelSpacing (of the file, or of its functional groups), and
     ImagerPixelSpacing, which is measured at the detector. Several regions of one picture may have different scales; the largest 2D
-    region of tissue counts.
+    region counts, and of two that are as large that of tissue.
 
     Raises:
         DataError: a size of zero, or below.
@@ -48,7 +48,7 @@ def _region_scale(facts: ImageFacts) -> tuple[Spacing2D | None, tuple[str, ...]]
     usable = [region for region in facts.regions if region.spatial_format == TWO_DIMENSIONAL and _in_centimetres(region)]
     if not usable:
         return None, ()
-    chosen = max(usable, key=lambda region: (region.data_type == TISSUE, region.area))
+    chosen = max(usable, key=lambda region: (region.area, region.data_type == TISSUE))
     scale = _scale(chosen)
     others = [region for region in usable if not _same(_scale(region), scale)]
     if not others:

@@ -7,6 +7,7 @@ log is kept back, since it quotes values.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -21,13 +22,11 @@ INSTALL = "pip install 'autoseg-toolkit[dicom]'"
 SUFFIXES = (".dcm", ".dicom", ".ima")
 MAGIC, MAGIC_AT = b"DICM", 128  # Part 10 of the standard: after a preamble of 128 bytes
 TALKATIVE = ("pydicom", "highdicom")
+STDERR = 2  # its number, in every program
 IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
-PIXEL_TAGS = (
-    "PixelData",
-    "FloatPixelData",
-    "DoubleFloatPixelData",
-    "ExtendedOffsetTable",
-    "ExtendedOffsetTableLengths",
+PIXELS = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00010: "PixelData"}
+PIXEL_TAGS = (*PIXELS.values(), "ExtendedOffsetTable", "ExtendedOffsetTableLengths")
+PALETTE_TAGS = (
     "RedPaletteColorLookupTableDescriptor",
     "GreenPaletteColorLookupTableDescriptor",
     "BluePaletteColorLookupTableDescriptor",
@@ -84,17 +83,23 @@ def opened(path: Path, tags: Sequence[str] | None) -> Any:
     Raises:
         DataError: missing, no DICOM file, or damaged.
     """
-    pydicom = package("pydicom")
+    return _opened(path, tags)[0]
+
+
+def header(path: Path, tags: Sequence[str]) -> tuple[Any, bool]:
+    """As `opened`, of elements before the pixels; and whether the file goes on to pixels, or ends before them."""
+    return _opened(path, tags)
+
+
+def _opened(path: Path, tags: Sequence[str] | None) -> tuple[Any, bool]:
+    package("pydicom")
     if not path.is_file():
         raise fault(path, f"no such file in {path.parent}; restore it or take it out of the data set")
     if path.stat().st_size == 0:
         raise fault(path, "the file is empty (0 bytes); copy it again from its source")
-    pixels = tags is not None and "PixelData" in tags
     try:
         with quietly():
-            data = pydicom.dcmread(
-                path, force=True, stop_before_pixels=not pixels, specific_tags=None if tags is None else list(tags)
-            )
+            data, goes_on = _parsed(path, tags)
             syntax = data.file_meta.get("TransferSyntaxUID") if hasattr(data, "file_meta") else None
             if not syntax:  # an old file without a header of its own
                 data.ensure_file_meta()
@@ -104,7 +109,22 @@ def opened(path: Path, tags: Sequence[str] | None) -> Any:
         raise unreadable(path) from None
     if not known:
         raise fault(path, "is no DICOM file, or damaged at its beginning; copy it again from its source, or take it out")
-    return data
+    return data, goes_on
+
+
+def _parsed(path: Path, tags: Sequence[str] | None) -> tuple[Any, bool]:
+    """What pydicom reads, up to the pixels if these are not asked for; and whether it met pixels."""
+    reached: list[int] = []
+
+    def at_pixels(tag: int, *_: Any) -> bool:
+        if tag in PIXELS:
+            reached.append(tag)
+        return bool(reached) and not (tags is not None and "PixelData" in tags)
+
+    wanted = None if tags is None else [package("pydicom.tag").Tag(name) for name in tags]
+    with path.open("rb") as file:
+        data = package("pydicom.filereader").read_partial(file, at_pixels, force=True, specific_tags=wanted)
+    return data, bool(reached)
 
 
 def fault(path: Path, message: str) -> DataError:
@@ -115,6 +135,24 @@ def fault(path: Path, message: str) -> DataError:
 def unreadable(path: Path) -> DataError:
     """An error about a damaged file."""
     return fault(path, "cannot be read as DICOM; the file is damaged or truncated: copy it again from its source")
+
+
+@contextmanager
+def without_stderr() -> Iterator[None]:
+    """Keep back what decoders in C write to the terminal; what others write there at the same moment goes with it."""
+    with _quietly:
+        try:
+            kept = os.dup(STDERR)
+        except OSError:  # a program without a terminal may have closed it
+            yield
+            return
+        try:
+            with Path(os.devnull).open("wb") as nowhere:
+                os.dup2(nowhere.fileno(), STDERR)
+            yield
+        finally:
+            os.dup2(kept, STDERR)
+            os.close(kept)
 
 
 def _guessed_syntax(data: Any) -> str:

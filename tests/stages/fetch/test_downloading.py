@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from autoseg.errors import DataError
-from autoseg.stages.fetch import RemoteFile, download
+from autoseg.stages.fetch import RemoteFile, download, unreached
 
 CONTENT = bytes(range(256)) * 20_000
 SUM = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
@@ -97,5 +97,23 @@ def test_what_is_not_what_it_should_be_is_removed(server: str, tmp_path: Path) -
 def test_servers_that_are_not_there(server: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.bin: the server answers 404"):
         download(RemoteFile("a.bin", f"{server}/none", SUM), tmp_path)
-    with pytest.raises(DataError, match=r"a\.bin: cannot be downloaded; are you online\? .*the same command goes on from there"):
+    told = r"127\.0\.0\.1 cannot be reached; see whether you are online\. What was downloaded is kept; the same command goes on"
+    with pytest.raises(DataError, match=rf"a\.bin: cannot be downloaded: {told} from there$"):
         download(RemoteFile("a.bin", "http://127.0.0.1:9/a.bin", SUM), tmp_path)
+
+
+def test_nobody_is_told_what_the_libraries_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a proxy that is not there: the address that failed, and not the one that was asked for first."""
+    import requests
+
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "")
+    with pytest.raises(requests.ConnectionError) as raised:
+        requests.get("https://sets.example/a", timeout=5)
+    assert len(str(raised.value)) > 100
+    assert unreached(raised.value, "https://doi.org") == "sets.example cannot be reached; see whether you are online"
+    assert unreached(OSError("no route"), "https://doi.org/10.1") == "doi.org cannot be reached; see whether you are online"
+    answer = requests.Response()
+    answer.status_code = 503
+    busy = requests.HTTPError("503 Server Error", response=answer)
+    assert unreached(busy, "https://doi.org") == "doi.org answers 503; it may do better later"

@@ -92,3 +92,20 @@ def test_every_case_has_a_name_of_its_own(tmp_path: Path, names: tuple[str, ...]
     """Whatever disk they are written to: names that differ in upper and lower case alone are the same."""
     got, faults = found(files(tmp_path, *names), *names)
     assert set(got) == cases and not faults and sorted(got.values()) == sorted(names)
+
+
+def test_dicom_images_are_to_be_taken_out_of_their_files_first(tmp_path: Path) -> None:
+    root = files(tmp_path, "x.png", "y.dcm")
+    (root / "IM1").write_bytes(b"\0" * 128 + b"DICM")
+    _, faults = found(root, "x.png", "y.dcm", "IM1", "z")
+    assert (
+        faults["y.dcm"]
+        == faults["IM1"]
+        == (
+            f"there is no such picture in {root}; DICOM images are taken out of their files first: "
+            "autoseg import FOLDER PICTURES --from dicom, and here --images PICTURES"
+        )
+    )
+    assert "--from dicom" not in faults["z"]
+    cases, faults = found(files(root, "y.png", "IM1.png"), "y.dcm", "IM1")
+    assert sorted(cases.values()) == ["IM1.png", "y.png"] and not faults

@@ -14,8 +14,9 @@ from pydicom.uid import generate_uid
 
 from autoseg.errors import DataError
 from autoseg.volume.dicom import case_name, is_dicom, list_images, parts_of, read, read_header
+from autoseg.volume.dicom.facts import HoldsNoImage
 
-from .written import write_cine, write_enhanced, write_frame, write_series
+from .written import region, write_cine, write_enhanced, write_frame, write_series
 
 SLICES = np.zeros((3, 4, 5), np.int16)
 PICTURE = np.zeros((4, 5), np.uint8)
@@ -107,6 +108,23 @@ def test_a_damaged_file_is_told_and_never_left_out_of_its_series(tmp_path: Path)
     assert [fault.case for fault in list_images(tmp_path).damaged] == ["IM002.dcm"]
     with pytest.raises(DataError, match=r"IM002\.dcm: .*(truncated|damaged)"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["slice", "frame", "enhanced"])
+def test_a_file_that_is_cut_is_told_as_that_wherever_it_is_cut(tmp_path: Path, kind: str) -> None:
+    """Numbers that are cut (0.8\\0.7 becomes 0.8\\0) are not told as the file's, and nothing is taken for an object without image."""
+    if kind == "slice":
+        (path,) = write_series(tmp_path, SLICES[:1])
+    elif kind == "frame":
+        path = write_frame(tmp_path / "a.dcm", PICTURE, regions=[region(0.02, 0.02, (0, 0, 4, 3))], PixelSpacing=[0.8, 0.7])
+    else:
+        path = write_enhanced(tmp_path / "a.dcm", SLICES)
+    content, cut = path.read_bytes(), tmp_path / "cut.dcm"
+    for length in range(1, len(content), 3):
+        cut.write_bytes(content[:length])
+        with pytest.raises(DataError, match=r"cut\.dcm: .*(truncated|damaged)") as raised:
+            read(cut)
+        assert "correct the file" not in str(raised.value) and not isinstance(raised.value, HoldsNoImage)
 
 
 def test_a_damaged_file_alone_is_a_case_that_fails_by_its_name(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,15 @@ def test_jpeg_of_twelve_bits_is_decoded_by_itk() -> None:
     assert read(real("JPEG-lossy.dcm")).array.max() == 264
 
 
+def test_decoders_do_not_write_to_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    sitk.ReadImage(str(real("JPEG-lossy.dcm")), imageIO="GDCMImageIO")
+    assert "JPEG" in capfd.readouterr().err, "what is kept back is there"
+    read(real("JPEG-lossy.dcm"))
+    assert capfd.readouterr() == ("", "")
+    os.write(2, b"heard again")
+    assert capfd.readouterr().err == "heard again"
+
+
 def test_hounsfield_units_come_from_slope_and_intercept(tmp_path: Path) -> None:
     (path,) = write_series(tmp_path, np.array([[[0, 1024], [2048, 24]]]), intercept=-1024)
     assert read(path).array.tolist() == [[[-1024, 0], [1024, -1000]]]
@@ -85,6 +95,57 @@ def test_a_picture_in_which_0_is_white_is_turned_but_not_hounsfield_units(tmp_pa
     assert read(picture).array[0].tolist() == [[4095, 3095], [2095, 0]]
     slice_ = write_frame(tmp_path / "slice.dcm", array, uid=CT_CLASS, modality="CT", **options)
     assert read(slice_).array[0].tolist() == array.tolist()
+
+
+def lut(entries: list[int], first: int = 0) -> list[pydicom.Dataset]:
+    item = pydicom.Dataset()
+    item.LUTDescriptor, item.ModalityLUTType = [len(entries), first, 16], "OD"
+    item.LUTData = np.array(entries, np.uint16).tobytes()
+    return [item]
+
+
+def test_values_of_a_table_are_turned_within_the_table(tmp_path: Path) -> None:
+    """0, 10, 30 and 4000, of which 4000 and 0 change places; the largest does not occur in the picture."""
+    array = np.array([[0, 1], [2, 1]], np.uint16)
+    options = {"PhotometricInterpretation": "MONOCHROME1", "ModalityLUTSequence": lut([0, 10, 30, 4000])}
+    picture = write_frame(tmp_path / "chest.dcm", array, uid=CR_CLASS, modality="CR", **options)
+    assert read(picture).array[0].tolist() == [[4000, 3990], [3970, 3990]]
+    slice_ = write_frame(tmp_path / "slice.dcm", array, uid=CT_CLASS, modality="CT", **options)
+    assert read(slice_).array[0].tolist() == [[0, 10], [30, 10]]
+    plain = write_frame(tmp_path / "plain.dcm", array, uid=CR_CLASS, modality="CR", ModalityLUTSequence=lut([5, 6, 9], 1))
+    assert read(plain).array[0].tolist() == [[5, 5], [6, 5]]
+
+
+def test_a_slope_of_nothing_is_taken_for_1_as_itk_does_and_told(tmp_path: Path) -> None:
+    array = np.array([[3, 7]], np.uint16)
+    path = write_frame(tmp_path / "a.dcm", array, uid=CR_CLASS, modality="CR", RescaleSlope=0, RescaleIntercept=5)
+    found = read(path)
+    assert found.array[0].tolist() == sitk.GetArrayFromImage(sitk.ReadImage(str(path)))[0].tolist() == [[8, 12]]
+    (note,) = found.notes
+    assert note.startswith("its RescaleSlope is 0, which would make all values the same; 1 is taken")
+    assert read_header(path).notes == found.notes
+    write_series(tmp_path / "series", np.zeros((3, 4, 5)), RescaleSlope=0)
+    assert read_header(tmp_path / "series").notes == (note,)
+
+
+def palette(array: np.ndarray, path: Path, entries: np.ndarray, bits: int) -> Path:
+    elements = {}
+    for colour, values in zip(("Red", "Green", "Blue"), (entries, entries[::-1], entries), strict=True):
+        elements[f"{colour}PaletteColorLookupTableDescriptor"] = [len(entries), 0, bits]
+        elements[f"{colour}PaletteColorLookupTableData"] = values.tobytes()
+    return write_frame(path, array, PhotometricInterpretation="PALETTE COLOR", **elements)
+
+
+def test_a_palette_of_16_bits_that_uses_8_is_taken_for_8_and_told(tmp_path: Path) -> None:
+    array = np.array([[0, 1, 3]], np.uint8)
+    found = read(palette(array, tmp_path / "a.dcm", np.array([0, 9, 50, 255], np.uint16), 16))
+    assert found.array.dtype == np.uint8
+    assert found.array.tolist() == [[[0, 9, 255]], [[255, 50, 0]], [[0, 9, 255]]]
+    assert found.notes == ("its palette declares 16 bits and has no entry above 255; its entries are taken for 8 bits",)
+    whole = read(palette(array, tmp_path / "b.dcm", np.array([0, 9, 50, 255], np.uint16) * 257, 16))
+    assert (whole.array.tolist(), whole.notes) == (found.array.tolist(), ())
+    assert read(palette(array, tmp_path / "c.dcm", np.array([0, 9, 50, 255], np.uint8), 8)).notes == ()
+    assert read(palette(array, tmp_path / "d.dcm", np.zeros(4, np.uint16), 16)).notes == ()
 
 
 def test_bits_beside_the_stored_ones_are_dropped(tmp_path: Path) -> None:

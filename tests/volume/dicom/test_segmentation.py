@@ -100,6 +100,15 @@ def test_an_ultrasound_frame_comes_back(tmp_path: Path) -> None:
     assert [float(step) for step in measures.PixelSpacing] == pytest.approx([0.2, 0.3])
 
 
+def test_a_picture_has_the_spacing_that_it_was_measured_with(tmp_path: Path) -> None:
+    """0.7 / 3 mm of its region, in as many digits as the element holds, and not those of PixelSpacing."""
+    steps = region(0.07 / 3, 0.03, (0, 0, 5, 4))
+    path = write_frame(tmp_path / "us.dcm", np.zeros(SHAPE[1:], np.uint8), regions=[steps], PixelSpacing=[0.7, 0.6])
+    written(path, labels()[1], spacing_mm=files.read_header(path).spacing_mm)
+    measures = pydicom.dcmread(tmp_path / "seg.dcm").SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert [float(step) for step in measures.PixelSpacing] == pytest.approx([0.7 / 3, 0.3], rel=1e-12)
+
+
 def test_a_single_slice_keeps_its_place(tmp_path: Path) -> None:
     (path,) = write_series(tmp_path / "case", np.zeros((1, 5, 6)), origin=(1.0, 2.0, 3.0))
     volume = written(path, labels()[1]).get_volume(segment_numbers=[1], combine_segments=False)

@@ -56,11 +56,23 @@ def test_axes_may_run_backwards() -> None:
     assert frame_spacing(replace(PLAIN, regions=(backwards,)))[0] == pytest.approx((0.2, 0.25))
 
 
-def test_of_several_scales_the_largest_region_of_tissue_counts_and_this_is_noted() -> None:
+def test_of_several_scales_the_largest_region_counts_and_this_is_noted() -> None:
+    """A small one of tissue in a picture of flow is a view beside it."""
     spacing, notes = frame_spacing(replace(PLAIN, regions=(SMALL, FLOW, LARGE)))
-    assert spacing == pytest.approx((0.2, 0.25))
+    assert spacing == pytest.approx((0.3, 0.3))
     assert len(notes) == 1
-    assert "the largest (67 % of the picture), 0.2 x 0.25 mm per pixel, counts, not 0.3 and 0.4" in notes[0]
+    assert "the largest (100 % of the picture), 0.3 mm per pixel, counts, not 0.2 x 0.25 and 0.4" in notes[0]
+    spacing, notes = frame_spacing(replace(PLAIN, regions=(SMALL, LARGE, SPECTRAL)))
+    assert spacing == pytest.approx((0.2, 0.25)) and "the largest (67 % of the picture)" in notes[0]
+
+
+def test_of_regions_as_large_as_each_other_that_of_tissue_counts() -> None:
+    for regions in (
+        (FLOW, replace(FLOW, steps=(0.01, 0.01), data_type=1)),
+        (replace(FLOW, steps=(0.01, 0.01), data_type=1), FLOW),
+    ):
+        spacing, notes = frame_spacing(replace(PLAIN, regions=regions))
+        assert spacing == pytest.approx((0.1, 0.1)) and "counts, not 0.3" in notes[0]
 
 
 def test_two_views_of_one_scale_need_no_note() -> None:
