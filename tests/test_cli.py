@@ -39,7 +39,7 @@ FLAGS = {
     "measure": "spacing structure layout subjects truth dating figures no-figures workers",
     "export-masks": "to overwrite",
     "fetch": "keep-archives",
-    "import": "from image label structure only overlap unknown images spacing subjects folders-are-labels every overwrite workers json",
+    "import": "from image label structure only overlap unknown images spacing subjects folders-are-labels missing every overwrite workers json",
     "import-model": "",
     "evaluate": "layout spacing subjects tolerance workers",
     "compare": "configuration figure json",
