@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
+import sys
 import threading
 
 import pytest
 
-from autoseg.interrupts import heard_later
+from autoseg.interrupts import heard_later, signal_stack_kept
 
 
 def test_ctrl_c_is_heard_when_the_body_has_ended() -> None:
@@ -58,3 +60,24 @@ def test_in_another_thread_nothing_is_changed() -> None:
     thread.start()
     thread.join()
     assert handlers == [signal.getsignal(signal.SIGINT)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the numbers are those of Linux")
+def test_a_stack_that_a_library_leaves_behind_is_taken_away() -> None:
+    """`sigaltstack(2)`: 2 in the flags says that there is none."""
+
+    class Stack(ctypes.Structure):
+        _fields_ = (("place", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+    system, room = ctypes.CDLL(None), ctypes.create_string_buffer(65536)
+
+    def now() -> Stack:
+        found = Stack()
+        system.sigaltstack(None, ctypes.byref(found))
+        return found
+
+    before = now()
+    with signal_stack_kept():
+        assert system.sigaltstack(ctypes.byref(Stack(ctypes.addressof(room), 0, len(room))), None) == 0
+        assert now().place == ctypes.addressof(room)
+    assert (now().place, now().flags) == (before.place, before.flags)

@@ -17,6 +17,7 @@ from autoseg.engines.device import pick_precision
 from autoseg.engines.graph_files import openvino_model
 from autoseg.engines.quantisation import calibration_tiles, quantised
 from autoseg.engines.silent_imports import import_openvino
+from autoseg.interrupts import signal_stack_kept
 from autoseg.parallel import available_cores
 from autoseg.records import Shape
 
@@ -60,16 +61,17 @@ class OpenVinoEngine(CpuEngine):
         self.precision, self.name = precision, f"openvino-{precision}"
         super().__init__(weights)
         self._openvino = import_openvino()
-        core = self._openvino.Core()
         shape = (in_channels, *patch_size)
         tiles = calibration_tiles(calibration, shape) if precision == "int8" else []
         settings = _settings(pick_precision(self.device) if precision == "int8" else precision, threads or available_cores())
         self._compiled = []
-        for network in networks:
-            model = openvino_model(network, shape)
-            if precision == "int8":
-                model = quantised(model, tiles)
-            self._compiled.append(core.compile_model(model, "CPU", settings))
+        with signal_stack_kept():
+            core = self._openvino.Core()
+            for network in networks:
+                model = openvino_model(network, shape)
+                if precision == "int8":
+                    model = quantised(model, tiles)
+                self._compiled.append(core.compile_model(model, "CPU", settings))
         self._requests: list[Any] = [compiled.create_infer_request() for compiled in self._compiled]
 
     @property

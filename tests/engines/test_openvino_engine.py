@@ -139,3 +139,14 @@ class TestIntegers:
         for calibration in (None, []):
             with pytest.raises(PlanError, match="need tiles to calibrate with"):
                 opened(network_of(SPEC), precision="int8", calibration=calibration)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the size is that of Linux's `stack_t`")
+def test_signals_are_heard_as_before() -> None:
+    """The plugin gives its thread a stack for signals and frees it later, so that Ctrl-C would end in a segmentation fault."""
+    system = ctypes.CDLL(None)
+    before, after = ctypes.create_string_buffer(24), ctypes.create_string_buffer(24)
+    system.sigaltstack(None, before)
+    OpenVinoEngine([network_2d()], (32, 32), in_channels=1)
+    system.sigaltstack(None, after)
+    assert after.raw[:12] == before.raw[:12]  # its place, and whether there is one
