@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from importlib.util import find_spec
 from typing import Any
@@ -147,6 +148,6 @@ def test_signals_are_heard_as_before() -> None:
     system = ctypes.CDLL(None)
     before, after = ctypes.create_string_buffer(24), ctypes.create_string_buffer(24)
     system.sigaltstack(None, before)
-    OpenVinoEngine([network_2d()], (32, 32), in_channels=1)
+    opened(network_of(SPEC))
     system.sigaltstack(None, after)
     assert after.raw[:12] == before.raw[:12]  # its place, and whether there is one
