@@ -122,15 +122,19 @@ def _fullest_slice(labels: np.ndarray, axis: int) -> int:
 def draw_plane(
     greys: np.ndarray, labels: np.ndarray, colours: Mapping[int, tuple[int, int, int]], shape: tuple[int, ...]
 ) -> np.ndarray:
-    """Contours over a plane (h, w, 3), both enlarged to `shape` first, so that lines stay fine. (*shape, 3) uint8."""
+    """Contours over a plane (h, w, 3), both enlarged to `shape` first, so that lines stay fine. (*shape, 3) uint8.
+
+    Labels are (h, w); or (values, h, w) with a plane for each of the colours' values in order, where structures lie over one another.
+    """
     height, width = shape
-    if labels.shape != (height, width):
+    planes = [labels] if labels.ndim == 2 else list(labels)
+    if labels.shape[-2:] != (height, width):
         greys = np.asarray(Image.fromarray(greys).resize((width, height), Image.Resampling.BICUBIC))
-        labels = _enlarged_labels(labels, height, width)
+        planes = [_enlarged_labels(plane, height, width) for plane in planes]
     canvas = greys.astype(np.float32)
     thickness = max(THINNEST_LINE, max(height, width) / PIXELS_PER_LINE)
-    for value in sorted(colours):
-        _draw_contour(canvas, labels, value, colours[value], thickness)
+    for place, value in enumerate(sorted(colours)):
+        _draw_contour(canvas, planes[place if labels.ndim > 2 else 0], value, colours[value], thickness)
     return (canvas + 0.5).astype(np.uint8)
 
 

@@ -20,7 +20,7 @@ GREY = (150, 150, 150)
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """A plane (C, h, w) with its labels (h, w); `words` stand over it, one after another."""
+    """A plane (C, h, w) with its labels, (h, w) or as in `draw_plane` those of regions; `words` stand over it, one after another."""
 
     image: np.ndarray
     labels: np.ndarray
@@ -62,7 +62,7 @@ def save_sheet(path: Path, rows: Sequence[Row], names: Mapping[int, str], *, rgb
 
 def _row_picture(row: Row, colours: Mapping[int, tuple[int, int, int]], rgb: bool, pixel_ratio: float) -> Image.Image:
     window = window_of(row.cells[0].image[:3] if rgb else row.cells[0].image[:1])
-    height, width = row.cells[0].labels.shape
+    height, width = row.cells[0].labels.shape[-2:]
     scale = CELL_LONG_SIDE / max(height * pixel_ratio, width)
     size = (max(1, round(height * pixel_ratio * scale)), max(1, round(width * scale)))
     headings = [_wrapped(cell.words, max(size[1], 120)) for cell in row.cells]

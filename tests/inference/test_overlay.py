@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from autoseg.inference.overlay import GAP, PALETTE, PANEL_LONG_SIDE, save_overlay, wrapped
+from autoseg.inference.overlay import GAP, PALETTE, PANEL_LONG_SIDE, draw_plane, save_overlay, wrapped
 
 BLACK = (0, 0, 0)
 
@@ -102,3 +102,14 @@ def test_words_are_broken_where_they_would_run_off() -> None:
     assert wrapped(text, len, 16) == ["a head with many", "words to be told", "below"]
     assert wrapped("averyveryverylongword", len, 5) == ["averyveryverylongword"]
     assert wrapped("aa bb", len, 1) == ["aa", "bb"] and wrapped("", len, 5) == [""]
+
+
+def test_structures_that_lie_over_one_another_are_outlined_whole() -> None:
+    """Two squares of 20 that share a quarter: with a plane for each the outline of the first goes on below the second."""
+    planes = np.zeros((2, 40, 40), np.uint16)
+    planes[0, 4:24, 4:24], planes[1, 14:34, 14:34] = 1, 2
+    colours = {1: (255, 0, 0), 2: (0, 255, 0)}
+    greys = np.zeros((40, 40, 3), np.uint8)
+    whole, painted = (draw_plane(greys, one, colours, (40, 40)) for one in (planes, planes.max(axis=0)))
+    assert whole[18, 23, 0] > 100 > painted[18, 23, 0]  # on the right side of the first square, within the second
+    assert whole[18, 4, 0] > 100 and painted[18, 4, 0] > 100

@@ -44,7 +44,5 @@ def _cell(dataset: Dataset, case: Case) -> Cell:
     if labels.ndim == 3:
         place = int(np.count_nonzero(labels, axis=(1, 2)).argmax())
         image, labels = image[:, place].copy(), labels[place].copy()  # and not the volumes that they are parts of
-    shown = np.zeros(labels.shape, np.uint16)
-    for number, target in enumerate(dataset.targets, start=1):  # regions over one another, as masks are painted
-        shown[np.isin(labels, target.values)] = number
-    return Cell(image, shown, (case.id,))
+    drawn = [np.isin(labels, target.values) * np.uint16(number) for number, target in enumerate(dataset.targets, start=1)]
+    return Cell(image, np.stack(drawn) if dataset.regions else np.max(drawn, axis=0), (case.id,))
