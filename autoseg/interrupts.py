@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import signal
 import sys
 import threading
@@ -10,12 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
-
-
-class _Stack(ctypes.Structure):
-    """`stack_t` of Linux."""
-
-    _fields_ = (("place", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
 
 
 @contextmanager
@@ -47,7 +40,12 @@ def signal_stack_kept() -> Iterator[None]:
     if sys.platform != "linux":
         yield
         return
-    system, before = ctypes.CDLL(None), _Stack()
+    import ctypes  # only where it is needed: all verbs import this module
+
+    class Stack(ctypes.Structure):  # `stack_t`
+        _fields_ = (("place", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+    system, before = ctypes.CDLL(None), Stack()
     system.sigaltstack(None, ctypes.byref(before))
     try:
         yield

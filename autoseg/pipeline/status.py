@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from autoseg.errors import RecordError, RunFolderError
 from autoseg.learning.journal import EpochLine, EventLine, read_journal
@@ -212,8 +212,13 @@ def _checkpoint(path: Path) -> tuple[FoldCheckpoint | None, list[str]]:
         return None, [str(error)]
 
 
+LATER = ConfigDict(defer_build=True)  # every verb imports this module
+
+
 class _Summary(BaseModel):
     """What is shown of a structure's summary."""
+
+    model_config = LATER
 
     dice: float | None
     dice_interval: tuple[float, float] | None
@@ -221,6 +226,8 @@ class _Summary(BaseModel):
 
 class _Scores(BaseModel):
     """What is shown of `scores.json`, whose many cases are not checked here."""
+
+    model_config = LATER
 
     mean_dice: float | None
     summary: dict[str, _Summary]
