@@ -294,7 +294,7 @@ class _Import:
         if (lost := hidden(names.labels, written)) is not None:
             below, above = lost
             raise DataError(
-                f"{below} lies wholly below {above} in every case, and nothing of it would be left; "
+                f"{below} lies below {above}, all of it or nearly so, and nothing to learn from would be left; "
                 f"give --overlap smaller or regions, or choose with --only {below}"
             )
         values = sorted({value for one in written for value in one.pixels})

@@ -30,6 +30,7 @@ REPORT = "import.json"
 PICTURE_LABEL, VOLUME_LABEL = ".png", ".nii.gz"
 SHOWN = 5
 IN_SLICES = "the three slices of the volume are red, green and blue of a picture, as its label has one; written as PNG, without pixel size"
+HARDLY = 0.05  # of a structure's pixels: vessels reach a little beyond a mask of the field of view
 MOST_OF_RIM = 0.9  # of the outermost pixels, and of the images: what is all around in all of them may be the background
 
 
@@ -138,13 +139,15 @@ def save_dataset(
 
 
 def hidden(labels: Sequence[str], written: Iterable[Written]) -> tuple[str, str] | None:
-    """A label of which others left no pixel in any case, and the one that covers most of it; None where there is none."""
+    """A label of which others left hardly a pixel, and the one that covers most of it; None where there is none."""
     done = [one for one in written if one.error is None]
     covered: Counter[tuple[str, str]] = Counter()
     for one in done:
         covered.update(one.covered)
+    left = sizes_of(done)
     for (below, above), _ in covered.most_common():
-        if below in labels and not any(one.by_label.get(below) for one in done):
+        lost = sum(pixels for (name, _), pixels in covered.items() if name == below)
+        if below in labels and left.get(below, 0) <= HARDLY * (left.get(below, 0) + lost):
             return below, above
     return None
 
