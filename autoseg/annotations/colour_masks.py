@@ -13,13 +13,12 @@ from autoseg.annotations.colours import (
     Entry,
     any_entries,
     colour_of,
-    grey_of,
     labelmap_entries,
     table_of,
     with_options,
 )
 from autoseg.annotations.reading import bare, find_child, object_in, pictures_under
-from autoseg.annotations.unnamed import Survey, by_half, told, told_half
+from autoseg.annotations.unnamed import Survey, by_half, level_of, told, told_half
 from autoseg.errors import DataError, Fault
 from autoseg.volume.files import LOSSY_SUFFIXES
 
@@ -126,17 +125,13 @@ def _surveyed(masks: Iterable[Path], table: ColourTable) -> tuple[Survey, list[P
 
 def _by_half(table: ColourTable, borders: Mapping[Colour | int, str]) -> dict[Colour | int, str] | None:
     """See `by_half`; None where there are several structures, or colours."""
-    own = {_grey(colour) for colour, name in table.colours.items() if name} | {
+    own = {level_of(colour) for colour, name in table.colours.items() if name} | {
         value for value, name in table.values.items() if name
     }
     (grey, *others) = own or {None}
-    if not borders or others or len(table.labels) != 1 or grey is None or any(_grey(one) is None for one in borders):
+    if not borders or others or len(table.labels) != 1 or grey is None or any(level_of(one) is None for one in borders):
         return None
     return by_half(borders, grey, table.labels[0])
-
-
-def _grey(one: Colour | int) -> int | None:
-    return one if isinstance(one, int) else grey_of(one)
 
 
 def _pictures(images: Path | None) -> dict[str, str]:

@@ -78,13 +78,22 @@ def decode(path: Path, names: Naming, unknown: Unknown) -> Decoded:
     """
     if any(colour != BLACK for colour in names.colours) and is_picture(path):
         return _by_colour(path, names, unknown)
+    return _by_value(path, plain_values(path), names, unknown)
+
+
+def plain_values(path: Path) -> np.ndarray:
+    """The value of a label map at each pixel, `(*spatial)`: of a palette its index.
+
+    Raises:
+        DataError: it cannot be read, or has several channels that differ.
+    """
     array = read(path, expand_palette=False).array
     if is_picture(path) and len(array) in ALPHA_CHANNELS:
         array = array[:-1]  # it says nothing
     if len(array) > 1 and (array != array[:1]).any():
-        told = f"holds {len(array)} channels that differ, where one value at each pixel is expected; name its colours"
+        told = f"holds {len(array)} channels that differ, where one value at each pixel is expected; name its colours with --structure NAME=R,G,B"
         raise DataError([Fault(path.name, told)])
-    return _by_value(path, array[0], names, unknown)
+    return np.asarray(array[0])
 
 
 def _by_value(path: Path, array: np.ndarray, names: Naming, unknown: Unknown) -> Decoded:

@@ -86,7 +86,7 @@ class Survey:
         Returns:
             None where that leaves anything but borders.
         """
-        grey = {one: one if isinstance(one, int) else grey_of(one) for one in self.unnamed}
+        grey = {one: level_of(one) for one in self.unnamed}
         pixels = Counter({value: 0 for value in grey.values() if value is not None})
         for one, value in grey.items():
             if value is None:
@@ -135,8 +135,12 @@ class Survey:
 
 def by_half(borders: Iterable[Colour | int], grey: int, label: str) -> dict[Colour | int, str]:
     """Borders of a single structure in one grey: what reaches half of it is inside, so that smoothing moves no outline."""
-    levels = {one: one if isinstance(one, int) else grey_of(one) for one in borders}
-    return {one: label if 2 * (level or 0) >= grey else BACKGROUND for one, level in levels.items()}
+    return {one: label if 2 * (level_of(one) or 0) >= grey else BACKGROUND for one in borders}
+
+
+def level_of(one: Colour | int) -> int | None:
+    """The grey of a value, or of a colour that is one; None of other colours."""
+    return one if isinstance(one, int) else grey_of(one)
 
 
 def told_half(survey: Survey, borders: Collection[Colour | int]) -> str:

@@ -43,9 +43,9 @@ from autoseg.stages.importing import (
     sizes_of,
     sources_of,
     spacings_of,
+    subjects_of,
     without_chosen_mask,
 )
-from autoseg.stages.importing.subjects import subjects_of
 from autoseg.stages.index import index_dataset
 from autoseg.writing import holds_something, part_folder, refuse_unwritable, remove_folder, replace_folder
 

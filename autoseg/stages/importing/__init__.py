@@ -12,6 +12,7 @@ from autoseg.stages.importing.matching import Source, matched, sources_of, witho
 from autoseg.stages.importing.reporting import report_of
 from autoseg.stages.importing.sheet import save_import_sheet
 from autoseg.stages.importing.spacings import spacings_of
+from autoseg.stages.importing.subjects import subjects_of
 from autoseg.stages.importing.undeclared import own_names
 from autoseg.stages.importing.writing import (
     REPORT,
@@ -46,5 +47,6 @@ __all__ = [
     "sizes_of",
     "sources_of",
     "spacings_of",
+    "subjects_of",
     "without_chosen_mask",
 ]

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from autoseg.annotations.base import Colour
-from autoseg.annotations.colours import ALPHA_CHANNELS, grey_of
+from autoseg.annotations.colours import grey_of
+from autoseg.annotations.decoding import plain_values
 from autoseg.annotations.unnamed import Survey, by_half, called, told, told_half
 from autoseg.errors import DataError, Fault
 from autoseg.parallel import map_cases
-from autoseg.volume.files import LOSSY_SUFFIXES, is_picture, read
+from autoseg.volume.files import LOSSY_SUFFIXES, is_picture
 
 MOST_VALUES = 256
 NAMED = 6  # values that a note names one by one
@@ -72,13 +73,9 @@ def _told(names: Mapping[int, str], survey: Survey) -> tuple[str, ...]:
 
 def _survey_of(file: Path) -> Survey | DataError:
     try:
-        array = read(file, expand_palette=False).array
+        values = plain_values(file)
     except DataError as error:
         return error
-    if is_picture(file) and len(array) in ALPHA_CHANNELS:
-        array = array[:-1]
-    if len(array) > 1 and (array != array[:1]).any():
-        return DataError([Fault(file.name, "is a label map in colours that nobody named; name them with --structure NAME=R,G,B")])
     survey = Survey({}, {0: ""})
-    survey.add_codes(array[0].astype(np.int64))
+    survey.add_codes(values.astype(np.int64))
     return survey
